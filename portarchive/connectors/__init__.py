@@ -1,0 +1,1 @@
+"""Connectors: how mail is reached. Jobs see ``connectors.base`` only."""

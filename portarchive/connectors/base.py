@@ -1,0 +1,106 @@
+"""The one protocol between a job and the other side of the wire.
+
+It is per *account*: a JMAP account reports changes for all mailboxes at once, and one message may
+be in several of them. A connector that works folder by folder keeps that to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from portarchive.records import (
+    Body,
+    Change,
+    Failure,
+    Folder,
+    MessageRef,
+    SourceIdentity,
+    Vanished,
+)
+
+Outcome = Body | Failure | Vanished
+"""What became of one message that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCapabilities:
+    """What a source can do, known before the work starts.
+
+    Attributes:
+        removals: it reports what is gone without a whole listing.
+        object_ids: equal ``MessageRef.email_id`` means equal octets.
+        flags_in_listing: references name flags before the octets are fetched.
+    """
+
+    removals: bool = False
+    object_ids: bool = False
+    flags_in_listing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a job asks of ``Source.changes``.
+
+    Attributes:
+        folders: the folders to visit, in this order.
+        tokens: by folder_id, what ``FolderDone.token`` was in the last run. A folder without
+            one is listed whole.
+        relist: folder_ids to be listed whole though they have a token (something of them is
+            still missing here). Their token still tells the UIDVALIDITY of the last run: when it
+            changed, references carry ``size``, ``received`` and ``message_id`` for matching.
+        describe: references must carry flags, received and size before the fetch
+            (a filter needs them).
+    """
+
+    folders: Sequence[Folder]
+    tokens: Mapping[str, Mapping[str, Any]]
+    relist: Collection[str] = ()
+    describe: bool = False
+
+
+@runtime_checkable
+class Source(Protocol):
+    """The reading side of a connector. Never changes what it reads.
+
+    Every method raises ``ConnectorError`` and nothing else of its own: ``AuthenticationFailed``,
+    ``Unreachable``, ``ConnectionLost`` (reconnecting is worth it), ``RateLimited``,
+    ``TokenExpired``, ``ServerMisbehaved``.
+    """
+
+    capabilities: SourceCapabilities
+
+    def identity(self) -> SourceIdentity:
+        """Who and where; after the connection stands."""
+        ...
+
+    def folders(self) -> Sequence[Folder]:
+        """All mailboxes the account sees, all namespaces, parents before children."""
+        ...
+
+    def changes(self, wanted: Wanted) -> Iterator[Change]:
+        """The state of the wanted folders, or what changed in them since their tokens.
+
+        Per folder: ``FolderOpened``, references in ascending uid order and removals, a
+        ``FetchPoint`` if anything was named, then once more references and a ``FetchPoint`` for
+        what arrived meanwhile, then ``FolderDone``; or ``FolderFailed``. Folders may interleave.
+        """
+        ...
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
+        """The octets of these messages, each exactly once, in any order, as they arrive.
+
+        The reference that comes back has everything known: flags, received, size. A body is to be
+        read before the next one is asked for. A message that cannot be had is an outcome; an
+        exception means the connection, and tells nothing about what was not yet yielded.
+        """
+        ...
+
+    def reconnect(self) -> None:
+        """Throw the connections away and log in again."""
+        ...
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        ...
