@@ -90,6 +90,15 @@ class ConnectionLost(ConnectorError):
     code = "connection-lost"
 
 
+class BodyCut(ConnectionLost):
+    """The octets of one message ended early; raised while they are read, by ``connectors.retry``.
+
+    Drop what was written of this message and ask for the next one: it will be handed out again.
+    """
+
+    code = "cut"
+
+
 class RateLimited(ConnectorError):
     """The server said "not now". ``retry_after`` is its own hint in seconds, None if it gave none."""
 

@@ -1,0 +1,1 @@
+"""THE FORMAT: how an archive lies on disk. No network, no terminal."""

@@ -32,11 +32,13 @@ class SourceCapabilities:
         removals: it reports what is gone without a whole listing.
         object_ids: equal ``MessageRef.email_id`` means equal octets.
         flags_in_listing: references name flags before the octets are fetched.
+        imap_uids: uids are IMAP UIDs; else any string of the connector's own.
     """
 
     removals: bool = False
     object_ids: bool = False
     flags_in_listing: bool = False
+    imap_uids: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

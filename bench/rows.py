@@ -1,0 +1,317 @@
+"""The rows of the table: which contenders run, and how a figure and its bar come out of them.
+
+Rows that need the same runs share them: a block is measured once, interleaved, for all of its
+rows.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import corpus
+from corpus import Mailbox
+from measure import Run, RunFailedError, Series, interleave, run
+from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
+from wire import Relay
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many messages; ``--quick`` proves the harness, not the figures."""
+
+    full: int = 100_000
+    middle: int = 30_000
+    small: int = 10_000
+    durable: int = 12_000
+    many: int = 300_000
+    large_octets: int = 200 * MEGABYTE
+
+
+QUICK = Sizes(
+    full=4_000, middle=1_200, small=400, durable=600, many=12_000, large_octets=20 * MEGABYTE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every block needs.
+
+    Attributes:
+        endpoint: the server.
+        maildir: the directory of a user's mail on that server.
+        memory: a directory on tmpfs, for targets without fsync.
+        disk: a directory on a real disk, for durable targets.
+        tell: takes one line of progress.
+    """
+
+    endpoint: Endpoint
+    maildir: Callable[[str], Path]
+    memory: Path
+    disk: Path
+    sizes: Sizes
+    rounds: int
+    tell: Callable[[str], None]
+
+    def drop(self, mailbox: Mailbox) -> None:
+        """Free the memory that an account's mail takes."""
+        remove(self.maildir(mailbox.user))
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        figure: what was found, in words; the reason when nothing was.
+        value: the number that is held against ``bar``; None when there is none.
+    """
+
+    name: str
+    title: str
+    bar: float
+    unit: str
+    figure: str = ""
+    value: float | None = None
+    spread: tuple[float, float] | None = None
+    holds: bool = True
+    series: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return "not measured"
+        return "met" if self.value <= self.bar and self.holds else "missed"
+
+
+def _ratio(
+    row: Row, runs: Mapping[str, Series], failed: Mapping[str, str], ours: str, other: str
+) -> Row:
+    """The ratio of two medians, with the least and the greatest ratio within one round."""
+    row.series = {name: runs[name].as_json() for name in (ours, other) if name in runs}
+    missing = [f"{name}: {failed[name]}" for name in (ours, other) if name in failed]
+    if missing:
+        known = [f"{name} {runs[name].spread()}" for name in (ours, other) if name in runs]
+        row.figure = "; ".join(known + missing)
+        return row
+    pairs = zip(runs[ours].runs, runs[other].runs, strict=True)
+    within = [one.wall / another.wall for one, another in pairs]
+    row.value = runs[ours].median / runs[other].median
+    row.spread = (min(within), max(within))
+    row.figure = f"{ours} {runs[ours].spread()}; {other} {runs[other].spread()}"
+    return row
+
+
+def _full_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
+    """The whole account on tmpfs without fsync: rows mbsync, drain, update and marginal."""
+    sizes, memory = bench.sizes, bench.memory
+    bench.tell(f"  loading {sizes.full} messages")
+    whole = corpus.load(bench.maildir("full"), "full", sizes.full)
+    ours = Portarchive(bench.endpoint, whole, memory / "archive")
+    mbsync = Mbsync(bench.endpoint, whole, memory / "mbsync")
+    contenders: dict[str, Callable[[], Run]] = {"export": ours.export}
+    if "update" in wanted:
+        contenders["update"] = ours.update
+    if "mbsync" in wanted:
+        contenders["mbsync"] = mbsync.pull
+    if "drain" in wanted:
+        contenders["drain"] = Drain(bench.endpoint, whole).pull
+    parts: list[Mailbox] = []
+    if "marginal" in wanted:
+        for name, count in (("small", sizes.small), ("middle", sizes.middle)):
+            bench.tell(f"  loading {count} messages")
+            part = corpus.load(bench.maildir(name), name, count)
+            parts.append(part)
+            contenders[name] = Portarchive(bench.endpoint, part, memory / name).export
+    runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+
+    rows = []
+    count = f"{sizes.full:,} messages"
+    if "mbsync" in wanted:
+        row = Row("mbsync", f"export --no-fsync, {count} / mbsync, FSync off", 0.75, "x")
+        rows.append(_ratio(row, runs, failed, "export", "mbsync"))
+    if "drain" in wanted:
+        row = Row("drain", f"export --no-fsync, {count} / raw drain", 2.5, "x")
+        rows.append(_ratio(row, runs, failed, "export", "drain"))
+    if "update" in wanted:
+        row = Row("update", f"update, nothing changed, {count} / first export", 0.1, "x")
+        row = _ratio(row, runs, failed, "update", "export")
+        rows.append(row if row.value is None else _count_octets(bench, ours, row))
+    if "marginal" in wanted:
+        rows.append(_marginal(sizes, runs, failed))
+    for mailbox in (whole, *parts):
+        bench.drop(mailbox)
+    for target in ("archive", "mbsync", "small", "middle"):
+        remove(memory / target)
+    return rows
+
+
+def _count_octets(bench: Bench, ours: Portarchive, row: Row) -> Row:
+    """One more update, not timed, through the counting relay: no message text may cross.
+
+    A first export through the same kind of relay shows that it does count.
+    """
+    probe = corpus.load(bench.maildir("probe"), "probe", 200)
+    first = Portarchive(bench.endpoint, probe, bench.memory / "probe")
+    try:
+        _, counted = _relayed(first, Portarchive.export)
+        octets, text = _relayed(ours, Portarchive.update)
+    except RunFailedError as error:
+        row.value = None
+        row.figure += f"; octets not counted: {error}"
+        return row
+    finally:
+        bench.drop(probe)
+        remove(first.archive)
+    if counted < probe.octets:
+        row.value = None
+        row.figure += (
+            f"; octets not counted: the relay saw {counted} of {probe.octets} of an export"
+        )
+        return row
+    row.holds = text == 0
+    row.figure += f"; on the wire {octets:,} octets, {text:,} of message text; nothing published"
+    row.series["octets_from_server"] = octets
+    row.series["octets_of_message_text"] = text
+    return row
+
+
+def _relayed(ours: Portarchive, work: Callable[[Portarchive], Run]) -> tuple[int, int]:
+    """Octets from the server and those of message text, of one run."""
+    with Relay(ours.endpoint.host, ours.endpoint.port) as relay:
+        work(replace(ours, endpoint=replace(ours.endpoint, port=relay.port)))
+        return relay.counted()
+
+
+def _marginal(sizes: Sizes, runs: Mapping[str, Series], failed: Mapping[str, str]) -> Row:
+    """What one more message costs: early (small to middle) and late (middle to full)."""
+    row = Row("marginal", "marginal cost of a message, late / early", 1.3, "x")
+    names = ("small", "middle", "export")
+    row.series = {name: runs[name].as_json() for name in names if name in runs}
+    missing = [f"{name}: {failed[name]}" for name in names if name in failed]
+    if missing:
+        row.figure = "; ".join(missing)
+        return row
+    walls = [[one.wall for one in runs[name].runs] for name in names]
+
+    def costs(small: float, middle: float, full: float) -> tuple[float, float]:
+        return (
+            (middle - small) / (sizes.middle - sizes.small),
+            (full - middle) / (sizes.full - sizes.middle),
+        )
+
+    early, late = costs(*(statistics.median(each) for each in walls))
+    within = [costs(*each) for each in zip(*walls, strict=True)]
+    row.figure = (
+        f"{sizes.small:,} to {sizes.middle:,}: {early * 1e6:.0f} us; "
+        f"{sizes.middle:,} to {sizes.full:,}: {late * 1e6:.0f} us a message"
+    )
+    row.series["early_seconds"], row.series["late_seconds"] = early, late
+    if early <= 0 or any(one <= 0 for one, _ in within):
+        row.figure += "; too noisy: a larger account took less time than a smaller one"
+        return row
+    row.value = late / early
+    row.spread = (min(b / a for a, b in within), max(b / a for a, b in within))
+    return row
+
+
+def _durable_block(bench: Bench, _: Sequence[str]) -> list[Row]:
+    """Both at their defaults, both on disk; what the other left unwritten is synced first."""
+    bench.tell(f"  loading {bench.sizes.durable} messages")
+    mailbox = corpus.load(bench.maildir("durable"), "durable", bench.sizes.durable)
+    ours = Portarchive(bench.endpoint, mailbox, bench.disk / "archive", fsync=True)
+    mbsync = Mbsync(bench.endpoint, mailbox, bench.disk / "mbsync", fsync=True)
+
+    def alone(target: Path, contender: Callable[[], Run]) -> Callable[[], Run]:
+        def settled() -> Run:
+            remove(target)
+            os.sync()
+            return contender()
+
+        return settled
+
+    contenders = {
+        "export": alone(ours.archive, ours.export),
+        "mbsync": alone(mbsync.target, mbsync.pull),
+    }
+    runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+    row = Row(
+        "durable", f"export, durable, {mailbox.messages:,} messages / mbsync, default", 0.5, "x"
+    )
+    bench.drop(mailbox)
+    remove(ours.archive)
+    remove(mbsync.target)
+    return [_ratio(row, runs, failed, "export", "mbsync")]
+
+
+def _memory_block(bench: Bench, _: Sequence[str]) -> list[Row]:
+    """Peak memory of export and update: one huge message, and one huge folder."""
+    sizes = bench.sizes
+    loads: tuple[tuple[str, str, Callable[[Path, str, int], Mailbox], int], ...] = (
+        (
+            "huge",
+            f"one message of {sizes.large_octets // MEGABYTE} MB",
+            corpus.load_large,
+            sizes.large_octets,
+        ),
+        ("many", f"{sizes.many:,} messages in one folder", corpus.load_small, sizes.many),
+    )
+    rows = []
+    for user, title, load, size in loads:
+        bench.tell(f"  loading {title}")
+        mailbox = load(bench.maildir(user), user, size)
+        ours = Portarchive(bench.endpoint, mailbox, bench.memory / "archive", watch_memory=True)
+        contenders = {"export": ours.export, "update": ours.update}
+        runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+        for name in contenders:
+            row = Row(
+                "memory", f"peak memory of {name}, {title}", 150, "MB", figure=failed.get(name, "")
+            )
+            if name in runs:
+                peaks = [one.peak / MEGABYTE for one in runs[name].runs]
+                row.value, row.spread = max(peaks), (min(peaks), max(peaks))
+                row.figure = f"{name} {runs[name].spread()}; no figure can be below {_floor()} MB"
+                row.series = {name: runs[name].as_json()}
+            rows.append(row)
+        bench.drop(mailbox)
+        remove(ours.archive)
+    return rows
+
+
+def _floor() -> int:
+    """This process's own highest memory in MB: Linux counts it in the peak of what it starts."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MEGABYTE
+
+
+def _help_block(bench: Bench, _: Sequence[str]) -> list[Row]:
+    """Start-up; an interpreter that does nothing beside it."""
+    contenders: dict[str, Callable[[], Run]] = {
+        "--help": lambda: run([PORTARCHIVE, "--help"]),
+        "python -c pass": lambda: run([sys.executable, "-c", "pass"]),
+    }
+    runs, failed = interleave(contenders, rounds=bench.rounds * 2, tell=lambda _: None)
+    row = Row("help", "portarchive --help", 150, "ms", figure=failed.get("--help", ""))
+    if not failed:
+        walls = [one.wall * 1000 for one in runs["--help"].runs]
+        row.value, row.spread = statistics.median(walls), (min(walls), max(walls))
+        row.figure = f"python alone {runs['python -c pass'].median * 1000:.0f} ms"
+        row.series = {name: made.as_json() for name, made in runs.items()}
+    return [row]
+
+
+Block = Callable[[Bench, Sequence[str]], list[Row]]
+BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
+    (("help",), _help_block),
+    (("mbsync", "drain", "update", "marginal"), _full_block),
+    (("durable",), _durable_block),
+    (("memory",), _memory_block),
+)
+NAMES = tuple(name for names, _ in BLOCKS for name in names)

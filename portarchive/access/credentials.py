@@ -1,0 +1,192 @@
+"""Secrets: where a password or token comes from, in which order.
+
+Order: ``--token-command``, ``--password-command``, ``PORTARCHIVE_SOURCE_PASSWORD``,
+``PORTARCHIVE_PASSWORD``, the keyring (service ``portarchive:<host>``, user name = the login; set
+with ``keyring set portarchive:imap.example.org jane@example.org``), a prompt. Never argv.
+
+Refuses to write a secret anywhere: it is in no ``repr``, no error text, no pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from portarchive.access.helper_command import first_line
+from portarchive.errors import AuthenticationFailed, SettingsError
+
+Kind = Literal["password", "token"]
+
+MECHANISMS: Mapping[str, Kind] = {
+    "PLAIN": "password",
+    "LOGIN": "password",
+    "OAUTHBEARER": "token",
+    "XOAUTH2": "token",
+}
+"""SASL mechanisms (RFC 4616, draft-murchison-sasl-login, RFC 7628, Google's) by what they carry."""
+
+
+class Secret:
+    """A password or an access token that shows itself only when it is asked to.
+
+    Attributes:
+        kind: ``password`` or ``token``.
+        mechanism: the SASL mechanism asked for with ``--auth``; None: what the server offers.
+        origin: where it comes from, for messages: ``the keyring``.
+    """
+
+    __slots__ = ("_ask", "kind", "mechanism", "origin")
+
+    def __init__(
+        self, ask: Callable[[], str], *, kind: Kind, origin: str, mechanism: str | None = None
+    ) -> None:
+        self._ask = ask
+        self.kind: Kind = kind
+        self.mechanism = mechanism
+        self.origin = origin
+
+    @classmethod
+    def known(
+        cls, value: str, *, kind: Kind = "password", origin: str, mechanism: str | None = None
+    ) -> Secret:
+        """A secret that is at hand and does not change."""
+        return cls(lambda: value, kind=kind, origin=origin, mechanism=mechanism)
+
+    def reveal(self) -> str:
+        """The secret itself; to be called at every login, since a token may be asked for anew.
+
+        Raises:
+            AuthenticationFailed: the command that knows it failed.
+        """
+        return self._ask()
+
+    def __repr__(self) -> str:
+        return f"<Secret {self.kind} from {self.origin}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not to be written down")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretOptions:
+    """What the command line says about the secret.
+
+    Attributes:
+        token_command, password_command: command lines, run without a shell.
+        mechanism: a key of ``MECHANISMS``, or None.
+    """
+
+    token_command: str | None = None
+    password_command: str | None = None
+    mechanism: str | None = None
+
+
+def resolve_secret(
+    *,
+    host: str,
+    user: str,
+    options: SecretOptions,
+    environment: Mapping[str, str],
+    prompt: Callable[[str], str] | None,
+    on_stderr: Callable[[str], None],
+) -> Secret:
+    """Find the secret for a login.
+
+    A password is had at once; a token command is run at each ``reveal``.
+
+    Args:
+        host: part of the keyring's service name.
+        user: the login.
+        options: of the command line.
+        environment: normally ``os.environ``.
+        prompt: asks a person without echo; None where nobody is there.
+        on_stderr: is given what a command writes on stderr, line by line, unchecked.
+
+    Raises:
+        SettingsError: the options contradict each other, or no secret is to be had.
+        AuthenticationFailed: a command failed.
+    """
+    mechanism = _mechanism(options.mechanism)
+    wanted: Kind | None = MECHANISMS[mechanism] if mechanism is not None else None
+    if options.token_command is not None and options.password_command is not None:
+        raise SettingsError(
+            "--token-command and --password-command cannot both be given", hint="leave one out"
+        )
+    if options.token_command is not None:
+        if wanted == "password":
+            raise SettingsError(
+                f"--auth {mechanism} carries a password, and --token-command gives a token",
+                hint="use --auth OAUTHBEARER or XOAUTH2, or leave --auth out",
+            )
+        words = _words(options.token_command, "--token-command")
+        return Secret(
+            lambda: first_line(words, option="--token-command", on_stderr=on_stderr),
+            kind="token",
+            origin="--token-command",
+            mechanism=mechanism,
+        )
+    if wanted == "token":
+        raise SettingsError(
+            f"--auth {mechanism} needs an access token",
+            hint="give the command that prints one with --token-command",
+        )
+    if options.password_command is not None:
+        words = _words(options.password_command, "--password-command")
+        password = first_line(words, option="--password-command", on_stderr=on_stderr)
+        return Secret.known(password, origin="--password-command", mechanism=mechanism)
+    for variable in ("PORTARCHIVE_SOURCE_PASSWORD", "PORTARCHIVE_PASSWORD"):
+        if environment.get(variable):
+            return Secret.known(environment[variable], origin=variable, mechanism=mechanism)
+    stored = _from_keyring(f"portarchive:{host}", user)
+    if stored:
+        return Secret.known(stored, origin="the keyring", mechanism=mechanism)
+    if prompt is None:
+        raise SettingsError(
+            "no password: none was given, and there is no terminal to ask at",
+            hint="use --password-command, --token-command, PORTARCHIVE_SOURCE_PASSWORD, or"
+            f" store it: keyring set portarchive:{host} {shlex.quote(user)}",
+            code="no-password",
+        )
+    typed = prompt(f"Password of {user} at {host}: ")
+    if not typed:
+        raise AuthenticationFailed("no password was typed", hint="run the command again")
+    return Secret.known(typed, origin="the prompt", mechanism=mechanism)
+
+
+def _mechanism(text: str | None) -> str | None:
+    if text is None:
+        return None
+    mechanism = text.upper()
+    if mechanism not in MECHANISMS:
+        raise SettingsError(
+            "--auth names a mechanism that is not known here",
+            hint=f"it takes {', '.join(MECHANISMS)}; left out, the best that the server offers",
+        )
+    return mechanism
+
+
+def _words(command: str, option: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise SettingsError(
+            f"{option} has a quote that does not close", hint="quote it as for a shell"
+        ) from error
+    if not words:
+        raise SettingsError(f"{option} is empty", hint="give a command that prints the secret")
+    return words
+
+
+def _from_keyring(service: str, user: str) -> str | None:
+    """The stored password; None also where there is no keyring, or it fails or is locked."""
+    if os.environ.get("PYTHON_KEYRING_BACKEND") == "keyring.backends.null.Keyring":
+        return None  # saves the import
+    try:
+        import keyring  # noqa: PLC0415  start-up time
+
+        return keyring.get_password(service, user)
+    except Exception:  # noqa: BLE001  backends are plug-ins and raise what they like
+        return None

@@ -1,0 +1,286 @@
+"""One folder while it is being written: what is here, what is new, what changed, what is gone.
+
+Memory is what counts: a folder may hold 300,000 messages. New entries are remembered by their
+offset in the journal; what is here already is an index uid → flags while the folder is compared,
+and nothing afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from portarchive.archive import model
+from portarchive.archive.folder_file import ITEM_HEAD, FolderFile, parse_entry
+from portarchive.archive.journal import Journal
+from portarchive.archive.messages import MessageDirectory
+
+SHA256 = re.compile(rb'"portarchive:sha256":"([0-9a-f]{64})"')
+
+FlagsJson = bytes
+"""The ``flags`` array as JSON text: what the index holds, interned."""
+
+
+def split_head(line: bytes) -> tuple[str, str, FlagsJson]:
+    """uid, filename and flags of an entry, without parsing the rest of it."""
+    match = ITEM_HEAD.match(line)
+    if match is not None:
+        uid, filename, flags = match.groups()
+        if b"\\" not in uid and b"\\" not in filename:
+            return uid.decode(), filename.decode(), flags
+    entry = parse_entry(line)
+    flags = model.dumps(entry.get("flags", [])).encode()
+    return str(entry["uid"]), str(entry["filename"]), flags
+
+
+def line_sha256(line: bytes) -> bytes:
+    """The digest that an entry names, in hex; empty if it names none."""
+    match = SHA256.search(line)
+    return match[1] if match else b""
+
+
+def order_key(uid: str) -> tuple[int, str]:
+    """Numbers by value, then everything else by its text."""
+    return (int(uid), "") if uid.isdecimal() and uid.isascii() else (1 << 64, uid)
+
+
+class FolderState:
+    """The state of one folder in one run.
+
+    Attributes:
+        number: of this folder in the journal.
+        path: POSIX, below ``mail/``.
+        names: the mailbox's own names from the root.
+        published: its folder.json, None if there is none yet.
+        uidvalidity: of the items as they stand; None if they have none.
+        header: what folder.json is to say, set when the folder is closed; None: stays as it is.
+        overlay: uid → flags array that replaces the one in folder.json.
+        gone: uids of published items that the source no longer has.
+        renumbered: UIDVALIDITY changed: no published item stands for itself any more.
+        held: a reason to leave this folder as it is published.
+        drop_placeholders: uids whose placeholder has served its time.
+        shares: an item of it names a file of another folder (``--single-copy``).
+    """
+
+    def __init__(
+        self,
+        number: int,
+        path: str,
+        names: tuple[str, ...],
+        root: Path,
+        published: FolderFile | None,
+    ) -> None:
+        self.number = number
+        self.path = path
+        self.names = names
+        self.directory = root / model.MAIL / path
+        self.published = published
+        header = published.header if published else {}
+        self.uidvalidity: int | None = header.get("uidvalidity")
+        self.header: dict[str, object] | None = None
+        self.overlay: dict[str, FlagsJson] = {}
+        self.gone: set[str] = set()
+        self.renumbered = False
+        self.held: str | None = None
+        self.open_dir: MessageDirectory | None = None
+        self.announced = False
+        self.drop_placeholders: set[str] = set()
+        self.shares = False
+        self._known: dict[str, FlagsJson] | None = None
+        self._keys: array[int] | list[tuple[int, str]] = array("Q")
+        self._offsets = array("Q")
+        self.placeholder_offsets = array("Q")
+        self._taken: set[str] | None = None
+
+    # --- what is here ---------------------------------------------------------------------------
+
+    def published_lines(self, member: str = "items") -> Iterator[bytes]:
+        """The entries of the published folder.json."""
+        return self.published.lines(member) if self.published else iter(())
+
+    def known(self, journal: Journal | None) -> dict[str, FlagsJson]:
+        """Uid → flags of every item that is here: published ones and this journal's."""
+        if self._known is None:
+            intern: dict[bytes, bytes] = {}
+            known: dict[str, FlagsJson] = {}
+            if not self.renumbered:
+                for line in self.published_lines():
+                    uid, _, flags = split_head(line)
+                    known[uid] = intern.setdefault(flags, flags)
+            if journal is not None:
+                for offset in self._offsets:
+                    uid, _, flags = split_head(journal.line(offset))
+                    known[uid] = intern.setdefault(flags, flags)
+            self._known = known
+        return self._known
+
+    def forget_index(self) -> None:
+        """The folder is compared: give the memory back."""
+        self._known = None
+        self._taken = None
+
+    def is_taken(self, name: str, journal: Journal | None) -> bool:
+        """Whether an entry of any list names this file."""
+        if self._taken is None:
+            taken: set[str] = set()
+            if self.published:
+                taken.update(split_head_any(line) for _, line in self.published.all_lines())
+            if journal is not None:
+                for offset in (*self._offsets, *self.placeholder_offsets):
+                    taken.add(split_head_any(journal.line(offset)))
+            self._taken = taken
+        return name in self._taken
+
+    def close_directory(self) -> None:
+        """Let go of the directory; it is opened again when needed."""
+        if self.open_dir is not None:
+            self.open_dir.close()
+            self.open_dir = None
+
+    # --- what is new ----------------------------------------------------------------------------
+
+    def add(self, uid: str, offset: int) -> None:
+        """Remember a new item by its line in the journal."""
+        key = order_key(uid)
+        if isinstance(self._keys, array):
+            if key[1] == "":
+                self._keys.append(key[0])
+            else:
+                self._keys = [(number, "") for number in self._keys]
+                self._keys.append(key)
+        else:
+            self._keys.append(key)
+        self._offsets.append(offset)
+
+    def discard_new(self) -> None:
+        """Forget what was added (its UIDs belong to another UIDVALIDITY)."""
+        self._keys = array("Q")
+        self._offsets = array("Q")
+        self.placeholder_offsets = array("Q")
+        self._known = None
+        self._taken = None
+
+    def new_filenames(self, journal: Journal | None) -> Iterator[str]:
+        """The files that this journal's items name."""
+        if journal is not None:
+            for offset in self._offsets:
+                yield split_head_any(journal.line(offset))
+
+    @property
+    def new_count(self) -> int:
+        """How many items were added."""
+        return len(self._offsets)
+
+    @property
+    def has_placeholders(self) -> bool:
+        """Whether anything here stands in for a message that could not be had."""
+        if self.placeholder_offsets:
+            return True
+        return next(self.published_lines(model.PLACEHOLDER), None) is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether items differ from what is published."""
+        return bool(
+            self._offsets
+            or self.overlay
+            or self.gone
+            or self.renumbered
+            or self.placeholder_offsets
+            or self.drop_placeholders
+        )
+
+    def _new_in_order(self) -> list[int] | range:
+        keys = self._keys
+        count = len(keys)
+        if isinstance(keys, array) and all(keys[i] < keys[i + 1] for i in range(count - 1)):
+            return range(count)
+        return sorted(range(count), key=keys.__getitem__)
+
+    def merged_items(self, journal: Journal | None) -> Iterator[bytes]:
+        """The entries of ``items`` as they are to be published, in uid order."""
+        if self.held is not None:
+            yield from self.published_lines()
+            return
+        fresh = self._new_lines(journal)
+        pending = next(fresh, None)
+        for line in () if self.renumbered else self.published_lines():
+            uid, _, flags = split_head(line)
+            key = order_key(uid)
+            while pending is not None and pending[0] < key:
+                yield pending[1]
+                pending = next(fresh, None)
+            if pending is not None and pending[0] == key:
+                continue  # had anew: the fresh entry replaces this one
+            if uid in self.gone:
+                continue
+            new_flags = self.overlay.get(uid)
+            if new_flags is not None and new_flags != flags:
+                line = replace_flags(line, new_flags)  # noqa: PLW2901 - the line as it is to be
+            yield line
+        while pending is not None:
+            yield pending[1]
+            pending = next(fresh, None)
+
+    def _new_lines(self, journal: Journal | None) -> Iterator[tuple[tuple[int, str], bytes]]:
+        if journal is None:
+            return
+        for index in self._new_in_order():
+            line = journal.line(self._offsets[index])
+            uid, _, flags = split_head(line)
+            new_flags = self.overlay.get(uid)
+            if new_flags is not None and new_flags != flags:
+                line = replace_flags(line, new_flags)
+            if uid not in self.gone:
+                yield order_key(uid), line
+
+    def lost_lines(self, journal: Journal | None) -> Iterator[bytes]:
+        """Entries that are no items any more. A file that a new item took over is not lost."""
+        if self.held is not None:
+            return
+        adopted: set[str] = set()
+        if self.renumbered:
+            adopted.update(self.new_filenames(journal))
+        if self.renumbered or self.gone:
+            for line in self.published_lines():
+                uid, filename, _ = split_head(line)
+                if (self.renumbered or uid in self.gone) and filename not in adopted:
+                    yield line
+        if self.gone and journal is not None:
+            for offset in self._offsets:
+                line = journal.line(offset)
+                if split_head(line)[0] in self.gone:
+                    yield line
+
+
+def split_head_any(line: bytes) -> str:
+    """The filename of an entry of any list."""
+    match = ITEM_HEAD.match(line)
+    if match is not None and b"\\" not in match[2]:
+        return match[2].decode()
+    return str(parse_entry(line).get("filename", ""))
+
+
+def replace_flags(line: bytes, flags: FlagsJson) -> bytes:
+    """The entry with another flags array; everything else stays octet for octet if it can."""
+    match = ITEM_HEAD.match(line)
+    if match is not None:
+        return line[: match.start(3)] + flags + line[match.end(3) :]
+    entry = parse_entry(line)
+    entry["flags"] = parse_entry(b'{"f":' + flags + b"}")["f"]
+    return model.dumps(entry).encode()
+
+
+def same_flags(one: FlagsJson, other: FlagsJson) -> bool:
+    """Whether two flags arrays hold the same set, whatever the order and the case (KW-2)."""
+    if one == other:
+        return True
+    left, right = (parse_entry(b'{"f":' + value + b"}")["f"] for value in (one, other))
+    return {flag.lower() for flag in left} == {flag.lower() for flag in right}
+
+
+def uids_of(lines: Iterable[bytes]) -> list[str]:
+    """The uids of some entries."""
+    return [split_head(line)[0] for line in lines]

@@ -1,0 +1,316 @@
+"""Staging: every folder.json and manifest-sha256.txt as they are to be, from what the run found.
+
+One pass over the folders in path order, each merged line by line from its published folder.json
+and the journal. Nothing here is in memory longer than a line, but the digests of what was lost.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from portarchive.archive import model
+from portarchive.archive.digests import DigestBlocks, DigestsWriter, file_sha256
+from portarchive.archive.folder_file import FolderFileWriter, parse_entry
+from portarchive.archive.folder_state import (
+    FolderState,
+    line_sha256,
+    split_head,
+    split_head_any,
+)
+from portarchive.archive.naming import resolve_item
+from portarchive.archive.publish import Staging
+from portarchive.archive.writer import ArchiveWriter
+
+_SIZE_MEMBER = b'"' + model.SIZE.encode() + b'":'
+_RELATIVE = b'"filename":"../'
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """What becomes of messages that the source no longer has.
+
+    Attributes:
+        mirror: nothing is kept.
+        drafts: drafts are kept too.
+        expunged_at: RFC 3339, UTC.
+    """
+
+    mirror: bool
+    drafts: bool
+    expunged_at: str
+
+
+@dataclass(slots=True)
+class FolderCounts:
+    """What a folder holds after the run."""
+
+    items: int = 0
+    octets: int = 0
+    kept: int = 0
+    newly_kept: int = 0
+
+
+@dataclass(slots=True)
+class Staged:
+    """The result.
+
+    Attributes:
+        staging: what ``publish`` is to be given.
+        changed: whether any folder.json differs from the published one.
+        counts: by path; only of folders that were written anew.
+        digests: path, sha256, bytes and count of manifest-sha256.txt.
+    """
+
+    staging: Staging
+    changed: bool = False
+    counts: dict[str, FolderCounts] = field(default_factory=dict)
+    digests: dict[str, Any] = field(default_factory=dict)
+
+
+def is_draft(state: FolderState, flags: bytes) -> bool:
+    """Whether an item is a draft: by its keyword, or by the role of its folder."""
+    if b'"$draft"' in flags.lower():
+        return True
+    header = state.header or (state.published.header if state.published else {})
+    roles = header.get(model.ROLE)
+    return "drafts" in (roles if isinstance(roles, list) else [roles])
+
+
+class Stager:
+    """Stages one state of an archive. ``run`` once."""
+
+    def __init__(self, writer: ArchiveWriter, policy: KeepPolicy) -> None:
+        self._writer = writer
+        self._policy = policy
+        self._root = writer.root
+        self._sync = writer.durability.descriptor
+        self._states = sorted(
+            (s for s in writer.folders() if s.published or s.header is not None),
+            key=lambda s: s.path.encode(),
+        )
+        self._single = any(_has_relative(s) for s in self._states) or any(
+            s.shares for s in self._states
+        )
+        self._out = Staged(Staging(self._root / model.PRIVATE_DIR))
+        self._still: set[bytes] = set()
+        self._foreign: dict[str, str] = {}
+        self._protected: set[str] = set()
+        self._drops: set[str] = set()
+
+    def run(self) -> Staged:
+        """Write the staged files.
+
+        Raises:
+            Damaged: a published folder.json is torn.
+            OSError: local storage failed.
+        """
+        self._find_moved()
+        if self._single:
+            self._find_shared()
+        old = self._root / model.DIGESTS_FILE
+        blocks = DigestBlocks(old) if self._writer.published and old.exists() else None
+        digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE), self._sync)
+        for state in self._states:
+            touched = state.header is not None or state.changed or self._purges(state)
+            if (
+                touched
+                or self._single
+                or blocks is None
+                or not blocks.copy(_directory(state), digests)
+            ):
+                self._folder(state, digests)
+        for path, sha256 in sorted(self._foreign.items()):
+            digests.line(sha256, path)
+        if blocks is not None:
+            mail = {_directory(state) for state in self._states}
+            for directory in blocks.spans:
+                if directory not in mail and directory.split("/")[0] != model.MAIL:
+                    blocks.copy(directory, digests)
+        digests.close()
+        self._out.digests = {
+            "path": model.DIGESTS_FILE,
+            "sha256": digests.sha256,
+            "bytes": digests.size,
+            "count": digests.count,
+        }
+        self._out.staging.drops = sorted(self._drops)
+        return self._out
+
+    def _purges(self, state: FolderState) -> bool:
+        if not self._policy.mirror or state.published is None:
+            return False
+        return next(state.published_lines(model.KEPT), None) is not None
+
+    # --- what was lost, what only moved ---------------------------------------------------------
+
+    def _lost(self, state: FolderState) -> Iterator[bytes]:
+        return state.lost_lines(self._writer.journal)
+
+    def _find_moved(self) -> None:
+        """Octets of lost items that are still an item of some folder: a move is not a loss."""
+        lost = {line_sha256(line) for state in self._states for line in self._lost(state)}
+        if not lost:
+            return
+        for state in self._states:
+            for line in state.merged_items(self._writer.journal):
+                digest = line_sha256(line)
+                if digest in lost:
+                    self._still.add(digest)
+
+    def _find_shared(self) -> None:
+        """Files that an entry of another folder names (``--single-copy``), and their digests."""
+        lost = {
+            resolve_item(_directory(state), filename)
+            for state in self._states
+            for filename in map(split_head_any, self._lost(state))
+            if "/" in filename
+        }
+        for state in self._states:
+            directory = _directory(state)
+            for line in self._all_entries(state):
+                filename = split_head_any(line)
+                if "/" in filename:
+                    path = resolve_item(_directory(state), filename)
+                    self._foreign[path] = line_sha256(line).decode()
+                elif lost and (path := f"{directory}/{filename}") in lost:
+                    self._protected.add(path)
+        self._protected.update(self._foreign)
+        self._drops.clear()
+
+    def _all_entries(self, state: FolderState) -> Iterator[bytes]:
+        yield from state.merged_items(self._writer.journal)
+        yield from self._kept(state, FolderCounts())
+
+    def _kept(self, state: FolderState, counts: FolderCounts) -> Iterator[bytes]:
+        """The entries of ``portarchive:kept`` as they are to be."""
+        for line in state.published_lines(model.KEPT):
+            if self._policy.mirror and state.held is None:
+                self._drop(state, split_head_any(line))
+            else:
+                counts.kept += 1
+                yield line
+        for line in self._lost(state):
+            _, filename, flags = split_head(line)
+            if (
+                self._policy.mirror
+                or line_sha256(line) in self._still
+                or (is_draft(state, flags) and not self._policy.drafts)
+            ):
+                self._drop(state, filename)
+                continue
+            counts.kept += 1
+            counts.newly_kept += 1
+            entry = parse_entry(line)
+            entry[model.EXPUNGED_AT] = self._policy.expunged_at
+            yield model.dumps(entry).encode()
+
+    def _drop(self, state: FolderState, filename: str) -> None:
+        path = resolve_item(_directory(state), filename)
+        if path not in self._protected:
+            self._drops.add(path)
+
+    # --- one folder -----------------------------------------------------------------------------
+
+    def _folder(self, state: FolderState, digests: DigestsWriter) -> None:
+        counts = self._out.counts[state.path] = FolderCounts()
+        directory = _directory(state)
+        final = f"{directory}/{model.FOLDER_FILE}"
+        header = state.header if state.header is not None else {}
+        if state.header is None and state.published is not None:
+            header = state.published.header
+        file = FolderFileWriter(self._out.staging.place(final), header, self._sync)
+        try:
+            file.entries(self._items(state, directory, digests, counts))
+            kept = list(self._listed(self._kept(state, counts), directory, digests))
+            if kept:
+                file.section(model.KEPT)
+                file.entries(kept)
+            placeholders = list(self._listed(self._placeholders(state), directory, digests))
+            if placeholders:
+                file.section(model.PLACEHOLDER)
+                file.entries(placeholders)
+            file.close()
+        except BaseException:
+            file.abandon()
+            raise
+        digests.line(file.sha256, final)
+        if state.published is not None and file_sha256(state.published.path)[0] == file.sha256:
+            self._out.staging.withdraw()
+        else:
+            self._out.changed = True
+
+    def _items(
+        self, state: FolderState, directory: str, digests: DigestsWriter, counts: FolderCounts
+    ) -> Iterator[bytes]:
+        for line in self._listed(state.merged_items(self._writer.journal), directory, digests):
+            counts.items += 1
+            at = line.rfind(_SIZE_MEMBER)
+            if at >= 0:
+                at += len(_SIZE_MEMBER)
+                counts.octets += int(line[at : line.index(b",", at)])
+            yield line
+
+    def _listed(
+        self, lines: Iterator[bytes], directory: str, digests: DigestsWriter
+    ) -> Iterator[bytes]:
+        """The same lines; their files get their line in the manifest."""
+        foreign = self._foreign
+        for line in lines:
+            filename = split_head_any(line)
+            if "/" not in filename:
+                path = f"{directory}/{filename}"
+                digests.line(line_sha256(line).decode() or self._digest(path), path)
+                if foreign:
+                    foreign.pop(path, None)
+            yield line
+
+    def _digest(self, path: str) -> str:
+        return file_sha256(self._root / path)[0]
+
+    def _placeholders(self, state: FolderState) -> Iterator[bytes]:
+        """Those still standing in for a message that is not had."""
+        fresh = {}
+        journal = self._writer.journal
+        for offset in state.placeholder_offsets:
+            if journal is not None:
+                line = journal.line(offset)
+                fresh[split_head_any(line)] = line
+        for line in state.published_lines(model.PLACEHOLDER):
+            entry = parse_entry(line)
+            if str(entry["filename"]) in fresh:
+                continue
+            if state.held is None and (
+                state.renumbered or str(entry["uid"]) in state.drop_placeholders
+            ):
+                self._drop(state, str(entry["filename"]))
+            else:
+                yield line
+        for filename, line in fresh.items():
+            if str(parse_entry(line)["uid"]) in state.drop_placeholders:
+                self._drop(state, filename)
+            else:
+                yield line
+
+
+def _directory(state: FolderState) -> str:
+    return f"{model.MAIL}/{state.path}"
+
+
+def _has_relative(state: FolderState) -> bool:
+    """Whether a published folder.json names a file of another folder (``--single-copy``)."""
+    if state.published is None:
+        return False
+    with state.published.path.open("rb") as file:
+        size = file.seek(0, 2)
+        if size == 0:
+            return False
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
+            return text.find(_RELATIVE) >= 0
+
+
+def stage(writer: ArchiveWriter, policy: KeepPolicy) -> Staged:
+    """Stage what the writer's folders say (see ``Stager``)."""
+    return Stager(writer, policy).run()

@@ -1,0 +1,471 @@
+"""The writer: messages in, an archive out, whole or not at all.
+
+Owns the lock, the journal, the batches and the commit (docs/adr/0006). It knows nothing of
+sources: what is gone, what changed and what the ledger says is the job's to decide.
+
+Batch: message files under their final names, synced, their directories synced, then one synced
+journal block. A message file counts only if the journal or a folder.json names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from portarchive.archive import ijson, journal, model, publish, stray
+from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories
+from portarchive.archive.folder_state import FolderState, split_head
+from portarchive.archive.journal import Journal
+from portarchive.archive.layout import Layout, Names
+from portarchive.archive.lock import WriterLock
+from portarchive.archive.manifest import Published, load_published
+from portarchive.archive.messages import FileBody, MessageDirectory
+from portarchive.errors import Refused
+from portarchive.records import Body
+
+BATCH_MESSAGES = 500
+BATCH_OCTETS = 32 << 20
+BATCH_SECONDS = 10.0
+
+_OPEN_DIRECTORIES = 64
+
+
+class Entry(NamedTuple):
+    """What the job says of a message beside its octets; JSON texts (see ``model.item_line``)."""
+
+    uid: str
+    flags_json: str
+    received_json: str
+    epoch: int | None
+    rest: str = ""
+
+
+class Written(NamedTuple):
+    """A message as it lies here."""
+
+    filename: str
+    size: int
+    sha256: str
+
+
+def preflight(root: Path) -> None:
+    """Refuse what must not be written into, before anybody logs in anywhere. Changes nothing.
+
+    Raises:
+        Refused: a file, a directory with something else in it, or an archive of another program.
+        OSError: it cannot be looked at.
+    """
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise Refused(f"{root} is a file, not a directory", hint="name a new or empty directory")
+    names = {entry.name for entry in os.scandir(root)} - stray.JUNK
+    if not names or model.PRIVATE_DIR in names:
+        return
+    if model.ARCHIVE_FILE in names:
+        document = ijson.load_object(root / model.ARCHIVE_FILE, model.ARCHIVE_FILE)
+        section = document.get("archive")
+        if isinstance(section, dict) and model.MANIFEST in section:
+            return
+        raise Refused(
+            f"{root} holds an archive that another program made",
+            hint="it can be read but not updated; export into a new directory",
+            code="foreign-archive",
+        )
+    raise Refused(
+        f"{root} is not empty and is no archive",
+        hint="name a new or empty directory",
+        code="foreign-directory",
+    )
+
+
+class ArchiveWriter:
+    """One run of one writer on one archive.
+
+    Attributes:
+        root: of the archive.
+        published: what archive.json and manifest.json say; None for a new archive.
+        unfinished: the header of the journal of an interrupted run, None if there is none.
+        layout: directories of mailboxes.
+        next_ticket: the number of the next item that is stored, linked or referred to.
+
+    Raises:
+        Locked: another living process writes here.
+        Refused: see ``preflight``.
+        Damaged: what is published does not hold together.
+        OSError: local storage failed.
+    """
+
+    def __init__(self, root: Path, durability: Durability) -> None:
+        preflight(root)
+        self.root = root
+        self.durability = durability
+        self._umask = os.umask(0o077)
+        self._made_root = not root.exists()
+        private = root / model.PRIVATE_DIR
+        self._made_private = not private.exists()
+        root.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+        private.mkdir(DIRECTORY_MODE, exist_ok=True)
+        if self._made_private:
+            durability.directory(root)
+        self._lock = WriterLock(private / "lock")
+        self._journal: Journal | None = None
+        self._header: dict[str, Any] = {}
+        self._lines: list[bytes] = []
+        self._pending: list[tuple[FolderState, str | None]] = []
+        self._batch_files: list[str] = []
+        self._batch_dirs: dict[Path, None] = {}
+        self._batch_messages = 0
+        self._batch_octets = 0
+        self._batch_since = 0.0
+        self._folders: dict[str, FolderState] = {}
+        self._opened: list[FolderState] = []
+        self._numbers = 0
+        self.next_ticket = 0
+        self._tickets = array("Q")
+        self._ticket_folders = array("I")
+        self._by_number: dict[int, FolderState] = {}
+        try:
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def _recover(self) -> None:
+        private = self.root / model.PRIVATE_DIR
+        if publish.finish_interrupted(self.root, self.durability):
+            stray.sweep(self.root)
+        self.published: Published | None = load_published(self.root)
+        left = journal.recover(private / journal.NAME)
+        base = self.published.fingerprint if self.published else None
+        if left.header is None or left.header.get("base") != base:
+            (private / journal.NAME).unlink(missing_ok=True)
+            left = journal.Recovered()
+        self.unfinished: dict[str, Any] | None = left.header
+        self.layout = Layout(self.root)
+        if left.header is not None:
+            self._header = left.header
+            self._journal = Journal(private / journal.NAME, self.durability)
+            self._journal.truncate(left.size)
+            for number, journaled in left.folders.items():
+                state = self._state(journaled.path, self._names(journaled.path), number)
+                state.uidvalidity = journaled.uidvalidity
+                published = state.published.header.get("uidvalidity") if state.published else None
+                state.renumbered = bool(state.published) and published != journaled.uidvalidity
+                state.announced = True
+                for offset in journaled.items:
+                    state.add(split_head(self._journal.line(offset))[0], offset)
+                    self._ticket(state, offset)
+                state.placeholder_offsets.extend(journaled.placeholders)
+            self.next_ticket = len(self._tickets)
+        for path, names in self.layout.names().items():
+            if path not in self._folders:
+                self._state(path, names)
+
+    def _names(self, path: str) -> Names:
+        return self.layout.names().get(path, tuple(path.split("/")))
+
+    def _state(self, path: str, names: Names, number: int | None = None) -> FolderState:
+        if number is None:
+            number = self._numbers
+        self._numbers = max(self._numbers, number + 1)
+        state = FolderState(number, path, names, self.root, self.layout.published.get(path))
+        self._folders[path] = state
+        self._by_number[number] = state
+        return state
+
+    def _ticket(self, state: FolderState, offset: int) -> None:
+        self._tickets.append(offset)
+        self._ticket_folders.append(state.number)
+
+    # --- what the job asks for ------------------------------------------------------------------
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal, if anything was stored in this run or the interrupted one."""
+        return self._journal
+
+    def begin(self, source: dict[str, Any], selection: dict[str, Any]) -> None:
+        """Say whose archive this is: the first record of the journal, when one is needed."""
+        self._header = {
+            "source": source,
+            "selection": selection,
+            "base": self.published.fingerprint if self.published else None,
+            "generator": model.GENERATOR,
+        }
+
+    def folder(self, path: str, names: Names) -> FolderState:
+        """The state of the folder at a path that ``layout.assign`` gave."""
+        state = self._folders.get(path)
+        if state is None:
+            state = self._state(path, names)
+        state.names = names
+        return state
+
+    def folders(self) -> list[FolderState]:
+        """Every folder, published or of this run."""
+        return list(self._folders.values())
+
+    def renumber(self, state: FolderState, uidvalidity: int | None) -> None:
+        """UIDVALIDITY is another one than that of what is here: no uid means what it meant."""
+        if state.announced:
+            self.flush()
+            self._append([b"X %d" % state.number])
+        state.discard_new()
+        state.overlay.clear()
+        state.gone.clear()
+        published = state.published.header.get("uidvalidity") if state.published else None
+        state.renumbered = state.published is not None and published != uidvalidity
+        state.uidvalidity = uidvalidity
+        state.announced = False
+
+    def stored_entries(self) -> Iterator[tuple[int, bytes]]:
+        """(ticket, entry) of the items that the journal of an interrupted run already has."""
+        if self._journal is not None:
+            for ticket, offset in enumerate(self._tickets):
+                yield ticket, self._journal.line(offset)
+
+    def entry(self, ticket: int) -> tuple[FolderState, bytes]:
+        """The folder and the entry of an item of this journal, by its ticket."""
+        if ticket >= len(self._tickets):
+            self.flush()
+        assert self._journal is not None  # noqa: S101 - a ticket comes from the journal
+        return self._by_number[self._ticket_folders[ticket]], self._journal.line(
+            self._tickets[ticket]
+        )
+
+    def renumber_all(self) -> None:
+        """The source is another one by the user's own word: no uid means what it meant."""
+        for state in self._folders.values():
+            state.renumbered = state.published is not None
+
+    def store(self, state: FolderState, filename: str, entry: Entry, body: Body) -> Written:
+        """Write one message and remember its item; durable at the next ``flush``.
+
+        Raises:
+            ConnectorError: the octets ended early; nothing of it is left.
+            OSError: local storage failed.
+        """
+        directory = self._directory(state)
+        written = Written(
+            *directory.store(filename, body, entry.epoch, lambda name: self._is_taken(state, name))
+        )
+        self._remember(state, entry, written, new_file=True)
+        return written
+
+    def link(
+        self, state: FolderState, filename: str, entry: Entry, original: Path, known: Written
+    ) -> Written:
+        """Lay down octets that are here already: a hard link, or a copy where there is none."""
+        directory = self._directory(state)
+
+        def taken(name: str) -> bool:
+            return self._is_taken(state, name)
+
+        name = directory.link(filename, original, entry.epoch, taken)
+        if name is None:
+            return self.store(state, filename, entry, FileBody(original))
+        written = known._replace(filename=name)
+        self._remember(state, entry, written, new_file=True)
+        return written
+
+    def refer(self, state: FolderState, entry: Entry, known: Written) -> None:
+        """An item whose octets lie in a file that is here already (``known.filename``)."""
+        self._remember(state, entry, known, new_file=False)
+
+    def store_placeholder(self, state: FolderState, filename: str, uid: str, octets: bytes) -> None:
+        """Keep what a provider gave in place of a message, apart from the items."""
+        directory = self._directory(state)
+        body = _Octets(octets)
+        name, size, sha256 = directory.store(filename, body, None, lambda _: False)
+        line = model.dumps(
+            {"uid": uid, "filename": name, model.SIZE: size, model.SHA256: sha256}
+        ).encode()
+        self._queue(state, b"P %d " % state.number, line, uid=None, size=size, filename=name)
+
+    def _remember(
+        self, state: FolderState, entry: Entry, written: Written, *, new_file: bool
+    ) -> None:
+        line = model.item_line(
+            entry.uid,
+            written.filename,
+            entry.flags_json,
+            entry.received_json,
+            written.size,
+            written.sha256,
+            entry.rest,
+        ).encode()
+        self._queue(
+            state,
+            b"I %d " % state.number,
+            line,
+            uid=entry.uid,
+            size=written.size if new_file else 0,
+            filename=written.filename if new_file else None,
+        )
+
+    # --- batches --------------------------------------------------------------------------------
+
+    def _queue(
+        self,
+        state: FolderState,
+        prefix: bytes,
+        line: bytes,
+        *,
+        uid: str | None,
+        size: int,
+        filename: str | None,
+    ) -> None:
+        if not state.announced:
+            record = {"path": state.path, "uidvalidity": state.uidvalidity}
+            self._lines.append(b"F %d %s" % (state.number, model.dumps(record).encode()))
+            self._pending.append((state, None))
+            state.announced = True
+        if self._batch_messages == 0:
+            self._batch_since = time.monotonic()
+        self._lines.append(prefix + line)
+        if uid is None:
+            self._pending.append((state, _PLACEHOLDER))
+        else:
+            self._pending.append((state, uid))
+            self.next_ticket += 1
+        if filename is not None:
+            self._batch_dirs[state.directory] = None
+            if self.durability.enabled:
+                self._batch_files.append(f"{state.directory}/{filename}")
+        self._batch_messages += 1
+        self._batch_octets += size
+        if (
+            self._batch_messages >= BATCH_MESSAGES
+            or self._batch_octets >= BATCH_OCTETS
+            or time.monotonic() - self._batch_since >= BATCH_SECONDS
+        ):
+            self.flush()
+
+    def flush(self) -> None:
+        """Make everything stored so far durable and known to the journal."""
+        if not self._lines:
+            return
+        self._ensure_journal()
+        self.durability.files(self.root, self._batch_files)
+        for directory in self._batch_dirs:
+            self.durability.directory(directory)
+        offsets = self._append(self._lines)
+        for (state, uid), offset, line in zip(self._pending, offsets, self._lines, strict=True):
+            if uid is None:
+                continue
+            at = offset + line.index(b"{")
+            if uid is _PLACEHOLDER:
+                state.placeholder_offsets.append(at)
+            else:
+                state.add(uid, at)
+                self._ticket(state, at)
+        self._lines = []
+        self._pending = []
+        self._batch_files = []
+        self._batch_dirs = {}
+        self._batch_messages = 0
+        self._batch_octets = 0
+
+    def _append(self, lines: list[bytes]) -> list[int]:
+        self._ensure_journal()
+        assert self._journal is not None  # noqa: S101 - made on the line above
+        return self._journal.append(lines)
+
+    def _ensure_journal(self) -> None:
+        if self._journal is None:
+            private = self.root / model.PRIVATE_DIR
+            self._journal = Journal(private / journal.NAME, self.durability)
+            self._journal.append([b"S " + model.dumps(self._header).encode()])
+            self.durability.directory(private)
+
+    def _directory(self, state: FolderState) -> MessageDirectory:
+        if state.open_dir is None:
+            self._ensure_journal()
+            made = make_directories(state.directory, self.root)
+            for directory in made:
+                self._batch_dirs[directory] = None
+            state.open_dir = MessageDirectory(state.directory)
+            self._opened.append(state)
+            if len(self._opened) > _OPEN_DIRECTORIES:
+                self._opened.pop(0).close_directory()
+        return state.open_dir
+
+    def _is_taken(self, state: FolderState, name: str) -> bool:
+        if any(filename == name for pending, filename in self._pending_files() if pending is state):
+            return True
+        return state.is_taken(name, self._journal)
+
+    def _pending_files(self) -> Iterator[tuple[FolderState, str]]:
+        for (state, uid), line in zip(self._pending, self._lines, strict=True):
+            if uid is not None and uid is not _PLACEHOLDER:
+                yield state, split_head(line[line.index(b"{") :])[1]
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def publish(self, staging: publish.Staging, archive_json: bytes) -> str:
+        """Commit what was staged (``portarchive.archive.staging``).
+
+        Returns:
+            The archive's fingerprint.
+        """
+        fingerprint = publish.publish(
+            self.root,
+            staging,
+            archive_json,
+            self.durability,
+            self._sweep if self.unfinished is not None else None,
+        )
+        self._drop_journal()
+        return fingerprint
+
+    def _sweep(self) -> None:
+        stray.sweep(self.root)
+
+    def discard_journal(self) -> None:
+        """Nothing was worth publishing: forget what the journal says."""
+        if self.unfinished is not None:
+            self._sweep()
+        self._drop_journal()
+        (self.root / model.PRIVATE_DIR / journal.NAME).unlink(missing_ok=True)
+
+    def _drop_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+    def close(self) -> None:
+        """Let go. What is durable stays; what this run made and never used goes."""
+        for state in self._opened:
+            state.close_directory()
+        self._opened = []
+        self._drop_journal()
+        private = self.root / model.PRIVATE_DIR
+        with contextlib.suppress(OSError):
+            unused = {entry.name for entry in os.scandir(private)} <= {"lock"}
+            if self._made_private and unused and not (self.root / model.ARCHIVE_FILE).exists():
+                shutil.rmtree(private)
+                if self._made_root:
+                    self.root.rmdir()
+        self._lock.release()
+        os.umask(self._umask)
+
+
+_PLACEHOLDER = "\0placeholder"
+
+
+class _Octets:
+    """Octets in memory as a ``records.Body``."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets: bytes | None = octets
+        self.size = len(octets)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.octets or b""

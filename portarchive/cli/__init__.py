@@ -1,0 +1,184 @@
+"""The command line: parse, make options, run one job, render.
+
+``main`` is the one place that turns errors into words and exit codes. Imports are lazy, so that
+``portarchive --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TextIO
+
+from portarchive.errors import ExitCode, PortArchiveError, StorageFailed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Raises nothing.
+
+    Args:
+        arguments: without the program's name; None for those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    with contextlib.suppress(ValueError):  # not the main thread: then signals are another's
+        signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001  everything ends here, as a code
+        code = _explain(error, words)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    from portarchive.cli.verbs import program  # noqa: PLC0415  start-up time
+
+    command = program()
+    # Not ``command.main``: that one exits by itself, with codes that are not ours.
+    with command.make_context("portarchive", words) as context:
+        return int(command.invoke(context) or 0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _explain(error: BaseException, words: list[str]) -> int:
+    """Say what happened on stderr, and return the exit code."""
+    import typer  # noqa: PLC0415  start-up time
+
+    usage_error = typer.BadParameter.__mro__[1]  # UsageError, from wherever typer has it
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(ExitCode.BUG)
+    if isinstance(error, BrokenPipeError):
+        # The reader has what it wanted (``portarchive ls mail | head``).
+        _silence(sys.stdout)
+        return int(ExitCode.OK)
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        _say(
+            words,
+            code="interrupted",
+            text="interrupted",
+            hint="the same command again goes on where this one stopped",
+        )
+        return int(ExitCode.INTERRUPTED)
+    if isinstance(error, usage_error):
+        _say(words, code="usage", text=_usage_text(error), hint=_usage_hint(error))
+        return int(ExitCode.USAGE)
+    if isinstance(error, OSError) and (storage := _storage_error(error)) is not None:
+        error = storage
+    if isinstance(error, PortArchiveError):
+        _say(words, code=error.code, text=error.text, hint=error.hint)
+        return int(error.exit_code)
+    _report_bug(error, words)
+    return int(ExitCode.BUG)
+
+
+def _usage_text(error: BaseException) -> str:
+    text = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+def _usage_hint(error: BaseException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "portarchive"
+    return f"{path} --help lists what there is"
+
+
+_STORAGE_ERRNOS = frozenset(
+    {
+        errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG,
+        errno.ENFILE, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.ESTALE,
+    }
+)  # fmt: skip
+
+
+def _storage_error(error: OSError) -> StorageFailed | None:
+    """The error of local storage that this is; None if it is no such thing, and so a bug."""
+    if error.errno not in _STORAGE_ERRNOS:
+        return None
+    reason = error.strerror or "an I/O error"
+    if error.filename is not None:
+        hint = "look at its permissions and at the room on its disk, then run the command again"
+        return StorageFailed(f"{os.fsdecode(error.filename)}: {reason}", hint=hint)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
+        return StorageFailed(
+            f"the output cannot be written: {reason}", hint="give stdout a place with room"
+        )
+    return StorageFailed(f"local storage failed: {reason}", hint="look at the room on the disk")
+
+
+def _report_bug(error: BaseException, words: list[str]) -> None:
+    import traceback  # noqa: PLC0415  only here
+
+    from portarchive.cli.safe_text import safe_lines, without_passwords  # noqa: PLC0415
+
+    story = "".join(traceback.format_exception(error))
+    _write(sys.stderr, without_passwords(safe_lines(story)))
+    _say(
+        words,
+        code="bug",
+        text=f"portarchive failed by its own fault ({type(error).__name__})",
+        hint="please report it with the lines above, as CONTRIBUTING.md says;"
+        " what is in the archive is as the last finished step left it",
+    )
+
+
+def _say(words: list[str], *, code: str, text: str, hint: str | None) -> None:
+    """Two lines for people, or the last line of stderr for programs."""
+    from portarchive.cli.safe_text import safe, without_passwords  # noqa: PLC0415
+
+    text = without_passwords(safe(text))
+    hint = None if hint is None else without_passwords(safe(hint))
+    if _speaks_json(words):
+        import json  # noqa: PLC0415  only here
+
+        _write(sys.stderr, json.dumps({"code": code, "message": text, "hint": hint}) + "\n")
+        return
+    lines = f"error: {text}\n" + (f"hint: {hint}\n" if hint else "")
+    _write(sys.stderr, lines)
+
+
+def _speaks_json(words: list[str]) -> bool:
+    """Whether stderr is read by a program. Looked up here: parsing may be what failed."""
+    options = words[: words.index("--")] if "--" in words else words
+    pairs = itertools.pairwise(options)
+    return (
+        "--json" in options
+        or "--jsonl" in options
+        or "--progress=json" in options
+        or ("--progress", "json") in pairs
+    )
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Point a broken stream at nothing, so that the interpreter's last flush is quiet too."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):
+        pass

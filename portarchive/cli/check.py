@@ -1,0 +1,135 @@
+"""``portarchive export SOURCE --check``: reach the account, show what it has, write nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from portarchive.access.urls import SourceUrl
+from portarchive.cli.connecting import AccessOptions, connect
+from portarchive.cli.output import columns, counted, report_head, say, to_json
+from portarchive.cli.progress_view import Speech, observing
+from portarchive.cli.safe_text import safe
+from portarchive.errors import ExitCode, SettingsError
+from portarchive.jobs.selection import Selection
+from portarchive.records import Folder, SourceIdentity
+
+
+def check_account(
+    url: SourceUrl, access: AccessOptions, selection: Selection, speech: Speech
+) -> int:
+    """Connect, log in, list; print a table or one JSON object.
+
+    Raises:
+        SettingsError: after the list, when a ``--folder`` names no folder of the account.
+    """
+    with observing(speech) as observer:
+        source = connect(url, access, observer=observer)
+        try:
+            identity = source.identity()
+            folders = source.folders()
+        finally:
+            source.close()
+    unmatched = selection.unmatched(folders)
+    if speech.json:
+        say(to_json(_report(identity, folders, selection, unmatched)))
+    elif not speech.quiet:
+        for line in _words(identity, folders, selection):
+            say(line)
+    refuse_unmatched(unmatched)
+    return int(ExitCode.OK)
+
+
+def refuse_unmatched(unmatched: Sequence[str]) -> None:
+    """A pattern that takes nothing is a slip, and an archive without it a surprise.
+
+    Raises:
+        SettingsError: there are such patterns.
+    """
+    if unmatched:
+        raise SettingsError(
+            f"the account has no folder {', '.join(repr(safe(name)) for name in unmatched)}",
+            hint="portarchive export SOURCE --check lists its folders; names count their case",
+            code="no-such-folder",
+        )
+
+
+def _wanted_messages(folders: Sequence[Folder], selection: Selection) -> int | None:
+    counts = [f.messages for f in folders if f.selectable and selection.wants_folder(f)]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _report(
+    identity: SourceIdentity,
+    folders: Sequence[Folder],
+    selection: Selection,
+    unmatched: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        **report_head("check"),
+        "source": {
+            "protocol": identity.protocol,
+            "service": identity.service,
+            "account": identity.account,
+            "server": {str(key): str(value) for key, value in identity.server.items()},
+            "capabilities": list(identity.capabilities),
+        },
+        "selection": selection.to_json(),
+        "unmatched": list(unmatched),
+        "folders": [
+            {
+                "names": [_scalar(name) for name in folder.path],
+                "roles": list(folder.roles),
+                "messages": folder.messages,
+                "selectable": folder.selectable,
+                "subscribed": folder.subscribed,
+                "namespace": folder.namespace,
+                "selected": selection.wants_folder(folder),
+            }
+            for folder in folders
+        ],
+        "messages": _wanted_messages(folders, selection),
+    }
+
+
+def _words(
+    identity: SourceIdentity,
+    folders: Sequence[Folder],
+    selection: Selection,
+) -> list[str]:
+    server = " ".join(str(v) for k, v in identity.server.items() if k in {"name", "version"})
+    about = f" ({safe(server)})" if server else ""
+    lines = [f"{safe(identity.service)}, logged in as {safe(identity.account)}{about}", ""]
+    rows = [
+        (
+            "/".join(folder.path),
+            ", ".join(folder.roles),
+            "-" if folder.messages is None else f"{folder.messages:,}",
+            _remark(folder, selection),
+        )
+        for folder in folders
+    ]
+    lines += columns(("FOLDER", "ROLE", "MESSAGES", ""), rows, right=(2,))
+    wanted = [f for f in folders if f.selectable and selection.wants_folder(f)]
+    messages = _wanted_messages(folders, selection)
+    total = "" if messages is None else f", {counted(messages, 'message')}"
+    lines += ["", f"an export takes {counted(len(wanted), 'folder')}{total}"]
+    if selection.needs_description:
+        lines.append(f"filters on messages are not counted here: {safe(selection.describe())}")
+    return lines
+
+
+def _remark(folder: Folder, selection: Selection) -> str:
+    if not folder.selectable:
+        return "holds no mail"
+    if not selection.wants_folder(folder):
+        if folder.namespace != "personal" and selection.namespace == "personal":
+            return f"{folder.namespace}: left out (--namespace all)"
+        return "left out"
+    return "" if folder.namespace == "personal" else folder.namespace
+
+
+def _scalar(name: str) -> str:
+    """The name without lone surrogates, which I-JSON does not have (RFC 7493 §2.1)."""
+    return name.encode("utf-8", "replace").decode()

@@ -1,0 +1,95 @@
+"""From SOURCE and the options of access to an open source: the one place where they meet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portarchive.access.credentials import Secret, SecretOptions, resolve_secret
+from portarchive.access.urls import SourceUrl
+from portarchive.cli.safe_text import safe, safe_lines
+from portarchive.connectors.base import Source
+from portarchive.errors import SettingsError
+from portarchive.progress import Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessOptions:
+    """How to reach an account.
+
+    Attributes:
+        secret: where the password or token comes from.
+        ca_file: trusted certificates in place of the system's.
+        timeout: seconds of silence after which a connection counts as lost.
+        connections: for fetching.
+        max_wait: seconds of waiting in a row after which it is given up.
+    """
+
+    secret: SecretOptions = field(default_factory=SecretOptions)
+    ca_file: Path | None = None
+    timeout: float = 90.0
+    connections: int = 1
+    max_wait: float = 3600.0
+
+
+def connect(
+    url: SourceUrl, access: AccessOptions, *, observer: Observer, secret: Secret | None = None
+) -> Source:
+    """Get the secret unless it is at hand, connect, log in.
+
+    Raises:
+        SettingsError: no secret, or it makes no sense.
+        ConnectorError: the server cannot be reached, or refuses.
+    """
+    if secret is None:
+        secret = resolve_secret(
+            host=url.host,
+            user=url.user,
+            options=access.secret,
+            environment=os.environ,
+            prompt=_prompter(),
+            on_stderr=_pass_on,
+        )
+    from portarchive.connectors.registry import SourceAddress, open_source  # noqa: PLC0415  lazy
+
+    address = SourceAddress(
+        scheme=url.scheme,
+        host=url.host,
+        port=url.port,
+        tls=url.tls,
+        user=url.user,
+        secret=secret,
+        ca_file=access.ca_file,
+        timeout=access.timeout,
+        connections=access.connections,
+    )
+    return open_source(address, observer=observer, max_wait=access.max_wait)
+
+
+def _prompter() -> Callable[[str], str] | None:
+    """A question without echo, where a person sits in front of both ends."""
+    if sys.stdin is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(question: str) -> str:
+        from getpass import getpass  # noqa: PLC0415  start-up time
+
+        try:
+            return getpass(safe(question) + " ", stream=sys.stderr)
+        except EOFError as error:
+            raise SettingsError(
+                "no password was typed",
+                hint="run the command again, or use --password-command",
+                code="no-password",
+            ) from error
+
+    return ask
+
+
+def _pass_on(text: str) -> None:
+    """What a password command says on stderr."""
+    sys.stderr.write(safe_lines(text))
+    sys.stderr.flush()

@@ -1,0 +1,198 @@
+"""``portarchive export SOURCE ARCHIVE``: a new archive, a resumed one, or an update."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from portarchive.access.credentials import Secret, SecretOptions
+from portarchive.access.urls import SourceUrl, parse_archive, parse_source
+from portarchive.archive import model
+from portarchive.cli import arguments, options
+from portarchive.cli.check import check_account, refuse_unmatched
+from portarchive.cli.connecting import AccessOptions, connect
+from portarchive.cli.ledger_view import missing_lines
+from portarchive.cli.output import counted, octets, report_head, say, to_json
+from portarchive.cli.progress_view import Speech, observing
+from portarchive.cli.safe_text import safe
+from portarchive.errors import ExitCode, SettingsError
+
+if TYPE_CHECKING:
+    from portarchive.jobs.export import ExportOptions
+    from portarchive.jobs.report import ExportReport, Totals
+
+
+def export(
+    source: options.Source,
+    archive: options.ArchiveToWrite = None,
+    *,
+    mirror: options.Mirror = False,
+    single_copy: options.SingleCopy = False,
+    keep_drafts: options.KeepDrafts = False,
+    check: options.Check = False,
+    dry_run: options.DryRun = False,
+    accept_source_change: options.AcceptSourceChange = False,
+    change_selection: options.ChangeSelection = False,
+    no_fsync: options.NoFsync = False,
+    folder: options.Folders = None,
+    exclude: options.Exclude = None,
+    role: options.Roles = None,
+    since_date: options.SinceDate = None,
+    before_date: options.BeforeDate = None,
+    min_size: options.MinSize = None,
+    max_size: options.MaxSize = None,
+    keyword: options.Keywords = None,
+    namespace: options.Namespace = "personal",
+    password_command: options.PasswordCommand = None,
+    token_command: options.TokenCommand = None,
+    auth: options.Auth = None,
+    tls: options.TlsMode = None,
+    allow_cleartext: options.AllowCleartext = False,
+    ca_file: options.CaFile = None,
+    connections: options.Connections = "1",
+    timeout: options.Timeout = "90",
+    max_wait: options.MaxWait = "1h",
+    name: options.Name = None,
+    note: options.Note = None,
+    legal: options.Legal = None,
+    language: options.Language = None,
+    timezone: options.Timezone = None,
+    archive_id: options.ArchiveId = None,
+    json: options.Json = False,
+    progress: options.Progress = "auto",
+    verbose: options.Verbose = 0,
+    quiet: options.Quiet = False,
+) -> int:
+    """Copy a mail account into an archive, or bring one up to date.
+
+    The same command again resumes an export that was interrupted, and updates one that was
+    finished: only new messages are fetched. The account is never changed. Exit code 0 means that
+    every message the server listed is in the archive, 3 that the report names what is missing.
+    """
+    url = parse_source(source, tls=tls, allow_cleartext=allow_cleartext)
+    access = AccessOptions(
+        secret=SecretOptions(
+            token_command=token_command, password_command=password_command, mechanism=auth
+        ),
+        ca_file=arguments.readable_file("--ca-file", ca_file),
+        timeout=arguments.seconds("--timeout", timeout, least=1),
+        connections=arguments.whole("--connections", connections, least=1, most=32),
+        max_wait=arguments.seconds("--max-wait", max_wait, least=0),
+    )
+    selection = arguments.selection(
+        folders=folder or (),
+        exclude=exclude or (),
+        roles=role or (),
+        since_date=since_date,
+        before_date=before_date,
+        min_size=min_size,
+        max_size=max_size,
+        keywords=keyword or (),
+        namespace=namespace,
+    )
+    speech = Speech(json=json, mode=arguments.progress_mode(progress), verbose=verbose, quiet=quiet)
+    if check:
+        return check_account(url, access, selection, speech)
+    if archive is None:
+        raise SettingsError(
+            "ARCHIVE is missing: the directory to write",
+            hint="name one, or use --check to look at the account only",
+        )
+    path = parse_archive(archive, writing=True)
+    from portarchive.jobs.export import ExportOptions  # noqa: PLC0415  start-up time
+
+    settings = ExportOptions(
+        selection=selection,
+        mirror=mirror,
+        single_copy=single_copy,
+        keep_drafts=keep_drafts,
+        accept_source_change=accept_source_change,
+        change_selection=change_selection,
+        fsync=not no_fsync,
+        name=name,
+        note=note,
+        legal=legal,
+        language=arguments.language(language),
+        timezone=arguments.timezone(timezone),
+        archive_id=arguments.archive_id(archive_id),
+        dry_run=dry_run,
+        max_wait=access.max_wait,
+        now=arguments.source_date_epoch(os.environ),
+    )
+    report = run(url, access, path, settings, speech)
+    code = ExitCode.OK if report.complete else ExitCode.INCOMPLETE
+    with contextlib.suppress(BrokenPipeError):  # the archive stands, whoever reads on
+        if json:
+            say(to_json({**report_head("export"), **report.to_json()}))
+        elif not quiet:
+            for line in summary(report, url, path):
+                say(line)
+    return int(code)
+
+
+def run(
+    url: SourceUrl,
+    access: AccessOptions,
+    path: Path,
+    settings: ExportOptions,
+    speech: Speech,
+    *,
+    secret: Secret | None = None,
+) -> ExportReport:
+    """Connect, export, close.
+
+    Raises:
+        SettingsError: a ``--folder`` of a new archive names nothing.
+        PortArchiveError: as the parts say.
+    """
+    from portarchive.jobs.export import run_export  # noqa: PLC0415  start-up time
+
+    with observing(speech) as observer:
+        source = connect(url, access, observer=observer, secret=secret)
+        try:
+            if settings.selection.folders and not (path / model.ARCHIVE_FILE).exists():
+                refuse_unmatched(settings.selection.unmatched(source.folders()))
+            return run_export(source, path, settings, observer)
+        finally:
+            source.close()
+
+
+def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
+    """What happened, for people."""
+    totals = report.totals
+    where = safe(path)
+    here = f"{counted(totals.messages, 'message')} in {counted(len(report.folders), 'folder')}"
+    if report.dry_run:
+        lines = [f"dry run, nothing was written: {where} would hold {here}"]
+    elif not report.published:
+        lines = [f"{where} is up to date: {here}; nothing was published"]
+    else:
+        again = ", going on where an interrupted run stopped" if report.resumed else ""
+        lines = [f"exported {safe(url.user)} at {url.service} to {where}{again}", f"  {here}"]
+    lines += [f"  {line}" for line in _details(totals)]
+    if report.complete:
+        lines.append("  complete: every message that the server listed is accounted for")
+    else:
+        lines.append("  INCOMPLETE. Missing:")
+        lines += [f"    {line}" for line in missing_lines(report.folders)]
+        lines.append("  the same command again tries these once more")
+    if report.fingerprint and not report.dry_run:
+        lines.append(f"  fingerprint {safe(report.fingerprint)}")
+    return lines
+
+
+def _details(totals: Totals) -> list[str]:
+    words = {
+        "linked": "had already as a copy",
+        "matched": "found again after the server renumbered them",
+        "newly_kept": "gone from the server since the last run",
+        "skipped": "left out by the filters",
+        "vanished": "deleted during the export",
+        "failed": "not to be had",
+        "arrived_later": "arrived after the last look; the next run has them",
+    }
+    counts = [(getattr(totals, name), text) for name, text in words.items()]
+    fetched = [f"{totals.fetched:,} fetched, {octets(totals.fetched_octets)}"]
+    return fetched * bool(totals.fetched) + [f"{n:,} {text}" for n, text in counts if n]

@@ -1,0 +1,115 @@
+"""Values of the wire made values of a record: dates, object ids. Pure, cached where it is hot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import lru_cache
+from typing import Final
+
+from portarchive.records import Received
+
+_DATE_TIME: Final = re.compile(
+    rb"([ 0-3]?[0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})"
+)
+_MONTHS: Final = {
+    name: number
+    for number, name in enumerate(
+        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun",
+         b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1,
+    )
+}  # fmt: skip
+_EPOCH: Final = dt.date(1970, 1, 1).toordinal()
+_TWO: Final = {b"%02d" % value: value for value in range(61)}
+
+UNKNOWN: Final = Received(None, None, None)
+"""The server named no date."""
+
+OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
+"""The grammar of RFC 8474 §7; what does not match is ignored (Cyrus sends garbage at times)."""
+
+
+@lru_cache(maxsize=8192)
+def _day(day: bytes, zone: bytes) -> tuple[str, str, int] | None:
+    """``"YYYY-MM-DDT"``, ``"+hh:mm"``, epoch of that midnight; None if there is no such day."""
+    month = _MONTHS.get(day[3:6].lower())
+    hours, minutes = int(zone[1:3]), int(zone[3:5])
+    if month is None or hours > 23 or minutes > 59:
+        return None
+    year = int(day[7:11])
+    try:
+        date = dt.date(year, month, int(day[:2]))
+    except ValueError:
+        return None
+    offset = (hours * 60 + minutes) * 60 * (-1 if zone[:1] == b"-" else 1)
+    sign = zone[:3].decode("ascii")
+    text = f"{sign}:{zone[3:5].decode('ascii')}"
+    return f"{date.isoformat()}T", text, (date.toordinal() - _EPOCH) * 86400 - offset
+
+
+def received(raw: bytes | None) -> Received:
+    """INTERNALDATE (``date-time`` of RFC 9051 §9) as RFC 3339 with the offset of the server.
+
+    A date is usable when it names a real instant that is not before 1970-01-01T00:00:00Z: an
+    instant before the epoch is what servers make of a date they do not have (30-Dec-1899), and
+    importers and time stamps of files cannot hold it. Anything else is kept verbatim in ``raw``.
+    The leap second 60 is the instant of the next minute's 0, which RFC 3339 may spell ``:60``.
+
+    Args:
+        raw: between the quotes; None or empty if the server named none.
+    """
+    if not raw:
+        return UNKNOWN
+    if len(raw) == 26:
+        time = raw[12:20]
+        hour, minute, second = _TWO.get(time[:2]), _TWO.get(time[3:5]), _TWO.get(time[6:])
+        if (
+            hour is None or minute is None or second is None
+            or hour > 23 or minute > 59
+            or _DATE_TIME.fullmatch(raw) is None
+        ):  # fmt: skip
+            return Received(None, None, verbatim(raw))
+        day = _day(raw[:11], raw[21:])
+        if day is not None:
+            epoch = day[2] + hour * 3600 + minute * 60 + second
+            if epoch >= 0:
+                return Received(day[0] + time.decode("ascii") + day[1], epoch)
+        return Received(None, None, verbatim(raw))
+    found = _DATE_TIME.fullmatch(raw.strip())
+    if found is not None and len(found[1]) == 1:  # a day of one digit without its blank
+        return received(b"0" + raw.strip())
+    return Received(None, None, verbatim(raw))
+
+
+def save_date(raw: bytes | None) -> str | None:
+    """SAVEDATE (RFC 8514) as RFC 3339; None for NIL and for what is no date."""
+    return received(raw).text if raw else None
+
+
+def verbatim(raw: bytes) -> str:
+    """Octets of the server as text: UTF-8, else Latin-1; never raises, loses nothing."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def object_id(token: object) -> str | None:
+    """An object id from ``(id)`` or ``id``; None for NIL and for what breaks the grammar."""
+    if isinstance(token, list):
+        token = token[0] if len(token) == 1 else None
+    if isinstance(token, bytes) and OBJECT_ID.fullmatch(token):
+        return token.decode("ascii")
+    return None
+
+
+_FIELD: Final = re.compile(rb"message-id[ \t]*:(.*?)\r?\n(?![ \t])", re.IGNORECASE | re.DOTALL)
+
+
+def message_id(header: bytes) -> bytes:
+    """The value of the first Message-ID field of ``BODY[HEADER.FIELDS (MESSAGE-ID)]``.
+
+    Unfolded (RFC 5322 §2.2.3) and without blanks around it; ``b""`` if there is none.
+    """
+    found = _FIELD.match(header + b"\r\n")
+    return re.sub(rb"\r?\n(?=[ \t])", b"", found[1]).strip() if found else b""

@@ -1,0 +1,80 @@
+"""imaplib over our own buffer: the part of the standard library that opens the connection.
+
+Overrides what imaplib documents as overridable, so that it reads from the ``Stream`` which the
+rest of the connector reads from too. Its private buffers differ between Python 3.11 and 3.14.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import socket
+import ssl
+from typing import Any, Final
+
+from portarchive.connectors.imap.settings import ImapSettings
+from portarchive.connectors.imap.stream import Stream
+
+CONNECT_TIMEOUT: Final = 30.0
+"""Seconds until a server must have greeted."""
+
+
+class Imap4(imaplib.IMAP4):
+    """imaplib over our ``Stream``, by the methods that it documents as overridable."""
+
+    stream: Stream
+
+    def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(
+            settings.host, settings.port, timeout=min(settings.timeout, CONNECT_TIMEOUT)
+        )
+
+    @property
+    def debug(self) -> int:
+        """0: imapclient wants 5, and imaplib would then format every line for a log."""
+        return 0
+
+    @debug.setter
+    def debug(self, value: int) -> None:
+        del value
+
+    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
+        """Connect, with TLS from the first octet if there is a context."""
+        self.host, self.port = host, port
+        sock = socket.create_connection((host, port), timeout)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_hostname=host)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+        self.stream = Stream(sock)
+
+    def read(self, size: int) -> bytes:
+        """So many octets."""
+        return self.stream.read(size)
+
+    def readline(self) -> bytes:
+        """One line."""
+        return self.stream.readline()
+
+    def send(self, data: Any) -> None:
+        """All of it."""
+        self.stream.send(data)
+
+    def shutdown(self) -> None:
+        """Close the socket."""
+        self.sock.close()
+
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list[Any]]:
+        """STARTTLS; what was sent in cleartext after its OK is refused."""
+        kind, data = self._simple_command("STARTTLS")  # type: ignore[attr-defined]  # not in stubs
+        if kind == "OK" and ssl_context is not None:
+            plain = self.sock
+            self.stream.rebase(plain)  # refuses if octets came in cleartext after the OK
+            self.sock = ssl_context.wrap_socket(plain, server_hostname=self.host)
+            self.stream.rebase(self.sock)
+            self._get_capabilities()  # type: ignore[attr-defined]  # not in stubs
+        return kind, data

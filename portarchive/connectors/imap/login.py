@@ -1,0 +1,111 @@
+"""How one proves who one is: which mechanism, and what its messages say. No connection here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from portarchive.connectors.imap.responses import printable
+from portarchive.connectors.imap.settings import Secret
+from portarchive.errors import AuthenticationFailed, SettingsError
+
+PASSWORD_MECHANISMS: Final = ("PLAIN", "LOGIN")
+TOKEN_MECHANISMS: Final = ("OAUTHBEARER", "XOAUTH2")
+
+
+def choose(secret: Secret, capabilities: Collection[str]) -> str:
+    """The mechanism to use with these capabilities (upper case).
+
+    Raises:
+        SettingsError: the mechanism asked for does not go with the kind of secret.
+        AuthenticationFailed: the server offers none that would do.
+    """
+    known = PASSWORD_MECHANISMS if secret.kind == "password" else TOKEN_MECHANISMS
+    asked = secret.mechanism.upper() if secret.mechanism else None
+    if asked is not None:
+        if asked not in known:
+            raise SettingsError(
+                f"{printable(asked.encode(), 40)} cannot be used with a {secret.kind}",
+                hint=f"use one of {', '.join(known)}",
+            )
+        return asked
+    for mechanism in known:
+        if f"AUTH={mechanism}" in capabilities:
+            return mechanism
+    if secret.kind == "password" and "LOGINDISABLED" not in capabilities:
+        return "LOGIN"
+    offered = sorted(name[5:] for name in capabilities if name.startswith("AUTH="))
+    raise AuthenticationFailed(
+        f"the server offers no login with a {secret.kind} on this connection"
+        f" (it offers {printable(', '.join(offered).encode()) or 'none'})",
+        hint="LOGINDISABLED means that it wants TLS first"
+        if "LOGINDISABLED" in capabilities
+        else "use --token-command for a token, or a password if the server wants one",
+    )
+
+
+class Answers:
+    """The client's side of a SASL exchange, called with each challenge.
+
+    Attributes:
+        refusal: the error document that an OAuth server sent as a challenge (RFC 7628 §3.2.2).
+    """
+
+    def __init__(self, first: bytes, on_refusal: bytes) -> None:
+        self._first: bytes | None = first
+        self._on_refusal = on_refusal
+        self.refusal = b""
+
+    def __call__(self, challenge: bytes) -> bytes:
+        """The next message of the client."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        self.refusal = challenge
+        return self._on_refusal
+
+
+def _plain(user: str, secret: str, host: str, port: int) -> Answers:
+    del host, port
+    return Answers(f"\0{user}\0{secret}".encode(), b"")  # RFC 4616
+
+
+def _oauthbearer(user: str, secret: str, host: str, port: int) -> Answers:
+    name = user.replace("=", "=3D").replace(",", "=2C")  # saslname of RFC 5801 §4
+    text = f"n,a={name},\x01host={host}\x01port={port}\x01auth=Bearer {secret}\x01\x01"
+    return Answers(text.encode(), b"\x01")  # RFC 7628 §3.1, §3.2.3
+
+
+def _xoauth2(user: str, secret: str, host: str, port: int) -> Answers:
+    del host, port
+    return Answers(f"user={user}\x01auth=Bearer {secret}\x01\x01".encode(), b"")
+
+
+_EXCHANGES: Final[dict[str, Callable[[str, str, str, int], Answers]]] = {
+    "PLAIN": _plain,
+    "OAUTHBEARER": _oauthbearer,
+    "XOAUTH2": _xoauth2,
+}
+
+
+def answers(mechanism: str, user: str, secret: str, host: str, port: int) -> Answers:
+    """The exchange of a SASL mechanism.
+
+    Raises:
+        AuthenticationFailed: user or secret hold a control that the mechanism is built with.
+    """
+    if any(mark in user + secret for mark in ("\0", "\x01")):
+        raise AuthenticationFailed("user name or secret hold a control character")
+    return _EXCHANGES[mechanism](user, secret, host, port)
+
+
+def refused(words: str, secret: Secret, revealed: str) -> AuthenticationFailed:
+    """The error for a login that the server refused; never with the secret in it."""
+    if revealed:
+        words = words.replace(revealed, "…")
+    hint = (
+        "check the user name and the password; many providers want an app password here"
+        if secret.kind == "password"
+        else "get a fresh token and check that it was made for IMAP and for this user"
+    )
+    return AuthenticationFailed(f"the server refused the login: {words}", hint=hint)

@@ -1,0 +1,118 @@
+"""An examined mailbox: what the server said when it was opened, and from then on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portarchive import keywords
+from portarchive.connectors.imap.convert import object_id
+from portarchive.connectors.imap.parser import tokens
+from portarchive.connectors.imap.responses import Data, Numbered, Response, Status, number
+from portarchive.connectors.imap.rows import Row
+from portarchive.connectors.imap.uidset import MAX_UID, UidSet
+
+
+class Mailbox:
+    r"""The state of the mailbox that a session has open.
+
+    Attributes:
+        wire: its name on the wire.
+        exists: how many messages it has now, None if the server never said.
+        arrived: how many came since it was opened.
+        uidvalidity: None if missing, 0 or out of range.
+        uidnext, highest_modseq: None if missing; ``highest_modseq`` also for NOMODSEQ.
+        mailbox_id: RFC 8474.
+        keywords: PERMANENTFLAGS without ``\*``; None if missing or empty, as on EXAMINE.
+        sticky: False for UIDNOTSTICKY: its UIDs do not live beyond the session.
+        changed: messages changed since the mod-sequence that was asked for (QRESYNC).
+        vanished: UIDs gone since then (QRESYNC), None if the server did not say.
+    """
+
+    def __init__(self, wire: bytes) -> None:
+        self.wire = wire
+        self.exists: int | None = None
+        self.arrived = 0
+        self.uidvalidity: int | None = None
+        self.uidnext: int | None = None
+        self.highest_modseq: int | None = None
+        self.mailbox_id: str | None = None
+        self.keywords: tuple[str, ...] | None = None
+        self.sticky = True
+        self.changed: list[Row] = []
+        self.vanished: UidSet | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """``exists``, if known."""
+        return {} if self.exists is None else {"exists": self.exists}
+
+    def token(self) -> dict[str, Any]:
+        """What the next run needs to ask for changes only. To be taken before any listing."""
+        return {
+            "uidvalidity": self.uidvalidity,
+            "uidnext": self.uidnext,
+            "highest_modseq": self.highest_modseq,
+            "messages": self.exists,
+        }
+
+    def observe(self, response: Numbered | Data) -> None:
+        """EXISTS, EXPUNGE and VANISHED, whenever they come."""
+        if isinstance(response, Numbered):
+            if response.kind == b"EXISTS":
+                if self.exists is not None and response.number > self.exists:
+                    self.arrived += response.number - self.exists
+                self.exists = response.number
+            elif response.kind == b"EXPUNGE" and self.exists:
+                self.exists -= 1
+        elif response.kind == b"VANISHED" and self.exists is not None:
+            found = response.tokens()
+            gone = parse_set(found[0]) if len(found) == 1 else None
+            if gone is not None:
+                self.exists = max(0, self.exists - len(gone))
+
+    def opening(self, response: Response) -> None:
+        """What EXAMINE answers with. ``[CLOSED]``: all before it was about another mailbox."""
+        if isinstance(response, Status):
+            self.take_code(response)
+        elif isinstance(response, Numbered) and response.kind == b"EXISTS":
+            self.exists = response.number
+        elif isinstance(response, Data) and response.kind == b"VANISHED":
+            found = response.tokens()
+            if len(found) == 2 and isinstance(found[0], list):
+                gone = parse_set(found[1])
+                if gone is not None:
+                    self.vanished = gone if self.vanished is None else self.vanished.union(gone)
+
+    def take_code(self, status: Status) -> None:
+        """A response code of EXAMINE, tagged or not."""
+        code, value = status.code, number(status.args)
+        if code == b"CLOSED":
+            self.exists = None
+            self.changed.clear()
+            self.vanished = None
+        elif code == b"UIDVALIDITY":
+            self.uidvalidity = value if value is not None and 0 < value <= MAX_UID else None
+        elif code == b"UIDNEXT":
+            self.uidnext = value or None
+        elif code == b"HIGHESTMODSEQ":
+            self.highest_modseq = value or None
+        elif code == b"NOMODSEQ":
+            self.highest_modseq = None
+        elif code == b"UIDNOTSTICKY":
+            self.sticky = False
+        elif code == b"MAILBOXID":
+            found = tokens([status.args])
+            self.mailbox_id = object_id(found[0]) if found else None
+        elif code == b"PERMANENTFLAGS":
+            inner = status.args.strip().removeprefix(b"(").removesuffix(b")")
+            self.keywords = keywords.parse_flag_list(inner) or None
+
+
+def parse_set(token: object) -> UidSet | None:
+    """A set of UIDs, None if the token is none."""
+    if not isinstance(token, bytes):
+        return None
+    try:
+        return UidSet.parse(token)
+    except ValueError:
+        return None

@@ -1,0 +1,90 @@
+"""Which connector opens which scheme. Each is imported only when it is the one that is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from portarchive.connectors.base import Source
+from portarchive.errors import SettingsError
+from portarchive.progress import Observer
+
+if TYPE_CHECKING:
+    from portarchive.connectors.imap.settings import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceAddress:
+    """All that a connector is told of where to go, as whom and how.
+
+    Attributes:
+        scheme: a key of ``schemes()``.
+        host: a name in ASCII, or an address without brackets.
+        port: 1 to 65535.
+        tls: ``implicit``, ``starttls`` (required) or ``none`` (the caller has made sure).
+        user: the login.
+        secret: asked at every login.
+        ca_file: trusted certificates in PEM, in place of the system's.
+        timeout: seconds without any octet after which a connection counts as lost.
+        connections: for fetching, ≥ 1.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    tls: Literal["implicit", "starttls", "none"]
+    user: str
+    secret: Secret
+    ca_file: Path | None = None
+    timeout: float = 90.0
+    connections: int = 1
+
+
+def schemes() -> tuple[str, ...]:
+    """The schemes that can be opened."""
+    return tuple(sorted(_FACTORIES))
+
+
+def open_source(address: SourceAddress, *, observer: Observer, max_wait: float) -> Source:
+    """Connect and log in; what comes back waits and reconnects by itself.
+
+    Args:
+        address: where to go.
+        observer: is told when the connection waits.
+        max_wait: seconds that all waiting in a row may take before it is given up.
+
+    Raises:
+        SettingsError: no connector for the scheme.
+        ConnectorError: as ``connectors.base.Source`` says.
+    """
+    factory = _FACTORIES.get(address.scheme)
+    if factory is None:
+        raise SettingsError(f"no connector opens {address.scheme}://")
+    from portarchive.connectors.retry import RetryingSource  # noqa: PLC0415  start-up time
+
+    return RetryingSource(factory(address), observer=observer, max_wait=max_wait)
+
+
+def _open_imap(address: SourceAddress) -> Source:
+    from portarchive.connectors import imap  # noqa: PLC0415  start-up time
+
+    return imap.open_source(
+        imap.ImapSettings(
+            host=address.host,
+            port=address.port,
+            tls=address.tls,
+            user=address.user,
+            secret=address.secret,
+            ca_file=address.ca_file,
+            timeout=address.timeout,
+            connections=address.connections,
+        )
+    )
+
+
+_FACTORIES: Mapping[str, Callable[[SourceAddress], Source]] = {
+    "imaps": _open_imap,
+    "imap": _open_imap,
+}

@@ -1,0 +1,400 @@
+"""Collecting: the events of a source become messages in the archive and entries in the ledger.
+
+Decides which octets are fetched, once each, and lays them where they belong. Knows no protocol and
+no file format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from portarchive.archive import model, naming
+from portarchive.archive.folder_state import FolderState, split_head_any
+from portarchive.archive.octets import Found, OctetIndex, relative
+from portarchive.archive.writer import ArchiveWriter, Entry, Written
+from portarchive.connectors.base import Outcome, Source, Wanted
+from portarchive.errors import BodyCut
+from portarchive.jobs.folder_run import FlagTexts, FolderRun
+from portarchive.jobs.rematch import Rematcher
+from portarchive.jobs.report import Totals
+from portarchive.jobs.selection import Selection
+from portarchive.progress import FolderFinished, FolderStarted, Observer, Passed, Stored
+from portarchive.records import (
+    Body,
+    Failure,
+    FetchPoint,
+    FolderDone,
+    FolderFailed,
+    FolderOpened,
+    MessageRef,
+    Placement,
+    Received,
+    Removal,
+    Vanished,
+)
+
+_STORED_EVENT_EVERY = 200
+
+Job = tuple[MessageRef, list[Placement]]
+"""A message and those of its placements that are wanted."""
+
+
+class Collector:
+    """Takes the events of one run.
+
+    Attributes:
+        runs: by folder_id, every folder that was opened.
+        failures: by folder_id, the folders that could not be.
+        totals: fetched, linked and matched so far.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        writer: ArchiveWriter,
+        states: Mapping[str, FolderState],
+        selection: Selection,
+        observer: Observer,
+        *,
+        single_copy: bool,
+        same_ids: bool,
+    ) -> None:
+        self._source = source
+        self._writer = writer
+        self._states = states
+        self._selection = selection
+        self._observer = observer
+        self._single_copy = single_copy
+        self._same_ids = same_ids
+        self._previous = writer.published.ledger() if writer.published else {}
+        self._flags = FlagTexts()
+        self._octets: OctetIndex | None = None
+        self._imap_uids = source.capabilities.imap_uids
+        self._pending: list[Job] = []
+        self.runs: dict[str, FolderRun] = {}
+        self.failures: dict[str, FolderFailed] = {}
+        self.totals = Totals()
+
+    def collect(self, wanted: Wanted) -> None:
+        """Run through the events of the wanted folders.
+
+        Raises:
+            ConnectorError: the source is lost for good; what was had is in the journal.
+            OSError: local storage failed; likewise.
+        """
+        for event in self._source.changes(wanted):
+            match event:
+                case MessageRef():
+                    self._name(event)
+                case FolderOpened():
+                    self._open(event)
+                case Removal():
+                    run = self.runs[event.folder_id]
+                    run.load(self._writer.journal)
+                    run.remove(event.uids)
+                case FetchPoint():
+                    self._fetch()
+                case FolderDone():
+                    self._done(event)
+                case FolderFailed():
+                    self.failures[event.folder_id] = event
+        self._writer.flush()
+
+    # --- folders --------------------------------------------------------------------------------
+
+    def _open(self, opened: FolderOpened) -> None:
+        folder = opened.folder
+        state = self._states[folder.folder_id]
+        self._writer.flush()
+        state.forget_index()
+        state.overlay.clear()
+        state.gone.clear()
+        self._pending = [job for job in self._pending if not _is_in(job, folder.folder_id)]
+        if opened.uidvalidity != state.uidvalidity:
+            if state.published is not None or state.new_count:
+                self._writer.renumber(state, opened.uidvalidity)
+            state.uidvalidity = opened.uidvalidity
+        run = FolderRun(folder, state, opened, self._previous.get(state.path), self._flags)
+        self.runs[folder.folder_id] = run
+        self.failures.pop(folder.folder_id, None)
+        self._observer(FolderStarted(state.path, opened.counts.get("exists")))
+        if opened.complete:
+            run.load(self._writer.journal)
+
+    def _done(self, done: FolderDone) -> None:
+        if self._pending:
+            self._fetch()
+        run = self.runs[done.folder_id]
+        self._writer.flush()
+        run.close(done)
+        if run.state.renumbered and run.opened.complete:
+            published = run.state.published.header if run.state.published else {}
+            run.ledger.notes.append(
+                {
+                    "code": "uidvalidity-changed",
+                    "old": published.get("uidvalidity"),
+                    "new": run.opened.uidvalidity,
+                    "matched": run.matched,
+                    "fetched": run.had_count - run.matched,
+                }
+            )
+        run.state.close_directory()
+        archived, failed = run.ledger.archived, len(run.ledger.failed)
+        if not run.moving and run.previous is not None:
+            archived = int(run.previous.get("archived", 0))
+        self._observer(FolderFinished(run.state.path, archived, failed))
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _name(self, ref: MessageRef) -> None:
+        wanted: list[Placement] = []
+        for placement in ref.placements:
+            run = self.runs.get(placement.folder_id)
+            if run is None:  # a mailbox that is not of the selection
+                continue
+            run.load(self._writer.journal)
+            if run.name(placement, ref, self._selection):
+                wanted.append(placement)
+            else:
+                self._observer(Passed(run.state.path, 1))
+        if wanted:
+            self._pending.append((ref, wanted))
+
+    def _fetch(self) -> None:
+        jobs, self._pending = self._pending, []
+        touched = {placement.folder_id for _, wanted in jobs for placement in wanted}
+        for run in self.runs.values():
+            if run.done is None:
+                run.listing_ends()
+        jobs = self._adopt(jobs, touched)
+        if self._source.capabilities.object_ids:
+            jobs = self._link(jobs)
+        while jobs:
+            jobs = self._fetch_once(jobs)
+
+    def _fetch_once(self, jobs: list[Job]) -> list[Job]:
+        """Fetch each message; those whose octets another of them brings come after, linked."""
+        first: list[Job] = []
+        later: list[Job] = []
+        coming: set[str] = set()
+        for job in jobs:
+            email_id = job[0].email_id if self._source.capabilities.object_ids else None
+            if email_id is not None and email_id in coming:
+                later.append(job)
+            else:
+                if email_id is not None:
+                    coming.add(email_id)
+                first.append(job)
+        several = {
+            (ref.placements[0].folder_id, ref.placements[0].uid): {p.folder_id for p in wanted}
+            for ref, wanted in first
+            if len(ref.placements) > 1
+        }
+        messages = octets = 0
+        path = ""
+        for ref, outcome in self._source.fetch([ref for ref, _ in first]):
+            placements: Sequence[Placement] = ref.placements
+            if len(placements) > 1:
+                folders = several[placements[0].folder_id, placements[0].uid]
+                placements = [p for p in placements if p.folder_id in folders]
+            size = self._take(ref, placements, outcome)
+            if size is not None:
+                messages += 1
+                octets += size
+                path = self._states[placements[0].folder_id].path
+                if messages >= _STORED_EVENT_EVERY:
+                    self._observer(Stored(path, messages, octets))
+                    messages = octets = 0
+        if messages:
+            self._observer(Stored(path, messages, octets))
+        return self._link(later) if later else []
+
+    def _take(
+        self, ref: MessageRef, placements: Sequence[Placement], outcome: Outcome
+    ) -> int | None:
+        """Lay down one outcome. Returns the octets that were stored, None if none were."""
+        if isinstance(outcome, Vanished):
+            for placement in placements:
+                self.runs[placement.folder_id].ledger.vanished.append(placement.uid)
+            return None
+        if isinstance(outcome, Failure):
+            self._fail(placements, outcome)
+            return None
+        ordered = sorted(placements, key=lambda p: self._states[p.folder_id].path.encode())
+        try:
+            written = self._store(ref, ordered[0], outcome)
+        except BodyCut:
+            return None  # half of it is gone again; the source brings it once more
+        for placement in ordered[1:]:
+            state = self._states[ordered[0].folder_id]
+            found = Found(f"{model.MAIL}/{state.path}/{written.filename}", written)
+            self._lay(ref, placement, found)
+        self.totals.fetched += 1
+        self.totals.fetched_octets += written.size
+        return written.size
+
+    def _fail(self, placements: Sequence[Placement], failure: Failure) -> None:
+        for placement in placements:
+            run = self.runs[placement.folder_id]
+            uid = placement.uid
+            if failure.body is not None:
+                filename = (
+                    naming.placeholder_filename(run.state.uidvalidity, int(uid))
+                    if self._imap_uids
+                    else naming.item_filename(f"{uid}~placeholder")
+                )
+                self._writer.store_placeholder(run.state, filename, uid, failure.body)
+            run.ledger.fail(uid, failure.code, failure.text, stored=failure.body is not None)
+
+    def _store(self, ref: MessageRef, placement: Placement, body: Body) -> Written:
+        run = self.runs[placement.folder_id]
+        state = run.state
+        entry = self._entry(ref, placement)
+        ticket = self._writer.next_ticket
+        written = self._writer.store(state, self._filename(state, placement.uid), entry, body)
+        if ref.email_id is not None and self._source.capabilities.object_ids:
+            self._index().add(ref.email_id, ticket)
+        if ref.size is not None and ref.size != written.size:
+            run.ledger.note("size-mismatch", placement.uid)
+        self._had(run, ref, placement)
+        return written
+
+    def _had(self, run: FolderRun, ref: MessageRef, placement: Placement) -> None:
+        run.had(placement.uid)
+        for code in ref.notes:
+            run.ledger.note(code, placement.uid)
+        if self._imap_uids:
+            run.max_uid = max(run.max_uid, int(placement.uid))
+
+    def _entry(self, ref: MessageRef, placement: Placement) -> Entry:
+        received = placement.received or Received(None, None)
+        if received.text is not None:
+            received_json = f'"portarchive:received_at":"{received.text}",'
+        elif received.raw is not None:
+            received_json = f'"portarchive:received_at_raw":{model.dumps(received.raw)},'
+        else:
+            received_json = ""
+        rest = ""
+        if ref.email_id is not None or placement.save_date is not None or ref.labels is not None:
+            rest = _rest(ref, placement)
+        flags = self._flags.text(placement.flags or ())
+        uid = placement.uid
+        if not uid.isalnum():
+            uid = model.dumps(uid)[1:-1]
+        return Entry(uid, flags, received_json, received.epoch, rest)
+
+    def _filename(self, state: FolderState, uid: str) -> str:
+        if self._imap_uids:
+            return naming.message_filename(state.uidvalidity, int(uid))
+        return naming.item_filename(uid)
+
+    # --- octets that are here already -----------------------------------------------------------
+
+    def _index(self) -> OctetIndex:
+        if self._octets is None:
+            self._octets = OctetIndex(self._writer)
+        return self._octets
+
+    def _link(self, jobs: list[Job]) -> list[Job]:
+        """Lay down what is here already by its id; the rest is to be fetched."""
+        left: list[Job] = []
+        for ref, wanted in jobs:
+            found = None
+            described = all(p.flags is not None and p.received is not None for p in wanted)
+            if ref.email_id is not None and described and self._same_ids:
+                found = self._index().find(ref.email_id, ref.size)
+            if found is None:
+                left.append((ref, wanted))
+                continue
+            for placement in wanted:
+                self._lay(ref, placement, found)
+        return left
+
+    def _lay(self, ref: MessageRef, placement: Placement, found: Found) -> None:
+        run = self.runs[placement.folder_id]
+        state = run.state
+        entry = self._entry(ref, placement)
+        directory = PurePosixPath(model.MAIL, state.path)
+        if self._single_copy and PurePosixPath(found.path).parent != directory:
+            name = relative(found, str(directory))
+            state.shares = True
+            self._writer.refer(state, entry, found.known._replace(filename=name))
+        else:
+            self._writer.link(
+                state,
+                self._filename(state, placement.uid),
+                entry,
+                self._writer.root / found.path,
+                found.known,
+            )
+        self.totals.linked += 1
+        self._had(run, ref, placement)
+
+    # --- UIDVALIDITY ----------------------------------------------------------------------------
+
+    def _adopt(self, jobs: list[Job], folders: set[str]) -> list[Job]:
+        """In renumbered folders, old items take new uids; the rest is to be fetched."""
+        for folder_id in folders:
+            run = self.runs[folder_id]
+            if run.state.renumbered:
+                jobs = self._adopt_in(run, jobs)
+        return jobs
+
+    def _adopt_in(self, run: FolderRun, jobs: list[Job]) -> list[Job]:
+        self._writer.flush()
+        state = run.state
+        adopted = set(state.new_filenames(self._writer.journal))
+        lines = (line for line in state.published_lines() if split_head_any(line) not in adopted)
+        matcher = Rematcher(self._writer.root, state.path, lines, ids=self._same_ids)
+        mine = [ref for ref, _ in jobs if ref.placements[0].folder_id == run.folder.folder_id]
+        found: set[str] = set()
+        for ref, old in matcher.match(mine):
+            placement = ref.placements[0]
+            entry = self._entry(ref, placement)
+            known = Written(str(old["filename"]), int(old[model.SIZE]), str(old[model.SHA256]))
+            self._writer.refer(state, _with_old(entry, placement, old, self._flags), known)
+            self._had(run, ref, placement)
+            run.matched += 1
+            self.totals.matched += 1
+            found.add(placement.uid)
+        return [
+            job for job in jobs if not (_is_in(job, run.folder.folder_id) and _uid(job) in found)
+        ]
+
+
+def _uid(job: Job) -> str:
+    return job[0].placements[0].uid
+
+
+def _is_in(job: Job, folder_id: str) -> bool:
+    return job[0].placements[0].folder_id == folder_id
+
+
+def _with_old(entry: Entry, placement: Placement, old: dict[str, Any], flags: FlagTexts) -> Entry:
+    """An adopted item keeps what the new listing did not say."""
+    if placement.flags is None:
+        entry = entry._replace(flags_json=flags.text(tuple(old.get("flags", ()))))
+    rest = {
+        name: value
+        for name, value in old.items()
+        if name not in {"uid", "filename", "flags", model.RECEIVED_AT, model.SIZE, model.SHA256}
+    }
+    if entry.rest:
+        rest.update(json.loads("{" + entry.rest[1:] + "}"))
+    rest.pop(model.RECEIVED_AT_RAW, None)
+    return entry._replace(rest="," + model.dumps(rest)[1:-1] if rest else "")
+
+
+def _rest(ref: MessageRef, placement: Placement) -> str:
+    members: list[tuple[str, Any]] = [
+        (model.EMAIL_ID, ref.email_id),
+        (model.THREAD_ID, ref.thread_id),
+        (model.LABELS, list(ref.labels) if ref.labels is not None else None),
+        (model.SAVE_DATE, placement.save_date),
+    ]
+    return "".join(
+        f',"{name}":{model.dumps(value)}' for name, value in members if value is not None
+    )

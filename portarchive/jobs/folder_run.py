@@ -1,0 +1,179 @@
+"""One folder in one run: which of the named messages are here, which are wanted, which are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from portarchive.archive import model
+from portarchive.archive.folder_state import FlagsJson, FolderState, same_flags
+from portarchive.archive.journal import Journal
+from portarchive.jobs.ledger import Entry, FolderLedger
+from portarchive.jobs.selection import Selection
+from portarchive.records import Folder, FolderDone, FolderOpened, MessageRef, Placement
+
+_FLAGS_CACHE: int = 4096
+
+
+class FlagTexts:
+    """flags → the JSON array they are written as; the few combinations of a mailbox, remembered."""
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, ...], str] = {}
+
+    def text(self, flags: tuple[str, ...]) -> str:
+        """The array as JSON text."""
+        text = self._texts.get(flags)
+        if text is None:
+            if len(self._texts) >= _FLAGS_CACHE:
+                self._texts.clear()
+            text = self._texts[flags] = model.dumps(list(flags))
+        return text
+
+
+class FolderRun:
+    """The comparison of one folder, from ``FolderOpened`` to ``FolderDone``.
+
+    Attributes:
+        ledger: what became of its messages so far.
+        moving: False while it stands still: nothing was named yet and the listing is a delta.
+        had_count: how many wanted messages are stored.
+        matched: how many of them were found again after a UIDVALIDITY change.
+        max_uid: the greatest IMAP UID stored in this run.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        state: FolderState,
+        opened: FolderOpened,
+        previous: Entry | None,
+        flags: FlagTexts,
+    ) -> None:
+        self.folder = folder
+        self.state = state
+        self.opened = opened
+        self.previous = previous
+        self.ledger = FolderLedger(state.path)
+        self.ledger.notes.extend(dict(note) for note in opened.notes)
+        self.moving = opened.complete
+        self.max_uid = 0
+        self.done: FolderDone | None = None
+        self._flags = flags
+        self._known: dict[str, FlagsJson] = {}
+        self._named_new = 0
+        self._had: set[str] = set()
+        # Which ones only matters to what an earlier run said of them; there may be 300,000.
+        self._remembers = bool(previous and previous.get("notes"))
+        self.had_count = 0
+        self._unseen: set[str] | None = None
+        self._base = 0
+        self.matched = 0
+        self._at_listing: int | None = None
+        self._loaded = False
+
+    def load(self, journal: Journal | None) -> None:
+        """Look up what is here; before the first message is named or removed. Once."""
+        if self._loaded:
+            return
+        self._loaded = True
+        self.moving = True
+        self._known = self.state.known(journal)
+        self._base = len(self._known)
+        if self.opened.complete:
+            self._unseen = set(self._known)
+
+    def name(self, placement: Placement, ref: MessageRef, selection: Selection) -> bool:
+        """A message is named.
+
+        Returns:
+            Whether its octets are wanted here.
+        """
+        uid = placement.uid
+        known = self._known.get(uid)
+        if known is not None:
+            if self._unseen is not None:
+                self._unseen.discard(uid)
+            if placement.flags is not None:
+                self._refresh(uid, known, placement.flags)
+            return False
+        self._named_new += 1
+        reason = selection.skip_reason(placement, ref.size)
+        if reason is not None:
+            self.ledger.skipped.setdefault(reason, []).append(uid)
+            return False
+        return True
+
+    def _refresh(self, uid: str, known: FlagsJson, flags: tuple[str, ...]) -> None:
+        text = self._flags.text(flags).encode()
+        if known != text and not same_flags(known, text):
+            self.state.overlay[uid] = text
+
+    def had(self, uid: str) -> None:
+        """A wanted message is stored."""
+        self.had_count += 1
+        if self._remembers:
+            self._had.add(uid)
+        if self.state.has_placeholders:
+            self.state.drop_placeholders.add(uid)
+
+    def listing_ends(self) -> None:
+        """All that the folder held when it was opened is named; what follows arrived since."""
+        if self._at_listing is None:
+            self._at_listing = self._base - len(self.state.gone) + self._named_new
+
+    def remove(self, uids: tuple[str, ...]) -> None:
+        """The source says these are gone."""
+        for uid in uids:
+            if uid in self._known:
+                self.state.gone.add(uid)
+
+    def close(self, done: FolderDone) -> None:
+        """The source has named everything."""
+        self.done = done
+        self.listing_ends()
+        if self._unseen:
+            self.state.gone.update(self._unseen)
+        gone = self.state.gone
+        ledger = self.ledger
+        if self.opened.complete:
+            ledger.listed = len(self._known) - len(self._unseen or ()) + self._named_new
+        else:
+            ledger.listed = self._base - len(gone) + self._named_new
+        ledger.archived = self._base - len(gone) + self.had_count
+        ledger.arrived_later = done.arrived_later
+        ledger.notes.extend(dict(note) for note in done.notes)
+        ledger.state = done.token
+        if self.previous is not None and not self.state.renumbered:
+            ledger.carry_notes(self.previous, gone, self._had)
+        if self.state.has_placeholders:
+            self.state.drop_placeholders.update(gone, ledger.vanished)
+        self.state.forget_index()
+        self._known = {}
+        self._unseen = None
+
+    @property
+    def disagrees(self) -> bool:
+        """A delta whose sum is not what the server says it has: list the whole folder."""
+        exists = self.opened.counts.get("exists")
+        if self.opened.complete or exists is None:
+            return False
+        if not self.moving:
+            previous = self.previous or {}
+            skipped = sum(part["count"] for part in previous.get("skipped", ()))
+            return bool(previous.get("archived", 0) + skipped != exists)
+        return self._at_listing is not None and self._at_listing != exists
+
+    def last_uid(self) -> int:
+        """UIDNEXT - 1, or the greatest UID here if that is more (draft Table 2, ``last_uid``)."""
+        published: Mapping[str, Any] = (
+            self.state.published.header
+            if self.state.published and not self.state.renumbered
+            else {}
+        )
+        earlier = published.get("last_uid")
+        return max(
+            (self.opened.uidnext or 1) - 1,
+            self.max_uid,
+            earlier if isinstance(earlier, int) else 0,
+        )

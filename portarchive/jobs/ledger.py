@@ -1,0 +1,135 @@
+"""The ledger: what became of every message that the source named (format.md section 4).
+
+It is about sets. ``listed`` is what the source named; each of it is exactly one of archived,
+skipped, vanished, failed. Nothing here knows how a message is had or stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Entry = dict[str, Any]
+
+_TEXT_LIMIT = 1000
+
+
+def compact(uids: Iterable[str]) -> str:
+    """A set of uids as text: numbers as IMAP sets (``1:5,9``), anything else comma-separated."""
+    numbers: list[int] = []
+    others: list[str] = []
+    for uid in uids:
+        if uid.isdecimal() and uid.isascii():
+            numbers.append(int(uid))
+        else:
+            others.append(uid)
+    parts: list[str] = []
+    numbers.sort()
+    start = previous = -1
+    for number in (*numbers, -1):
+        if previous >= 0 and number != previous + 1:
+            parts.append(str(start) if start == previous else f"{start}:{previous}")
+            start = number
+        elif previous < 0:
+            start = number
+        previous = number
+    return ",".join(parts + sorted(others))
+
+
+def expand(text: str) -> Iterator[str]:
+    """The uids of a ``compact`` text."""
+    for part in text.split(","):
+        low, colon, high = part.partition(":")
+        if colon and low.isdecimal() and high.isdecimal():
+            yield from map(str, range(int(low), int(high) + 1))
+        elif part:
+            yield part
+
+
+def _set(uids: list[str]) -> Entry:
+    return {"count": len(uids), "uids": compact(uids)}
+
+
+@dataclass(slots=True)
+class FolderLedger:
+    """What became of the messages of one folder in one run."""
+
+    path: str
+    listed: int = 0
+    archived: int = 0
+    arrived_later: int = 0
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+    vanished: list[str] = field(default_factory=list)
+    failed: list[Entry] = field(default_factory=list)
+    notes: list[Entry] = field(default_factory=list)
+    uid_notes: dict[str, list[str]] = field(default_factory=dict)
+    held: str | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+    def note(self, code: str, uid: str) -> None:
+        """Something about one message."""
+        self.uid_notes.setdefault(code, []).append(uid)
+
+    def fail(self, uid: str, code: str, text: str, *, stored: bool) -> None:
+        """A message that could not be had; ``text``: the server's words, unchecked."""
+        words = text.encode("utf-8", "replace").decode()[:_TEXT_LIMIT]
+        self.failed.append({"uid": uid, "code": code, "text": words, "stored": stored})
+
+    def carry_notes(self, previous: Entry, gone: set[str], had: set[str]) -> None:
+        """Notes of an earlier run about messages that are still here and were not had anew."""
+        for entry in previous.get("notes", []):
+            code, text = entry.get("code"), entry.get("uids", entry.get("uid"))
+            if isinstance(code, str) and isinstance(text, str):
+                known = set(self.uid_notes.get(code, ()))
+                for uid in expand(text):
+                    if uid not in gone and uid not in had and uid not in known:
+                        self.note(code, uid)
+
+    @property
+    def balanced(self) -> bool:
+        """The equation: listed = archived + skipped + vanished + failed."""
+        skipped = sum(map(len, self.skipped.values()))
+        return self.listed == self.archived + skipped + len(self.vanished) + len(self.failed)
+
+    def to_json(self) -> Entry:
+        """The entry as manifest.json holds it."""
+        notes = list(self.notes)
+        for code, uids in sorted(self.uid_notes.items()):
+            if len(uids) == 1:
+                notes.append({"uid": uids[0], "code": code})
+            else:
+                notes.append({"code": code, **_set(uids)})
+        entry: Entry = {
+            "path": self.path,
+            "listed": self.listed,
+            "archived": self.archived,
+            "arrived_later": self.arrived_later,
+            "skipped": [
+                {"reason": reason, **_set(uids)} for reason, uids in sorted(self.skipped.items())
+            ],
+            "vanished": _set(self.vanished),
+            "failed": self.failed,
+            "notes": notes,
+            "state": dict(self.state),
+        }
+        if self.held is not None:
+            entry["held"] = self.held
+        return entry
+
+
+def unopened(path: str, code: str, text: str, previous: Entry | None) -> Entry:
+    """The entry of a folder that could not be opened: what is known stays, with the error."""
+    words = text.encode("utf-8", "replace").decode()[:_TEXT_LIMIT]
+    entry: Entry = dict(previous) if previous else {"path": path}
+    entry["error"] = {"code": code, "text": words}
+    return entry
+
+
+def is_complete(entry: Entry) -> bool:
+    """Whether a folder's entry leaves nothing unexplained and nothing failed."""
+    if "error" in entry or "held" in entry or entry.get("failed"):
+        return False
+    skipped = sum(part["count"] for part in entry.get("skipped", ()))
+    vanished = entry.get("vanished", {}).get("count", 0)
+    return bool(entry.get("listed", 0) == entry.get("archived", 0) + skipped + vanished)

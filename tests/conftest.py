@@ -1,0 +1,26 @@
+"""Fixtures that every test may use: the real servers, started once a session, and fresh users."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from servers.daemon import Account
+from servers.dovecot import Dovecot
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A running Dovecot; see ``servers/dovecot.py``."""
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture
+def dovecot_user(dovecot: Dovecot) -> Account:
+    """A user of ``dovecot`` whom nobody used before: ``.url()``, ``.append(folder, octets)`` …"""
+    return dovecot.account(f"user{next(_numbers)}")

@@ -1,0 +1,178 @@
+"""SOURCE and ARCHIVE: what is read, and one clear line for what is not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portarchive.access.urls import SourceUrl, parse_archive, parse_source
+from portarchive.errors import ExitCode, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "user", "tls"),
+    [
+        ("imaps://jane@imap.example.org", "imap.example.org", 993, "jane", "implicit"),
+        (
+            "imaps://jane@example.org@imap.example.org",
+            "imap.example.org",
+            993,
+            "jane@example.org",
+            "implicit",
+        ),
+        ("imap://jane@imap.example.org", "imap.example.org", 143, "jane", "starttls"),
+        ("IMAPS://jane@IMAP.Example.ORG:9930/", "imap.example.org", 9930, "jane", "implicit"),
+        ("imaps://jane%40example.org@h.example", "h.example", 993, "jane@example.org", "implicit"),
+        ("imaps://a%3Ab%2Fc%25@h.example", "h.example", 993, "a:b/c%", "implicit"),
+        ("imaps://DOM\\jane@h.example", "h.example", 993, "DOM\\jane", "implicit"),
+        ("imaps://jürgen@h.example", "h.example", 993, "jürgen", "implicit"),
+        ("imaps://j%C3%BCrgen@h.example", "h.example", 993, "jürgen", "implicit"),
+        ("imaps://jane@[2001:DB8::1]:994", "2001:db8::1", 994, "jane", "implicit"),
+        ("imaps://jane@[fe80::1%25eth0]", "fe80::1%eth0", 993, "jane", "implicit"),
+        ("imap://jane@127.0.0.1:1143?tls=none", "127.0.0.1", 1143, "jane", "none"),
+        ("imap://jane@[::1]?tls=none", "::1", 143, "jane", "none"),
+        ("imap://jane@localhost?tls=none", "localhost", 143, "jane", "none"),
+        ("imap://jane@h.example?tls=starttls", "h.example", 143, "jane", "starttls"),
+        ("imaps://jane@bücher.example", "xn--bcher-kva.example", 993, "jane", "implicit"),
+        ("imaps://jane@h.example.", "h.example", 993, "jane", "implicit"),
+    ],
+)
+def test_what_is_read(text, host, port, user, tls):
+    url = parse_source(text)
+    assert (url.host, url.port, url.user, url.tls) == (host, port, user, tls)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "imaps://jane:s3cret@imap.example.org",
+        "imaps://jane@example.org:s3cret@imap.example.org",
+        "imaps://jane:s3c/ret?x#y@imap.example.org",
+        "imaps://jane:s3c@ret@imap.example.org:993",
+        "imaps://:s3cret@imap.example.org",
+        "imap://jane:s3cret@",
+    ],
+)
+def test_a_password_is_refused_and_not_repeated(text):
+    with pytest.raises(SettingsError) as caught:
+        parse_source(text)
+    assert caught.value.code == "password-in-url"
+    assert "s3c" not in caught.value.text + str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "jane@imap.example.org",
+        "jane:s3cret@imap.example.org",
+        "imaps://",
+        "imaps://imap.example.org",
+        "imaps://s3cret:993",
+        "imaps://@imap.example.org",
+        "imaps://jane@",
+        "imaps://jane@:993",
+        "imaps://jane@imap.example.org:0",
+        "imaps://jane@imap.example.org:65536",
+        "imaps://jane@imap.example.org:imap",
+        "imaps://jane@imap.example.org:",
+        "imaps://jane@imap.example.org/INBOX",
+        "imaps://jane@imap.example.org#x",
+        "imaps://jane@imap.example.org?tls=maybe",
+        "imaps://jane@imap.example.org?folder=INBOX",
+        "imaps://jane@imap.example.org?tls=none",
+        "imaps://jane@2001:db8::1",
+        "imaps://jane@[2001:db8::1",
+        "imaps://jane@[nonsense]",
+        "imaps://jane@[::1]x",
+        "imaps://ja%ne@imap.example.org",
+        "imaps://ja%0d%0ane@imap.example.org",
+        "imaps://ja%00ne@imap.example.org",
+        "imaps://ja%ffne@imap.example.org",
+        "imaps://ja/ne@imap.example.org",
+        "imaps://jane@imap..example.org",
+        "imaps://jane@-imap.example.org",
+        "imaps://jane@im ap.example.org",
+        "imaps://jane@faß.example",
+        "imaps://jane@" + "a" * 64 + ".example",
+        "https://jane@imap.example.org",
+        "pop3s://jane@imap.example.org",
+    ],
+)
+def test_what_is_not_read_is_one_line_with_the_next_step(text):
+    with pytest.raises(SettingsError) as caught:
+        parse_source(text)
+    error = caught.value
+    assert error.exit_code is ExitCode.USAGE
+    assert error.text
+    assert "\n" not in error.text
+    assert error.hint
+    assert "s3cret" not in error.text + error.hint
+
+
+@pytest.mark.parametrize("text", ["jmaps://jane@h", "jmap://jane@h", "maildir:/x", "mbox:/x"])
+def test_known_schemes_that_cannot_be_opened_yet(text):
+    with pytest.raises(SettingsError, match="yet") as caught:
+        parse_source(text)
+    assert caught.value.code == "not-yet"
+
+
+def test_cleartext_only_on_this_machine_or_when_insisted():
+    text = "imap://jane@imap.example.org?tls=none"
+    with pytest.raises(SettingsError) as caught:
+        parse_source(text)
+    assert caught.value.code == "cleartext-refused"
+    assert parse_source(text, allow_cleartext=True).tls == "none"
+    with pytest.raises(SettingsError):
+        parse_source("imap://jane@localhost.example.org", tls="none")
+    assert parse_source("imap://jane@127.1.2.3", tls="none").tls == "none"
+
+
+def test_the_option_and_the_url_have_to_agree():
+    assert parse_source("imap://j@localhost?tls=none", tls="none").tls == "none"
+    for text, tls in (
+        ("imap://j@localhost?tls=none", "starttls"),
+        ("imaps://j@localhost", "none"),
+        ("imaps://j@localhost", "starttls"),
+        ("imap://j@localhost", "implicit"),
+        ("imap://j@localhost", "whatever"),
+    ):
+        with pytest.raises(SettingsError):
+            parse_source(text, tls=tls)
+
+
+def test_the_service_names_no_user():
+    assert parse_source("imaps://jane@[::1]:9").service == "imaps://[::1]:9"
+    assert parse_source("imap://jane@h.example").service == "imap://h.example:143"
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_nothing_but_a_settings_error_ever(text):
+    for candidate in (text, f"imaps://{text}", f"imaps://jane@{text}", f"imap://{text}@localhost"):
+        try:
+            url = parse_source(candidate)
+        except SettingsError:
+            continue
+        assert isinstance(url, SourceUrl)
+        assert url.host.isascii()
+        assert not set(url.host) & set(" /\\?#@\r\n\0")
+        assert not set(url.user) & set("\r\n\0")
+
+
+@pytest.mark.parametrize(
+    "text", ["m.pdpa", "m.ZIP", "a/m.tar", "m.tar.gz", "m.tar.zst", "m.tgz", "m.zip/"]
+)
+def test_a_container_is_not_written_but_read(text):
+    with pytest.raises(SettingsError) as caught:
+        parse_archive(text, writing=True)
+    assert caught.value.hint
+    assert parse_archive(text, writing=False).name == text.rstrip("/").rpartition("/")[2]
+
+
+def test_an_archive_is_no_url():
+    for text in ("imaps://jane:s3cret@h", "", "a\0b"):
+        with pytest.raises(SettingsError) as caught:
+            parse_archive(text, writing=True)
+        assert "s3cret" not in caught.value.text
+    assert parse_archive("mail.archive", writing=True).name == "mail.archive"
