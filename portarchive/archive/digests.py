@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from portarchive.archive.durable import FILE_MODE
@@ -89,11 +89,10 @@ class DigestsWriter:
         sha256, size, count: of what was written, after ``close``.
     """
 
-    def __init__(self, path: Path, sync: Callable[[int], None]) -> None:
+    def __init__(self, path: Path) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         self._file = os.fdopen(fd, "wb", buffering=_BUFFER)
         self._hash = hashlib.sha256()
-        self._sync = sync
         self._lines: list[str] = []
         self.size = 0
         self.count = 0
@@ -123,9 +122,7 @@ class DigestsWriter:
         self.size += len(octets)
 
     def close(self) -> None:
-        """Finish the file and make it durable."""
+        """Finish the file. Whoever publishes it makes it durable."""
         self._flush()
-        self._file.flush()
-        self._sync(self._file.fileno())
         self._file.close()
         self.sha256 = self._hash.hexdigest()

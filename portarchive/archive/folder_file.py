@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +162,10 @@ class FolderFileWriter:
         count: entries written so far, of all lists.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], sync: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, header: dict[str, Any]) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         self._file = os.fdopen(fd, "wb", buffering=_BUFFER)
         self._hash = hashlib.sha256()
-        self._sync = sync
         self.size = 0
         self.count = 0
         self.sha256 = ""
@@ -205,11 +204,9 @@ class FolderFileWriter:
         self._comma = b""
 
     def close(self) -> None:
-        """End the document and make it durable."""
+        """End the document. Whoever publishes it makes it durable."""
         self._end_list()
         self._put(b"}\n")
-        self._file.flush()
-        self._sync(self._file.fileno())
         self._file.close()
         self.sha256 = self._hash.hexdigest()
 

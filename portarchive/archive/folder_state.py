@@ -35,8 +35,13 @@ def split_head(line: bytes) -> tuple[str, str, FlagsJson]:
     return str(entry["uid"]), str(entry["filename"]), flags
 
 
+_SHA256_LAST = b'"portarchive:sha256":"'
+
+
 def line_sha256(line: bytes) -> bytes:
     """The digest that an entry names, in hex; empty if it names none."""
+    if line[-87:-66] == _SHA256_LAST:  # most often it is the last member
+        return line[-66:-2]
     match = SHA256.search(line)
     return match[1] if match else b""
 
@@ -174,6 +179,11 @@ class FolderState:
         return len(self._offsets)
 
     @property
+    def greatest_new_uid(self) -> int:
+        """The greatest IMAP UID that was added; 0 if none."""
+        return max(self._keys, default=0) if isinstance(self._keys, array) else 0
+
+    @property
     def has_placeholders(self) -> bool:
         """Whether anything here stands in for a message that could not be had."""
         if self.placeholder_offsets:
@@ -205,6 +215,10 @@ class FolderState:
             yield from self.published_lines()
             return
         fresh = self._new_lines(journal)
+        if self.published is None:
+            for _, line in fresh:
+                yield line
+            return
         pending = next(fresh, None)
         for line in () if self.renumbered else self.published_lines():
             uid, _, flags = split_head(line)
@@ -227,14 +241,19 @@ class FolderState:
     def _new_lines(self, journal: Journal | None) -> Iterator[tuple[tuple[int, str], bytes]]:
         if journal is None:
             return
+        keys, offsets, line_at = self._keys, self._offsets, journal.line
         for index in self._new_in_order():
-            line = journal.line(self._offsets[index])
-            uid, _, flags = split_head(line)
-            new_flags = self.overlay.get(uid)
-            if new_flags is not None and new_flags != flags:
-                line = replace_flags(line, new_flags)
-            if uid not in self.gone:
-                yield order_key(uid), line
+            line = line_at(offsets[index])
+            found = keys[index]
+            key = (found, "") if isinstance(found, int) else found
+            if self.overlay or self.gone:
+                uid, _, flags = split_head(line)
+                if uid in self.gone:
+                    continue
+                new_flags = self.overlay.get(uid)
+                if new_flags is not None and new_flags != flags:
+                    line = replace_flags(line, new_flags)
+            yield key, line
 
     def lost_lines(self, journal: Journal | None) -> Iterator[bytes]:
         """Entries that are no items any more. A file that a new item took over is not lost."""
@@ -255,11 +274,16 @@ class FolderState:
                     yield line
 
 
+_FILENAME = b'"filename":"'
+
+
 def split_head_any(line: bytes) -> str:
     """The filename of an entry of any list."""
-    match = ITEM_HEAD.match(line)
-    if match is not None and b"\\" not in match[2]:
-        return match[2].decode()
+    # Quotes inside a string are escaped, so this text is a member's name and nothing else.
+    start = line.find(_FILENAME) + len(_FILENAME)
+    filename = line[start : line.find(b'"', start)]
+    if start >= len(_FILENAME) and b"\\" not in filename:
+        return filename.decode()
     return str(parse_entry(line).get("filename", ""))
 
 

@@ -6,6 +6,7 @@ journal or a folder.json names it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -28,42 +29,38 @@ class MessageDirectory:
         """Let go of the directory."""
         os.close(self.fd)
 
-    def create(self, name: str, taken: Callable[[str], bool]) -> tuple[int, str]:
-        """Open a new message file.
+    def free_name(self, name: str, taken: Callable[[str], bool]) -> str:
+        """A name that can be created, after ``store`` or ``link`` found the wanted one in use.
 
         Args:
             name: the wanted name.
             taken: whether an item of this archive has that file; if not, what lies there is
-                left over from an interrupted run and is overwritten.
+                left over from an interrupted run and is removed.
 
         Returns:
-            The descriptor and the name that was had (``…~2.eml`` if the wanted one was taken).
+            The name, or ``…~2.eml`` and so on if it is taken.
         """
         stem, dot, suffix = name.rpartition(".")
         number = 1
-        while True:
-            try:
-                return os.open(name, _NEW, FILE_MODE, dir_fd=self.fd), name
-            except FileExistsError:
-                if taken(name):
-                    number += 1
-                    name = f"{stem}~{number}{dot}{suffix}"
-                else:
-                    os.unlink(name, dir_fd=self.fd)
+        while taken(name):
+            number += 1
+            name = f"{stem}~{number}{dot}{suffix}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+        return name
 
-    def store(
-        self, name: str, body: Body, epoch: int | None, taken: Callable[[str], bool]
-    ) -> tuple[str, int, str]:
+    def store(self, name: str, body: Body, epoch: int | None) -> tuple[int, str]:
         """Write one message; the file's mtime is its received date.
 
         Returns:
-            File name, size in octets, SHA-256 in hex.
+            Size in octets, SHA-256 in hex.
 
         Raises:
+            FileExistsError: before the body is touched.
             ConnectorError: the octets ended early; the half-written file is removed.
             OSError: it cannot be written; likewise.
         """
-        fd, name = self.create(name, taken)
+        fd = os.open(name, _NEW, FILE_MODE, dir_fd=self.fd)
         try:
             octets = body.octets
             if octets is not None:
@@ -84,28 +81,28 @@ class MessageDirectory:
             os.unlink(name, dir_fd=self.fd)
             raise
         os.close(fd)
-        return name, size, digest.hexdigest()
+        return size, digest.hexdigest()
 
-    def link(
-        self, name: str, original: Path, epoch: int | None, taken: Callable[[str], bool]
-    ) -> str | None:
+    def link(self, name: str, original: Path, epoch: int | None) -> bool:
         """Give octets that are here already a second name.
 
         A shared file keeps the earliest of its received dates as mtime.
 
         Returns:
-            The file name; None if this file system makes no hard link (the caller copies).
+            False if this file system makes no hard link of it (the caller copies).
+
+        Raises:
+            FileExistsError: the name is in use.
         """
-        fd, name = self.create(name, taken)
-        os.close(fd)
-        os.unlink(name, dir_fd=self.fd)
         try:
             os.link(original, name, dst_dir_fd=self.fd)
+        except FileExistsError:
+            raise
         except OSError:
-            return None
+            return False
         if epoch is not None and epoch < original.stat().st_mtime:
             os.utime(original, (epoch, epoch))
-        return name
+        return True
 
 
 class FileBody:

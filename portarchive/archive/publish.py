@@ -81,6 +81,7 @@ def publish(
     fingerprint = hashlib.sha256(archive_json).hexdigest()
     staged = staging.private / STAGED
     durability.write(staged / model.ARCHIVE_FILE, archive_json)
+    durability.files(root, [staged / name for name, _ in staging.renames])
     durability.directory(staged)
     redo = {
         "redo": 1,
@@ -155,8 +156,7 @@ def _carry_out(
                     hint="export into a new directory; this one is left as it is",
                 )
             touched.add(place.parent)
-        for directory in sorted(touched):
-            durability.directory(directory)
+        durability.files(root, sorted(touched))
         (staged / model.ARCHIVE_FILE).rename(commit_point)
         durability.directory(root)
     dropped_in: set[Path] = set()

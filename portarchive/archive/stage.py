@@ -7,8 +7,9 @@ and the journal. Nothing here is in memory longer than a line, but the digests o
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from portarchive.archive import model
@@ -24,7 +25,6 @@ from portarchive.archive.naming import resolve_item
 from portarchive.archive.publish import Staging
 from portarchive.archive.writer import ArchiveWriter
 
-_SIZE_MEMBER = b'"' + model.SIZE.encode() + b'":'
 _RELATIVE = b'"filename":"../'
 
 
@@ -47,8 +47,6 @@ class KeepPolicy:
 class FolderCounts:
     """What a folder holds after the run."""
 
-    items: int = 0
-    octets: int = 0
     kept: int = 0
     newly_kept: int = 0
 
@@ -86,7 +84,6 @@ class Stager:
         self._writer = writer
         self._policy = policy
         self._root = writer.root
-        self._sync = writer.durability.descriptor
         self._states = sorted(
             (s for s in writer.folders() if s.published or s.header is not None),
             key=lambda s: s.path.encode(),
@@ -112,7 +109,7 @@ class Stager:
             self._find_shared()
         old = self._root / model.DIGESTS_FILE
         blocks = DigestBlocks(old) if self._writer.published and old.exists() else None
-        digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE), self._sync)
+        digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE))
         for state in self._states:
             touched = state.header is not None or state.changed or self._purges(state)
             if (
@@ -221,17 +218,18 @@ class Stager:
         header = state.header if state.header is not None else {}
         if state.header is None and state.published is not None:
             header = state.published.header
-        file = FolderFileWriter(self._out.staging.place(final), header, self._sync)
+        file = FolderFileWriter(self._out.staging.place(final), header)
         try:
-            file.entries(self._items(state, directory, digests, counts))
-            kept = list(self._listed(self._kept(state, counts), directory, digests))
-            if kept:
-                file.section(model.KEPT)
-                file.entries(kept)
-            placeholders = list(self._listed(self._placeholders(state), directory, digests))
-            if placeholders:
-                file.section(model.PLACEHOLDER)
-                file.entries(placeholders)
+            items = state.merged_items(self._writer.journal)
+            file.entries(self._listed(items, directory, digests))
+            for member, lines in (
+                (model.KEPT, self._kept(state, counts)),
+                (model.PLACEHOLDER, self._placeholders(state)),
+            ):
+                first = next(lines, None)
+                if first is not None:
+                    file.section(member)
+                    file.entries(self._listed(chain((first,), lines), directory, digests))
             file.close()
         except BaseException:
             file.abandon()
@@ -242,19 +240,8 @@ class Stager:
         else:
             self._out.changed = True
 
-    def _items(
-        self, state: FolderState, directory: str, digests: DigestsWriter, counts: FolderCounts
-    ) -> Iterator[bytes]:
-        for line in self._listed(state.merged_items(self._writer.journal), directory, digests):
-            counts.items += 1
-            at = line.rfind(_SIZE_MEMBER)
-            if at >= 0:
-                at += len(_SIZE_MEMBER)
-                counts.octets += int(line[at : line.index(b",", at)])
-            yield line
-
     def _listed(
-        self, lines: Iterator[bytes], directory: str, digests: DigestsWriter
+        self, lines: Iterable[bytes], directory: str, digests: DigestsWriter
     ) -> Iterator[bytes]:
         """The same lines; their files get their line in the manifest."""
         foreign = self._foreign

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from portarchive.archive import ijson, journal, model, publish, stray
 from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories
-from portarchive.archive.folder_state import FolderState, split_head
+from portarchive.archive.folder_state import FolderState, split_head, split_head_any
 from portarchive.archive.journal import Journal
 from portarchive.archive.layout import Layout, Names
 from portarchive.archive.lock import WriterLock
@@ -119,7 +119,6 @@ class ArchiveWriter:
         self._header: dict[str, Any] = {}
         self._lines: list[bytes] = []
         self._pending: list[tuple[FolderState, str | None]] = []
-        self._batch_files: list[str] = []
         self._batch_dirs: dict[Path, None] = {}
         self._batch_messages = 0
         self._batch_octets = 0
@@ -252,95 +251,73 @@ class ArchiveWriter:
             ConnectorError: the octets ended early; nothing of it is left.
             OSError: local storage failed.
         """
-        directory = self._directory(state)
-        written = Written(
-            *directory.store(filename, body, entry.epoch, lambda name: self._is_taken(state, name))
-        )
-        self._remember(state, entry, written, new_file=True)
-        return written
+        directory = state.open_dir or self._directory(state)
+        try:
+            size, sha256 = directory.store(filename, body, entry.epoch)
+        except FileExistsError:
+            filename = self._free_name(state, directory, filename)
+            size, sha256 = directory.store(filename, body, entry.epoch)
+        self._queue(state, entry, filename, size, sha256, size)
+        return Written(filename, size, sha256)
 
     def link(
         self, state: FolderState, filename: str, entry: Entry, original: Path, known: Written
     ) -> Written:
         """Lay down octets that are here already: a hard link, or a copy where there is none."""
-        directory = self._directory(state)
-
-        def taken(name: str) -> bool:
-            return self._is_taken(state, name)
-
-        name = directory.link(filename, original, entry.epoch, taken)
-        if name is None:
+        directory = state.open_dir or self._directory(state)
+        try:
+            linked = directory.link(filename, original, entry.epoch)
+        except FileExistsError:
+            filename = self._free_name(state, directory, filename)
+            linked = directory.link(filename, original, entry.epoch)
+        if not linked:
             return self.store(state, filename, entry, FileBody(original))
-        written = known._replace(filename=name)
-        self._remember(state, entry, written, new_file=True)
-        return written
+        self._queue(state, entry, filename, known.size, known.sha256, 0)
+        return known._replace(filename=filename)
 
     def refer(self, state: FolderState, entry: Entry, known: Written) -> None:
         """An item whose octets lie in a file that is here already (``known.filename``)."""
-        self._remember(state, entry, known, new_file=False)
+        self._announce(state)
+        self._queue(state, entry, known.filename, known.size, known.sha256, 0)
 
     def store_placeholder(self, state: FolderState, filename: str, uid: str, octets: bytes) -> None:
         """Keep what a provider gave in place of a message, apart from the items."""
-        directory = self._directory(state)
+        directory = state.open_dir or self._directory(state)
         body = _Octets(octets)
-        name, size, sha256 = directory.store(filename, body, None, lambda _: False)
+        try:
+            size, sha256 = directory.store(filename, body, None)
+        except FileExistsError:
+            filename = self._free_name(state, directory, filename)
+            size, sha256 = directory.store(filename, body, None)
         line = model.dumps(
-            {"uid": uid, "filename": name, model.SIZE: size, model.SHA256: sha256}
-        ).encode()
-        self._queue(state, b"P %d " % state.number, line, uid=None, size=size, filename=name)
-
-    def _remember(
-        self, state: FolderState, entry: Entry, written: Written, *, new_file: bool
-    ) -> None:
-        line = model.item_line(
-            entry.uid,
-            written.filename,
-            entry.flags_json,
-            entry.received_json,
-            written.size,
-            written.sha256,
-            entry.rest,
-        ).encode()
-        self._queue(
-            state,
-            b"I %d " % state.number,
-            line,
-            uid=entry.uid,
-            size=written.size if new_file else 0,
-            filename=written.filename if new_file else None,
+            {"uid": uid, "filename": filename, model.SIZE: size, model.SHA256: sha256}
         )
+        self._append_line(state, f"P {state.number} {line}", _PLACEHOLDER, size)
 
     # --- batches --------------------------------------------------------------------------------
 
     def _queue(
-        self,
-        state: FolderState,
-        prefix: bytes,
-        line: bytes,
-        *,
-        uid: str | None,
-        size: int,
-        filename: str | None,
+        self, state: FolderState, entry: Entry, filename: str, size: int, sha256: str, octets: int
     ) -> None:
+        uid, flags_json, received_json, _, rest = entry
+        line = model.item_line(uid, filename, flags_json, received_json, size, sha256, rest)
+        self.next_ticket += 1
+        self._append_line(state, f"I {state.number} {line}", uid, octets)
+
+    def _announce(self, state: FolderState) -> None:
         if not state.announced:
             record = {"path": state.path, "uidvalidity": state.uidvalidity}
             self._lines.append(b"F %d %s" % (state.number, model.dumps(record).encode()))
             self._pending.append((state, None))
             state.announced = True
+
+    def _append_line(self, state: FolderState, line: str, uid: str, octets: int) -> None:
         if self._batch_messages == 0:
             self._batch_since = time.monotonic()
-        self._lines.append(prefix + line)
-        if uid is None:
-            self._pending.append((state, _PLACEHOLDER))
-        else:
-            self._pending.append((state, uid))
-            self.next_ticket += 1
-        if filename is not None:
-            self._batch_dirs[state.directory] = None
-            if self.durability.enabled:
-                self._batch_files.append(f"{state.directory}/{filename}")
+        self._lines.append(line.encode())
+        self._pending.append((state, uid))
         self._batch_messages += 1
-        self._batch_octets += size
+        self._batch_octets += octets
         if (
             self._batch_messages >= BATCH_MESSAGES
             or self._batch_octets >= BATCH_OCTETS
@@ -353,9 +330,7 @@ class ArchiveWriter:
         if not self._lines:
             return
         self._ensure_journal()
-        self.durability.files(self.root, self._batch_files)
-        for directory in self._batch_dirs:
-            self.durability.directory(directory)
+        self._sync()
         offsets = self._append(self._lines)
         for (state, uid), offset, line in zip(self._pending, offsets, self._lines, strict=True):
             if uid is None:
@@ -368,10 +343,22 @@ class ArchiveWriter:
                 self._ticket(state, at)
         self._lines = []
         self._pending = []
-        self._batch_files = []
         self._batch_dirs = {}
         self._batch_messages = 0
         self._batch_octets = 0
+
+    def _sync(self) -> None:
+        """The batch's files, then the directories that name them."""
+        if not self.durability.enabled:
+            return
+        directories = dict(self._batch_dirs)
+        files: list[str] = []
+        for state, filename in self._pending_files():
+            directories[state.directory] = None
+            files.append(f"{state.directory}/{filename}")
+        self.durability.files(self.root, files)
+        for directory in directories:
+            self.durability.directory(directory)
 
     def _append(self, lines: list[bytes]) -> list[int]:
         self._ensure_journal()
@@ -386,16 +373,18 @@ class ArchiveWriter:
             self.durability.directory(private)
 
     def _directory(self, state: FolderState) -> MessageDirectory:
-        if state.open_dir is None:
-            self._ensure_journal()
-            made = make_directories(state.directory, self.root)
-            for directory in made:
-                self._batch_dirs[directory] = None
-            state.open_dir = MessageDirectory(state.directory)
-            self._opened.append(state)
-            if len(self._opened) > _OPEN_DIRECTORIES:
-                self._opened.pop(0).close_directory()
-        return state.open_dir
+        self._ensure_journal()
+        for changed in make_directories(state.directory, self.root):
+            self._batch_dirs[changed] = None
+        directory = state.open_dir = MessageDirectory(state.directory)
+        self._opened.append(state)
+        if len(self._opened) > _OPEN_DIRECTORIES:
+            self._opened.pop(0).close_directory()
+        self._announce(state)
+        return directory
+
+    def _free_name(self, state: FolderState, directory: MessageDirectory, name: str) -> str:
+        return directory.free_name(name, lambda wanted: self._is_taken(state, wanted))
 
     def _is_taken(self, state: FolderState, name: str) -> bool:
         if any(filename == name for pending, filename in self._pending_files() if pending is state):
@@ -404,8 +393,10 @@ class ArchiveWriter:
 
     def _pending_files(self) -> Iterator[tuple[FolderState, str]]:
         for (state, uid), line in zip(self._pending, self._lines, strict=True):
-            if uid is not None and uid is not _PLACEHOLDER:
-                yield state, split_head(line[line.index(b"{") :])[1]
+            if uid is not None:
+                filename = split_head_any(line)
+                if "/" not in filename:
+                    yield state, filename
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -113,9 +113,8 @@ def _storage_error(error: OSError) -> StorageFailed | None:
     if error.filename is not None:
         hint = "look at its permissions and at the room on its disk, then run the command again"
         return StorageFailed(f"{os.fsdecode(error.filename)}: {reason}", hint=hint)
-    try:
-        sys.stdout.flush()
-    except OSError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        # Archives name their files; of what only reads, stdout is the one thing to fill up.
         _silence(sys.stdout)
         return StorageFailed(
             f"the output cannot be written: {reason}", hint="give stdout a place with room"

@@ -11,9 +11,10 @@ For the job that uses it:
 * ``BodyCut`` out of ``Body.chunks``: drop what was written of that message and go on with the loop
   over ``fetch``; it is handed out again later, or becomes ``Failure("cut", …)``.
 * ``FolderOpened`` of a folder that was open already: its listing starts over. So it does after any
-  reconnect during a ``fetch``, since an iterator of ``changes`` belongs to its connection. What
-  was stored of it stays stored: only references that are new need fetching. A delta is named once
-  more from the same token, so taking it in twice must do no harm.
+  reconnect during a ``fetch``, since an iterator of ``changes`` belongs to its connection.
+  References with a placement in this folder that were not fetched yet are void. What was stored
+  stays stored, if UIDVALIDITY is the same: only what is not here needs fetching. A delta is named
+  once more from the same token, so taking it in twice must do no harm.
 * A message that was given up is answered with the same ``Failure`` when it is asked for again in
   the run, without asking the server.
 """

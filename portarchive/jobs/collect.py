@@ -21,7 +21,7 @@ from portarchive.jobs.folder_run import FlagTexts, FolderRun
 from portarchive.jobs.rematch import Rematcher
 from portarchive.jobs.report import Totals
 from portarchive.jobs.selection import Selection
-from portarchive.progress import FolderFinished, FolderStarted, Observer, Passed, Stored
+from portarchive.progress import FolderFinished, FolderStarted, Observer, Stored
 from portarchive.records import (
     Body,
     Failure,
@@ -65,7 +65,7 @@ class Collector:
         self._source = source
         self._writer = writer
         self._states = states
-        self._selection = selection
+        self._filter = selection if selection.needs_description else None
         self._observer = observer
         self._single_copy = single_copy
         self._same_ids = same_ids
@@ -156,10 +156,8 @@ class Collector:
             if run is None:  # a mailbox that is not of the selection
                 continue
             run.load(self._writer.journal)
-            if run.name(placement, ref, self._selection):
+            if run.name(placement, ref, self._filter):
                 wanted.append(placement)
-            else:
-                self._observer(Passed(run.state.path, 1))
         if wanted:
             self._pending.append((ref, wanted))
 
@@ -223,13 +221,14 @@ class Collector:
         if isinstance(outcome, Failure):
             self._fail(placements, outcome)
             return None
-        ordered = sorted(placements, key=lambda p: self._states[p.folder_id].path.encode())
+        if len(placements) > 1:
+            placements = sorted(placements, key=lambda p: self._states[p.folder_id].path.encode())
         try:
-            written = self._store(ref, ordered[0], outcome)
+            written = self._store(ref, placements[0], outcome)
         except BodyCut:
             return None  # half of it is gone again; the source brings it once more
-        for placement in ordered[1:]:
-            state = self._states[ordered[0].folder_id]
+        for placement in placements[1:]:
+            state = self._states[placements[0].folder_id]
             found = Found(f"{model.MAIL}/{state.path}/{written.filename}", written)
             self._lay(ref, placement, found)
         self.totals.fetched += 1
@@ -266,8 +265,6 @@ class Collector:
         run.had(placement.uid)
         for code in ref.notes:
             run.ledger.note(code, placement.uid)
-        if self._imap_uids:
-            run.max_uid = max(run.max_uid, int(placement.uid))
 
     def _entry(self, ref: MessageRef, placement: Placement) -> Entry:
         received = placement.received or Received(None, None)

@@ -275,7 +275,7 @@ def publish(parts: Parts) -> Result:
     }
     text = manifest_text(manifest)
     place = staged.staging.place(model.MANIFEST_FILE)
-    writer.durability.write(place, text)
+    place.write_bytes(text)
     archive = _archive_json(found, archive_id, text)
     found.observer(Committing(len(staged.staging.renames)))
     fingerprint = writer.publish(staged.staging, (model.dumps(archive) + "\n").encode())

@@ -39,7 +39,6 @@ class FolderRun:
         moving: False while it stands still: nothing was named yet and the listing is a delta.
         had_count: how many wanted messages are stored.
         matched: how many of them were found again after a UIDVALIDITY change.
-        max_uid: the greatest IMAP UID stored in this run.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class FolderRun:
         self.ledger = FolderLedger(state.path)
         self.ledger.notes.extend(dict(note) for note in opened.notes)
         self.moving = opened.complete
-        self.max_uid = 0
         self.done: FolderDone | None = None
         self._flags = flags
         self._known: dict[str, FlagsJson] = {}
@@ -65,6 +63,7 @@ class FolderRun:
         self._had: set[str] = set()
         # Which ones only matters to what an earlier run said of them; there may be 300,000.
         self._remembers = bool(previous and previous.get("notes"))
+        self._has_placeholders = state.has_placeholders
         self.had_count = 0
         self._unseen: set[str] | None = None
         self._base = 0
@@ -83,7 +82,7 @@ class FolderRun:
         if self.opened.complete:
             self._unseen = set(self._known)
 
-    def name(self, placement: Placement, ref: MessageRef, selection: Selection) -> bool:
+    def name(self, placement: Placement, ref: MessageRef, chosen: Selection | None) -> bool:
         """A message is named.
 
         Returns:
@@ -98,10 +97,11 @@ class FolderRun:
                 self._refresh(uid, known, placement.flags)
             return False
         self._named_new += 1
-        reason = selection.skip_reason(placement, ref.size)
-        if reason is not None:
-            self.ledger.skipped.setdefault(reason, []).append(uid)
-            return False
+        if chosen is not None:
+            reason = chosen.skip_reason(placement, ref.size)
+            if reason is not None:
+                self.ledger.skipped.setdefault(reason, []).append(uid)
+                return False
         return True
 
     def _refresh(self, uid: str, known: FlagsJson, flags: tuple[str, ...]) -> None:
@@ -114,7 +114,7 @@ class FolderRun:
         self.had_count += 1
         if self._remembers:
             self._had.add(uid)
-        if self.state.has_placeholders:
+        if self._has_placeholders:
             self.state.drop_placeholders.add(uid)
 
     def listing_ends(self) -> None:
@@ -174,6 +174,6 @@ class FolderRun:
         earlier = published.get("last_uid")
         return max(
             (self.opened.uidnext or 1) - 1,
-            self.max_uid,
+            self.state.greatest_new_uid,
             earlier if isinstance(earlier, int) else 0,
         )

@@ -6,13 +6,13 @@ Inside is the account in memory; the consumer is a job reduced to its bookkeepin
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from hypothesis import event as noted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portarchive.connectors.base import SourceCapabilities, Wanted
+from contract.mirror import Mirror
+from portarchive.connectors.base import SourceCapabilities
 from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.connectors.retry import RetryingSource
 from portarchive.errors import (
@@ -27,12 +27,6 @@ from portarchive.errors import (
 )
 from portarchive.records import (
     Failure,
-    FetchPoint,
-    FolderDone,
-    FolderFailed,
-    FolderOpened,
-    MessageRef,
-    Removal,
     Vanished,
 )
 
@@ -160,88 +154,9 @@ def test_poison_costs_itself_and_nothing_else(count, poison, whole) -> None:
     assert inner.reconnects <= 12 * len(bad)
 
 
-@dataclass
-class Mirror:
-    """A job's bookkeeping: what it has of an account, by folder_id and uid."""
-
-    flags: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    octets: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    tokens: dict[str, dict] = field(default_factory=dict)
-    failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
-    finished: set[str] = field(default_factory=set)
-
-    def run(self, source: RetryingSource) -> None:
-        folders = source.folders()
-        self.finished = set()
-        named: dict[str, set[str]] = {}
-        complete: dict[str, bool] = {}
-        pending: dict[tuple[str, str], MessageRef] = {}
-        relist = {folder_id for folder_id, _ in self.failed}
-        tokens = dict(self.tokens)
-        for change in source.changes(Wanted(folders=folders, tokens=tokens, relist=relist)):
-            if isinstance(change, FolderOpened):
-                folder_id = change.folder.folder_id
-                if tokens.get(folder_id, {}).get("uidvalidity") != change.uidvalidity:
-                    self._forget(folder_id)
-                named[folder_id], complete[folder_id] = set(), change.complete
-                if change.complete:
-                    self.failed = {k: v for k, v in self.failed.items() if k[0] != folder_id}
-            elif isinstance(change, MessageRef):
-                for placement in change.placements:
-                    key = placement[:2]
-                    named[key[0]].add(key[1])
-                    known = self.flags.get(key, ())
-                    self.flags[key] = known if placement.flags is None else placement.flags
-                    if key not in self.octets:
-                        pending[key] = change
-            elif isinstance(change, Removal):
-                for uid in change.uids:
-                    self._drop((change.folder_id, uid))
-                    named[change.folder_id].discard(uid)
-            elif isinstance(change, FetchPoint):
-                self._fetch(source, {ref.placements[0][:2]: ref for ref in pending.values()})
-                pending = {}
-            elif isinstance(change, FolderDone):
-                if complete[change.folder_id]:
-                    for key in [key for key in self.flags if key[0] == change.folder_id]:
-                        if key[1] not in named[change.folder_id]:
-                            self._drop(key)
-                self.tokens[change.folder_id] = change.token
-                assert change.folder_id not in self.finished
-                self.finished.add(change.folder_id)
-            elif isinstance(change, FolderFailed):
-                self.finished.add(change.folder_id)
-        assert self.finished == {folder.folder_id for folder in folders}
-
-    def _fetch(self, source: RetryingSource, refs) -> None:
-        for ref, outcome in source.fetch(list(refs.values())):
-            try:
-                octets = None if isinstance(outcome, tuple) else b"".join(outcome.chunks())
-            except BodyCut:
-                continue
-            for placement in ref.placements:
-                if octets is not None:
-                    self.octets[placement[:2]] = octets
-                    self.flags[placement[:2]] = placement.flags
-                elif isinstance(outcome, Vanished):
-                    self._drop(placement[:2])
-                else:
-                    self.failed[placement[:2]] = outcome
-
-    def _drop(self, key: tuple[str, str]) -> None:
-        self.flags.pop(key, None)
-        self.octets.pop(key, None)
-        self.failed.pop(key, None)
-
-    def _forget(self, folder_id: str) -> None:
-        for key in [key for key in self.flags if key[0] == folder_id]:
-            self._drop(key)
-
-
-def state(inner: MemorySource):
-    paths = {folder.path: folder.folder_id for folder in inner.folders()}
+def truth(inner: MemorySource):
     return {
-        (paths[path], uid): (flags, octets)
+        ("/".join(path), uid): (frozenset(flags), octets)
         for path, items in inner.contents().items()
         for uid, (flags, octets) in items.items()
     }
@@ -314,9 +229,7 @@ def test_whatever_happened_a_quiet_run_ends_in_the_truth(
     inner.after_event = inner.after_message = None
     inner.faults.clear()
     mirror.run(wrapped(inner))
-    truth = state(inner)
-    assert mirror.octets == {key: octets for key, (_, octets) in truth.items()}
+    assert mirror.octets == {key: octets for key, (_, octets) in truth(inner).items()}
     assert mirror.failed == {}
-    assert set(mirror.flags) == set(truth)
     if flags:
-        assert mirror.flags == {key: flags for key, (flags, _) in truth.items()}
+        assert mirror.contents() == truth(inner)

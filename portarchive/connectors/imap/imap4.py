@@ -68,13 +68,13 @@ class Imap4(imaplib.IMAP4):
         """Close the socket."""
         self.sock.close()
 
-    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list[Any]]:
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
         """STARTTLS; what was sent in cleartext after its OK is refused."""
-        kind, data = self._simple_command("STARTTLS")  # type: ignore[attr-defined]  # not in stubs
+        kind, data = self._simple_command("STARTTLS")
         if kind == "OK" and ssl_context is not None:
             plain = self.sock
             self.stream.rebase(plain)  # refuses if octets came in cleartext after the OK
             self.sock = ssl_context.wrap_socket(plain, server_hostname=self.host)
             self.stream.rebase(self.sock)
-            self._get_capabilities()  # type: ignore[attr-defined]  # not in stubs
+            self._get_capabilities()
         return kind, data

@@ -102,9 +102,8 @@ def _search(channel: Channel, key: bytes, *, extended: bool) -> tuple[UidSet, St
             elif response.kind == b"ESEARCH":
                 answers.append(_esearch(response))
 
-    status = channel.run(
-        b"UID SEARCH RETURN (ALL) " if extended else b"UID SEARCH ", key, handle=note
-    )
+    command = b"UID SEARCH RETURN (ALL) " if extended else b"UID SEARCH "
+    status = channel.run(command, key, handle=note)
     found = UidSet()
     for answer in answers:
         found = found.union(answer) if len(found) else answer
@@ -169,8 +168,10 @@ def _window(channel: Channel, window: list[int], items: bytes) -> list[Row]:
 
 
 def collect(channel: Channel, command: bytes) -> tuple[dict[int, Row], Status]:
-    """The rows of a FETCH by UID, and its status. Of several answers the fullest one counts:
-    a server tells of a changed flag at any time, with less in it.
+    """The rows of a FETCH by UID, and its status.
+
+    Of several answers the fullest one counts: a server tells of a changed flag at any time, with
+    less in it.
     """
     found: dict[int, Row] = {}
     reading = rows(channel, channel.send(command))

@@ -39,7 +39,7 @@ _EXPIRED: Final = re.compile(
     re.IGNORECASE,
 )
 _THROTTLE_CODES: Final = frozenset({b"THROTTLED"})
-_TEMPORARY_CODES: Final = frozenset({b"UNAVAILABLE", b"LIMIT", b"INUSE"})
+TEMPORARY_CODES: Final = frozenset({b"UNAVAILABLE", b"LIMIT", b"INUSE"})
 
 ROUND_CAP: Final = 10_000
 """Yahoo shows this many messages of a folder and no more."""
@@ -78,7 +78,7 @@ def patience(status: Status, *, temporary: bool = True) -> ConnectorError | None
     backoff = _BACKOFF.search(text)
     if backoff is not None:
         return RateLimited(status.words, retry_after=int(backoff[1]) / 1000)
-    codes = _THROTTLE_CODES | _TEMPORARY_CODES if temporary else _THROTTLE_CODES
+    codes = _THROTTLE_CODES | TEMPORARY_CODES if temporary else _THROTTLE_CODES
     if status.code in codes or _THROTTLED.search(text):
         return RateLimited(status.words)
     return None

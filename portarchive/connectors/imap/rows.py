@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from portarchive import keywords
+from portarchive.connectors.imap import convert, names
 from portarchive.connectors.imap.convert import object_id
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import number
+from portarchive.records import MessageRef, Placement
 
 
 class Row(NamedTuple):
@@ -61,3 +63,33 @@ def _labels(token: Token) -> tuple[bytes, ...] | None:
     if not isinstance(token, list):
         return None
     return tuple(label for label in token if isinstance(label, bytes))
+
+
+def reference(folder_id: str, row: Row, *, identify: bool = False) -> MessageRef:
+    """A listed message as a job gets it.
+
+    Args:
+        folder_id: where it is.
+        row: what was told of it.
+        identify: Message-IDs were asked for: ``b""`` says that a message has none.
+    """
+    placement = Placement(
+        folder_id,
+        str(row.uid),
+        row.flags,
+        convert.received(row.date) if row.date else None,
+        convert.save_date(row.saved),
+    )
+    found = convert.message_id(row.header) if row.header is not None else None
+    return MessageRef(
+        (placement,),
+        row.size,
+        row.email_id,
+        row.thread_id,
+        None if row.labels is None else tuple(map(_label, row.labels)),
+        found if identify else None,
+    )
+
+
+def _label(octets: bytes) -> str:
+    return names.decode_name(octets, utf8=False)[0].encode("utf-8", "replace").decode("utf-8")

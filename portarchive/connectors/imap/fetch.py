@@ -1,0 +1,244 @@
+"""From references to octets: windows over folders and connections, and what is left over.
+
+The order of things: everything in windows, fast; what a window left open is looked at one by one,
+slowly, until each reference has exactly one outcome.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from portarchive.connectors.base import Outcome
+from portarchive.connectors.imap import convert
+from portarchive.connectors.imap.folders import wire_of
+from portarchive.connectors.imap.lane import Job, Lane, Pair
+from portarchive.connectors.imap.ledger import Ledger
+from portarchive.connectors.imap.listing import collect
+from portarchive.connectors.imap.pool import Pool, opened
+from portarchive.connectors.imap.rows import Row
+from portarchive.connectors.imap.session import Session
+from portarchive.connectors.imap.uidset import MAX_UID, UidSet
+from portarchive.errors import ConnectionLost, ConnectorError, FolderUnavailable, ServerMisbehaved
+from portarchive.records import Failure, MessageRef, Placement, Vanished
+
+WINDOW: Final = 500
+"""Messages a command asks for; 500 UIDs of ten digits stay below 8,000 octets."""
+
+SHARE: Final = 50
+"""A connection more is worth opening for so many messages."""
+
+_META: Final = b"UID FLAGS INTERNALDATE RFC822.SIZE"
+_BODY: Final = b" BODY.PEEK[]"
+
+
+class Fetcher:
+    """Fetches for one source."""
+
+    def __init__(self, pool: Pool, ledger: Ledger) -> None:
+        self._pool = pool
+        self._ledger = ledger
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
+        """See ``Source.fetch``. A message gone from its first folder is looked for in the others."""
+        at, waiting = 0, list(refs)
+        while waiting:
+            further: list[MessageRef] = []
+            for folder_id, group, rest in _groups(waiting, at):
+                for ref, outcome in self._folder(folder_id, at, group):
+                    if isinstance(outcome, Vanished) and len(ref.placements) > at + 1:
+                        further.append(ref)
+                    else:
+                        yield ref, outcome
+                for ref in rest:
+                    yield ref, Failure("no-data", "the reference has no usable UID")
+            at, waiting = at + 1, further
+
+    # --- one folder -----------------------------------------------------------------------------
+
+    def _folder(self, folder_id: str, at: int, refs: dict[int, MessageRef]) -> Iterator[Pair]:
+        ledger = self._ledger
+        if ledger.suspects:
+            for uid in list(refs):
+                why = ledger.given_up(folder_id, uid)
+                if why is not None:
+                    yield refs.pop(uid), why
+        if not refs:
+            return
+        wire, validity = wire_of(folder_id), ledger.validity.get(folder_id)
+        main = self._pool.main()
+        try:
+            opened(main, wire, validity)
+        except FolderUnavailable as exc:
+            for ref in refs.values():
+                yield ref, Failure(exc.code, exc.text)
+            return
+        sessions = [main]
+        if self._pool.settings.connections > 1:
+            sessions = self._pool.several(1 + len(refs) // SHARE)
+        lanes_for = [main]
+        for session in sessions:
+            if session is main:
+                continue
+            try:
+                opened(session, wire, validity)
+            except ConnectorError:  # one connection less, no more than that
+                continue
+            lanes_for.append(session)
+        capabilities = main.capabilities
+        saved = b" SAVEDATE" if "SAVEDATE" in capabilities else b""
+        windows = self._windows(
+            folder_id, refs, _window_size(capabilities, len(lanes_for), len(refs))
+        )
+        job = Job(folder_id, at, refs, windows, _META + saved + _BODY)
+        yield from self._drive([Lane(session, job, ledger) for session in lanes_for], job)
+        if job.leftovers:
+            yield from self._leftovers(job, wire, validity, _META + saved)
+
+    def _windows(self, folder_id: str, refs: dict[int, MessageRef], size: int) -> list[list[int]]:
+        uids, ledger = list(refs), self._ledger
+        alone: list[list[int]] = []
+        if ledger.suspects:
+            alone = [[uid] for uid in uids if ledger.suspect(folder_id, uid)]
+            uids = [uid for uid in uids if not ledger.suspect(folder_id, uid)]
+        return [*(uids[at : at + size] for at in range(0, len(uids), size)), *alone]
+
+    def _drive(self, lanes: list[Lane], job: Job) -> Iterator[Pair]:
+        if len(lanes) == 1:
+            lane = lanes[0]
+            try:
+                lane.offer()
+                yield from lane.read(wait=True)
+            except (ConnectionLost, ServerMisbehaved):
+                lane.died()
+                raise
+            return
+        with selectors.DefaultSelector() as selector:
+            for lane in lanes:
+                selector.register(lane.channel.stream.sock, selectors.EVENT_READ, lane)
+            yield from self._multiplex(selector, lanes, job)
+
+    def _multiplex(
+        self, selector: selectors.BaseSelector, lanes: list[Lane], job: Job
+    ) -> Iterator[Pair]:
+        timeout = self._pool.settings.timeout
+        while True:
+            for lane in list(lanes):
+                try:
+                    lane.offer()
+                    yield from lane.read(wait=False)
+                    if lane.channel.stream.undelivered():
+                        lane.channel.fill()
+                        yield from lane.read(wait=False)
+                except (ConnectionLost, ServerMisbehaved):
+                    self._lose(selector, lanes, lane, job)
+            waiting = [lane for lane in lanes if lane.windows]
+            if not waiting and not job.todo:
+                return
+            if not waiting or any(lane.channel.stream.undelivered() for lane in waiting):
+                continue
+            ready = selector.select(timeout)
+            if not ready:
+                for lane in waiting:
+                    lane.channel.broken = True
+                    lane.died()
+                raise ConnectionLost("the server fell silent")
+            for key, _ in ready:
+                try:
+                    key.data.channel.fill()
+                except ConnectionLost:
+                    self._lose(selector, lanes, key.data, job)
+
+    def _lose(
+        self, selector: selectors.BaseSelector, lanes: list[Lane], lane: Lane, job: Job
+    ) -> None:
+        """Go on without a connection that died, unless it was the last; called in its handler."""
+        selector.unregister(lane.channel.stream.sock)
+        lanes.remove(lane)
+        open_ones = lane.died()
+        lane.channel.broken = True
+        if not lanes:
+            raise  # noqa: PLE0704  # the exception that is being handled
+        job.todo.extendleft([uid] for uid in reversed(open_ones))
+
+    # --- what a tagged OK left open -------------------------------------------------------------
+
+    def _leftovers(
+        self, job: Job, wire: bytes, validity: int | None, meta: bytes
+    ) -> Iterator[Pair]:
+        """Ask again: is it there, what is it, and then its octets, alone."""
+        session = self._pool.main()
+        opened(session, wire, validity)
+        for start in range(0, len(job.leftovers), WINDOW):
+            uids = [uid for uid in job.leftovers[start : start + WINDOW] if uid in job.refs]
+            if not uids:
+                continue
+            session.run(b"NOOP")
+            wanted = UidSet(uids).text().encode("ascii")
+            rows, status = collect(session, b"UID FETCH " + wanted + b" (" + meta + b")")
+            if not status.ok:
+                session.check(status)
+            for uid in uids:
+                row = rows.get(uid)
+                ref = job.refs.pop(uid)
+                if row is None and status.ok:
+                    yield ref, Vanished()
+                else:
+                    described = _enriched(ref, job.at, row or Row(uid))
+                    yield from self._alone(session, job, uid, described)
+
+    def _alone(self, session: Session, job: Job, uid: int, ref: MessageRef) -> Iterator[Pair]:
+        single = Job(job.folder_id, job.at, {uid: ref}, [[uid]], b"UID" + _BODY, alone=True)
+        yield from self._drive([Lane(session, single, self._ledger)], single)
+        if uid in single.refs:
+            nil = uid in single.nil or (uid in job.nil and uid not in single.nil)
+            outcome: Outcome = (
+                Failure("nil-body", "the server says NIL in place of the message")
+                if nil
+                else Failure("no-data", "the server says OK and sends nothing")
+            )
+            yield single.refs[uid], outcome
+
+
+def _groups(
+    refs: Sequence[MessageRef], at: int
+) -> Iterator[tuple[str, dict[int, MessageRef], list[MessageRef]]]:
+    """References by the folder of their placement ``at``; those without a usable UID apart."""
+    groups: dict[str, dict[int, MessageRef]] = {}
+    odd: dict[str, list[MessageRef]] = {}
+    for ref in refs:
+        place = ref.placements[at]
+        group = groups.setdefault(place.folder_id, {})
+        uid = int(place.uid) if place.uid.isdecimal() else 0
+        if not 0 < uid <= MAX_UID or uid in group:
+            odd.setdefault(place.folder_id, []).append(ref)
+        else:
+            group[uid] = ref
+    for folder_id, group in groups.items():
+        yield folder_id, group, odd.get(folder_id, [])
+
+
+def _window_size(capabilities: frozenset[str], lanes: int, count: int) -> int:
+    """As much as one command may ask, and little enough to keep every lane busy."""
+    size = WINDOW if lanes == 1 else max(1, min(WINDOW, -(-count // (2 * lanes))))
+    for capability in capabilities:
+        name, _, limit = capability.partition("=")
+        if name == "MESSAGELIMIT" and limit.isdecimal() and int(limit) > 0:
+            size = min(size, int(limit))  # RFC 9738
+    return size
+
+
+def _enriched(ref: MessageRef, at: int, row: Row) -> MessageRef:
+    old = ref.placements[at]
+    placed = Placement(
+        old.folder_id,
+        old.uid,
+        row.flags if old.flags is None else old.flags,
+        convert.received(row.date) if old.received is None and row.date else old.received,
+        old.save_date or convert.save_date(row.saved),
+    )
+    return ref._replace(
+        placements=(*ref.placements[:at], placed, *ref.placements[at + 1 :]),
+        size=ref.size if row.size is None else row.size,
+    )

@@ -1,0 +1,87 @@
+"""What fetching taught about single messages and folders, kept across reconnects.
+
+A message that breaks the connection each time it is asked for must end as a failure of its own,
+not as the end of the run: so the one at the head of the line when a connection died is remembered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Any, Final
+
+from portarchive.records import Failure
+
+TRIES: Final = 3
+"""Connections that a message may take with it before it is given up."""
+
+UNDATED: Final = 3
+"""Messages without INTERNALDATE, asked twice each, before a folder is believed to have none."""
+
+CUT: Final = Failure("cut", "the connection broke each time this message was on its way")
+
+
+class Ledger:
+    """Counts by folder and UID; one for each source.
+
+    Attributes:
+        validity: UIDVALIDITY of the folders listed in this run, for every later EXAMINE.
+        seen: how many messages of a folder the server marked as read because of us.
+    """
+
+    def __init__(self) -> None:
+        self.validity: dict[str, int | None] = {}
+        self.seen: Counter[str] = Counter()
+        self._blame: Counter[tuple[str, int]] = Counter()
+        self._why: dict[tuple[str, int], Failure] = {}
+        self._suspects: set[tuple[str, int]] = set()
+        self._undated: Counter[str] = Counter()
+
+    # --- messages that cost a connection --------------------------------------------------------
+
+    def died(self, folder_id: str, uids: Collection[int], why: Failure = CUT) -> None:
+        """The connection died, or was refused for a while, when these were next in line."""
+        if len(uids) == 1:
+            self.blame(folder_id, next(iter(uids)), why)
+        self._suspects.update((folder_id, uid) for uid in uids)
+
+    def blame(self, folder_id: str, uid: int, why: Failure = CUT) -> None:
+        """It died with this message alone or in its midst."""
+        self._blame[folder_id, uid] += 1
+        self._why[folder_id, uid] = why
+        self._suspects.add((folder_id, uid))
+
+    def given_up(self, folder_id: str, uid: int) -> Failure | None:
+        """Why it is not asked for any more, if it had its tries."""
+        if self._blame[folder_id, uid] < TRIES:
+            return None
+        return self._why[folder_id, uid]
+
+    def suspect(self, folder_id: str, uid: int) -> bool:
+        """Whether it is to be asked for alone."""
+        return (folder_id, uid) in self._suspects
+
+    @property
+    def suspects(self) -> bool:
+        """Whether there is any."""
+        return bool(self._suspects)
+
+    def absolve(self, folder_id: str, uid: int) -> None:
+        """It came after all."""
+        self._suspects.discard((folder_id, uid))
+        self._blame.pop((folder_id, uid), None)
+
+    # --- folders ----------------------------------------------------------------------------
+
+    def undated(self, folder_id: str) -> None:
+        """A message of it has no INTERNALDATE, also when asked again."""
+        self._undated[folder_id] += 1
+
+    def dateless(self, folder_id: str) -> bool:
+        """Whether asking again for a date is pointless in this folder."""
+        return self._undated[folder_id] >= UNDATED
+
+    def notes(self, folder_id: str) -> list[dict[str, Any]]:
+        """Ledger notes of a folder that come from its messages."""
+        count = self.seen.pop(folder_id, 0)
+        return [{"code": "seen-set-by-server", "count": count}] if count else []

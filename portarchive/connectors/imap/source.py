@@ -1,0 +1,100 @@
+"""An IMAP account as a ``Source``: the surface that jobs see. The work is done by its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
+from portarchive.connectors.imap import folders
+from portarchive.connectors.imap.changes import Visitor
+from portarchive.connectors.imap.fetch import Fetcher
+from portarchive.connectors.imap.folders import Known
+from portarchive.connectors.imap.ledger import Ledger
+from portarchive.connectors.imap.names import Prefix
+from portarchive.connectors.imap.pool import Pool
+from portarchive.connectors.imap.session import Session
+from portarchive.connectors.imap.settings import ImapSettings
+from portarchive.records import Change, Folder, MessageRef, SourceIdentity
+
+
+class ImapSource:
+    """See ``connectors.base.Source``. Reads by EXAMINE and PEEK only, and never changes anything.
+
+    Attributes:
+        settings: what it was opened with.
+        capabilities: what the server can do for us.
+    """
+
+    def __init__(self, settings: ImapSettings) -> None:
+        """Connect and log in.
+
+        Raises:
+            Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved.
+        """
+        self.settings = settings
+        self._pool = Pool(settings)
+        self._ledger = Ledger()
+        self._known: dict[str, Known] = {}
+        self._prefixes: list[Prefix] | None = None
+        self._namespaces: dict[str, Any] | None = None
+        have = self._pool.main()
+        self.capabilities = SourceCapabilities(
+            removals="QRESYNC" in have.enabled,
+            object_ids=bool({"OBJECTID", "X-GM-EXT-1"} & have.capabilities),
+        )
+
+    def identity(self) -> SourceIdentity:
+        """Who and where. Asks for the namespaces at the first call."""
+        session = self._pool.main()
+        self._namespace(session)
+        return SourceIdentity(
+            protocol="imap",
+            service=self.settings.service,
+            account=self.settings.user,
+            server=dict(session.server),
+            capabilities=tuple(sorted(session.capabilities)),
+            namespaces=self._namespaces,
+        )
+
+    def folders(self) -> Sequence[Folder]:
+        """See ``Source.folders``. What is listed here decides what ``changes`` need not ask."""
+        session = self._pool.main()
+        listed, self._known = folders.list_folders(session, self._namespace(session))
+        return listed
+
+    def changes(self, wanted: Wanted) -> Iterator[Change]:
+        """See ``Source.changes``. Folders come one after the other."""
+        visitor = Visitor(self._pool, self._known, self._ledger, wanted)
+        for folder in wanted.folders:
+            yield from visitor.visit(folder)
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
+        """See ``Source.fetch``."""
+        return Fetcher(self._pool, self._ledger).fetch(refs)
+
+    def reconnect(self) -> None:
+        """See ``Source.reconnect``. A server that is away for a moment is ``ConnectionLost``."""
+        self._pool.reconnect()
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        self._pool.close()
+
+    def _namespace(self, session: Session) -> list[Prefix]:
+        if self._prefixes is None:
+            found = folders.namespaces(session)
+            self._prefixes = found or []
+            if found is not None:
+                utf8 = "UTF8=ACCEPT" in session.enabled
+                self._namespaces = folders.described(found, utf8=utf8)
+        return self._prefixes
+
+
+def open_source(settings: ImapSettings) -> ImapSource:
+    """Connect and log in.
+
+    Raises:
+        Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved.
+    """
+    return ImapSource(settings)
