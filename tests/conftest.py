@@ -9,6 +9,7 @@ import pytest
 
 from servers.daemon import Account
 from servers.dovecot import Dovecot
+from servers.scripted import ScriptedServer
 
 _numbers = itertools.count(1)
 
@@ -24,3 +25,10 @@ def dovecot() -> Iterator[Dovecot]:
 def dovecot_user(dovecot: Dovecot) -> Account:
     """A user of ``dovecot`` whom nobody used before: ``.url()``, ``.append(folder, octets)`` …"""
     return dovecot.account(f"user{next(_numbers)}")
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    """A scripted server of the test's own; see ``servers/scripted.py`` and its faults."""
+    with ScriptedServer() as server:
+        yield server

@@ -16,7 +16,7 @@ from portarchive.cli import arguments, options
 from portarchive.cli.connecting import AccessOptions
 from portarchive.cli.export import run
 from portarchive.cli.info import survey, words_of
-from portarchive.cli.output import bold, counted, octets, report_head, say, to_json
+from portarchive.cli.output import bold, columns, counted, octets, report_head, say, to_json
 from portarchive.cli.progress_view import Speech
 from portarchive.cli.safe_text import safe
 from portarchive.errors import ExitCode
@@ -37,7 +37,7 @@ def demo(
     *,
     into: Into = None,
     json: options.Json = False,
-    progress: options.Progress = "auto",
+    progress: options.Progress = "none",
     verbose: options.Verbose = 0,
     quiet: options.Quiet = False,
 ) -> int:
@@ -134,16 +134,19 @@ def _result(report: ExportReport) -> list[str]:
 
 
 def _tree(reader: ArchiveReader) -> list[str]:
-    lines = [f"{safe(reader.root)}/"]
-    for name in (model.ARCHIVE_FILE, model.MANIFEST_FILE, model.DIGESTS_FILE):
-        if (reader.root / name).is_file():
-            size = (reader.root / name).stat().st_size
-            lines.append(f"  {name:<30} {octets(size):>9}")
-    for entry in reader.folders():
-        messages = sum(1 for _ in entry.items())
-        where = f"{model.MAIL}/{entry.path}/"
-        lines.append(f"  {safe(where):<30} {model.FOLDER_FILE}, {counted(messages, 'message')}")
-    return lines
+    """The files at the top, and one folder as an example of all."""
+    named = (model.ARCHIVE_FILE, model.MANIFEST_FILE, model.DIGESTS_FILE)
+    files = [name for name in named if (reader.root / name).is_file()]
+    folders = reader.folders()
+    shown = max(folders, key=lambda entry: entry.path == "INBOX", default=None)
+    more = []
+    if shown is not None:
+        messages = [shown.file_of(item) for item in shown.items()]
+        files += [f"{model.MAIL}/{shown.path}/{model.FOLDER_FILE}", *messages[:2]]
+        rest, others = len(messages[2:]), len(folders) - 1
+        more = [f"  … and {rest:,} more like it; then {counted(others, 'folder')} like this one"]
+    sizes = [(name, octets((reader.root / name).stat().st_size)) for name in files]
+    return [f"{safe(reader.root)}/", *(f"  {line}" for line in columns((), sizes)), *more]
 
 
 def _check(reader: ArchiveReader) -> tuple[dict[str, int], list[str]]:

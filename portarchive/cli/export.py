@@ -165,8 +165,8 @@ def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
     where = safe(path)
     here = f"{counted(totals.messages, 'message')} in {counted(len(report.folders), 'folder')}"
     if report.dry_run:
-        lines = [f"dry run, nothing was written: {where} would hold {here}"]
-    elif not report.published:
+        return _preview(report, where)
+    if not report.published:
         lines = [f"{where} is up to date: {here}; nothing was published"]
     else:
         again = ", going on where an interrupted run stopped" if report.resumed else ""
@@ -178,9 +178,29 @@ def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
         lines.append("  INCOMPLETE. Missing:")
         lines += [f"    {line}" for line in missing_lines(report.folders)]
         lines.append("  the same command again tries these once more")
-    if report.fingerprint and not report.dry_run:
+    if report.fingerprint:
         lines.append(f"  fingerprint {safe(report.fingerprint)}")
     return lines
+
+
+def _preview(report: ExportReport, where: str) -> list[str]:
+    """What a dry run found: its entries have ``to_fetch`` and ``to_fetch_octets``."""
+    count = sum(entry.get("to_fetch", 0) for entry in report.folders)
+    size = sum(entry.get("to_fetch_octets", 0) for entry in report.folders)
+    here = sum(entry.get("archived", 0) for entry in report.folders)
+    fetch = f"{counted(count, 'message')}, {octets(size)}"
+    there = f"{counted(here, 'message')} in {counted(len(report.folders), 'folder')}"
+    lines = [
+        f"dry run, nothing was written: an export would fetch {fetch}, into {where}",
+        f"  {there} need no fetching",
+    ]
+    lines += [
+        f"  {safe(entry['path'])}: {counted(entry['to_fetch'], 'message')},"
+        f" {octets(entry.get('to_fetch_octets', 0))}"
+        for entry in report.folders
+        if entry.get("to_fetch")
+    ]
+    return lines + [f"  {line}" for line in missing_lines(report.folders)]
 
 
 def _details(totals: Totals) -> list[str]:

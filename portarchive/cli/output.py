@@ -72,13 +72,13 @@ def columns(
     """Aligned lines, the head first. Cells are made safe here.
 
     Args:
-        heads: one word a column.
+        heads: one word a column; none at all for lines without a head.
         rows: as many cells each; none is cut, whatever the terminal's width.
         right: the columns that are aligned to the right.
     """
     table = [[safe(cell) for cell in row] for row in rows]
     widths = [
-        max(len(head), *(width(row[at]) for row in table), 0) for at, head in enumerate(heads)
+        max(map(width, column)) for column in zip(*([heads] if heads else []), *table, strict=True)
     ]
     rightward = set(right)
 
@@ -89,7 +89,7 @@ def columns(
             padded.append(blank + cell if at in rightward else cell + blank)
         return "  ".join(padded).rstrip()
 
-    return [bold(line(heads)), *map(line, table)]
+    return [*([bold(line(heads))] if heads else []), *map(line, table)]
 
 
 def width(text: str) -> int:

@@ -29,12 +29,7 @@ def codes_given_where_raised() -> set[str]:
     found: set[str] = set()
     for module in (ROOT / "portarchive").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
-            function = node.func
-            called = function.attr if isinstance(function, ast.Attribute) else ""
-            called = function.id if isinstance(function, ast.Name) else called
-            if called in names:
+            if isinstance(node, ast.Call) and called(node) in names:
                 found |= {
                     word.value.value
                     for word in node.keywords
@@ -53,6 +48,34 @@ def in_section(file: Path, heading: str) -> set[str]:
     return set(re.findall(r"^\| `?(\w[\w-]*)`? \|", section, re.MULTILINE)) - {"code"}
 
 
+def called(node: ast.Call) -> str:
+    function = node.func
+    if isinstance(function, ast.Name):
+        return function.id
+    return function.attr if isinstance(function, ast.Attribute) else ""
+
+
+def codes_of_the_ledger() -> set[str]:
+    """Codes of failures, notes and notices that connectors and jobs write."""
+    place = {"Failure": 0, "Notice": 0, "note": 0, "FolderFailed": 1}
+    found: list[ast.expr | None] = []
+    for room in ("connectors", "jobs"):
+        for module in (ROOT / "portarchive" / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and len(node.args) > place.get(called(node), 99):
+                    found.append(node.args[place[called(node)]])
+                if isinstance(node, ast.Dict):
+                    pairs = zip(node.keys, node.values, strict=True)
+                    found += [
+                        v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "code"
+                    ]
+    return {
+        node.value
+        for node in found
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
 def test_codes_are_unique_and_plain() -> None:
     codes = Counter(one.code for one in classes())
     assert not [code for code, times in codes.items() if times > 1]
@@ -67,6 +90,13 @@ def test_every_class_says_what_it_is_for() -> None:
 def test_every_code_is_documented_and_no_other() -> None:
     raised = {one.code for one in classes()} | codes_given_where_raised()
     assert in_section(GUIDE, "## Errors") == raised
+
+
+def test_every_code_of_the_ledger_is_documented() -> None:
+    documented = in_section(GUIDE, "## Messages that are missing") | in_section(GUIDE, "## Notes")
+    written = codes_of_the_ledger()
+    assert {"server-refused", "size-mismatch"} <= written
+    assert written <= documented
 
 
 def test_exit_codes_of_the_readme() -> None:

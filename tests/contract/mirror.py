@@ -43,6 +43,7 @@ class Mirror:
     octets: dict[Key, bytes] = field(default_factory=dict)
     received: dict[Key, int | None] = field(default_factory=dict)
     failed: dict[Key, Failure] = field(default_factory=dict)
+    uidvalidity: dict[str, int | None] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
     events: list[Change] = field(default_factory=list)
     failed_folders: dict[str, FolderFailed] = field(default_factory=dict)
@@ -111,7 +112,8 @@ class Mirror:
         self._opened[folder_id] = _Opened(change.complete)
         if change.complete:
             self.failed = {key: why for key, why in self.failed.items() if key[0] != path}
-        before = self.tokens.get(path, {}).get("uidvalidity")
+        before = self.uidvalidity.get(path)
+        self.uidvalidity[path] = change.uidvalidity
         if before != change.uidvalidity:
             for key in [key for key in self.flags if key[0] == path]:
                 self._drop(key)

@@ -25,7 +25,8 @@ What it saw: ``server.commands`` (lines without tags, in order of arrival, liter
 ``server.violations`` (whatever could change the mailbox, sets ``\\Seen``, breaks the grammar, or
 is a line over 8,192 octets), ``server.body_octets`` and ``server.header_octets`` (of the literals
 it sent), ``server.bodies`` (messages whose text was sent), ``server.logins``,
-``server.connections``, ``server.open_connections``. ``server.check()`` raises AssertionError if there are violations.
+``server.connections``, ``server.open_connections``. ``server.check()`` raises AssertionError if
+there are violations.
 
 TLS: ``ScriptedServer(tls="starttls")`` or ``tls="implicit"``; ``ca_file``; ``certificate_for``
 another host for a wrong certificate. Tokens: ``server.tokens["t1"] = "jane"`` for XOAUTH2 and

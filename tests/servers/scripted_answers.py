@@ -1,4 +1,4 @@
-"""FETCH and SEARCH of the scripted server (RFC 9051 §6.4.4 and §6.4.5, RFC 7162, RFC 4731, RFC 8474)."""
+"""FETCH and SEARCH of the scripted server (RFC 9051 §6.4.4, §6.4.5; RFC 7162, 4731, 8474)."""
 
 from __future__ import annotations
 

@@ -12,14 +12,13 @@ import contextlib
 import json
 import re
 import socket
-import struct
 import threading
 from typing import TYPE_CHECKING
 
 from servers.scripted import Drop, Event, Refuse
 from servers.scripted_answers import fetch, search
 from servers.scripted_model import Mailbox, in_set, to_set
-from servers.scripted_syntax import String, SyntaxProblem, Token, tokens
+from servers.scripted_syntax import SyntaxProblem, Token, tokens
 
 if TYPE_CHECKING:
     from servers.scripted import ScriptedServer
@@ -50,6 +49,7 @@ class Session:
         self.enabled: set[str] = set()
         self.encrypted = server.tls == "implicit"
         self.thread = threading.Thread(target=self._run, daemon=True)
+        self._input = connection.makefile("rb")
         self._out = bytearray()
 
     # --- octets ---------------------------------------------------------------------------------
@@ -87,15 +87,17 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - handed to the test by stop()
             self.server.errors.append(error)
         finally:
-            with contextlib.suppress(OSError):
-                self.socket.close()
+            self.abort()  # makefile() would keep a merely closed socket open
+            for stream in (self._input, self.socket):
+                with contextlib.suppress(OSError):
+                    stream.close()
             self.server.forget(self)
 
     def _converse(self) -> None:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.encrypted:
             self._wrap()
-        self._input = self.socket.makefile("rb")
+            self._input = self.socket.makefile("rb")
         if self.server.greeting is not None:
             self.send(self.server.greeting)
             if self.server.greeting.startswith(b"* BYE"):
@@ -289,8 +291,8 @@ class Session:
             _, user, password = response.split("\0")
             self._enter(event, user, password)
             return
-        found = re.search(r"(?:user|a)=([^,\1]*)", response)
-        token = re.search(r"auth=Bearer ([^\1]*)\1\1\Z", response)
+        found = re.search(r"(?:user|a)=([^,\x01]*)", response)
+        token = re.search(r"auth=Bearer ([^\x01]*)\x01\x01\Z", response)
         if token is None or (mechanism == "XOAUTH2") != response.startswith("user="):
             raise SyntaxProblem(f"not a {mechanism} response")
         user = self.server.tokens.get(token[1])

@@ -13,6 +13,22 @@ import pytest
 from servers import scripted_faults as faults
 from servers.scripted import PLAIN_CAPABILITIES, ScriptedServer
 
+_clients: list[imaplib.IMAP4] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_clients() -> Iterator[None]:
+    yield
+    while _clients:
+        client = _clients.pop()
+        client.file.close()
+        client.sock.close()  # shutdown() fails on a connection that is closed already
+
+
+def connect(server: ScriptedServer) -> imaplib.IMAP4:
+    _clients.append(imaplib.IMAP4("localhost", server.port, 10))
+    return _clients[-1]
+
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
@@ -21,7 +37,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 def client_of(server: ScriptedServer, folder: str | None = "INBOX") -> imaplib.IMAP4:
-    client = imaplib.IMAP4("localhost", server.port)
+    client = connect(server)
     client.login("jane", server.password)
     if folder is not None:
         assert client.select(folder, readonly=True)[0] == "OK"
@@ -32,15 +48,15 @@ def raw(client: imaplib.IMAP4, line: str) -> bytes:
     """Send a line, return everything up to and with its tagged answer."""
     client.send(f"T {line}\r\n".encode("latin-1"))
     got = b""
-    while not re.search(rb"^T (OK|NO|BAD)", got.split(b"\r\n")[-2] if b"\r\n" in got else b""):
-        line_ = client.readline()
-        if not line_:
-            raise EOFError(got)
-        got += line_
-        if found := re.search(rb"\{(\d+)\}\r\n\Z", line_):
+    while True:
+        part = client.readline()
+        got += part
+        if not part:
+            raise EOFError(got.decode("latin-1"))
+        if found := re.search(rb"\{(\d+)\}\r\n\Z", part):
             got += client.read(int(found[1]))
-            got += client.readline()
-    return got
+        elif re.match(rb"T (OK|NO|BAD)", part):
+            return got
 
 
 def test_examine_fetch_and_search(server: ScriptedServer) -> None:
@@ -52,7 +68,7 @@ def test_examine_fetch_and_search(server: ScriptedServer) -> None:
             b'* 1 FETCH (UID 1 FLAGS (\\Seen kw) INTERNALDATE " 1-Jan-2001 01:02:03 +0100" '
             b"RFC822.SIZE %d EMAILID (M1))\r\n"
             b'* 2 FETCH (UID 7 FLAGS () INTERNALDATE "01-Feb-2024 03:04:05 +0000" '
-            b"RFC822.SIZE 39 EMAILID (E7))\r\nT OK fetched\r\n" % len(faults.TRAP)
+            b"RFC822.SIZE 36 EMAILID (E7))\r\nT OK fetched\r\n" % len(faults.TRAP)
         )
         assert server.body_octets == 0
         assert raw(client, "UID FETCH 1 (BODY.PEEK[])") == (
@@ -61,9 +77,9 @@ def test_examine_fetch_and_search(server: ScriptedServer) -> None:
         )
         assert server.body_octets == len(faults.TRAP)
         assert raw(client, "UID FETCH 7 (BODY.PEEK[]<8.6> BODY.PEEK[HEADER.FIELDS (SUBJECT)])") == (
-            b"* 2 FETCH (UID 7 BODY[]<8> {6}\r\n x\r\n f "
-            b"BODY[HEADER.FIELDS (SUBJECT)] {23}\r\nSubject: x\r\n folded\r\n\r\n)\r\nT OK fetched\r\n"
-        ).replace(b" x\r\n f", b" x\r\n f")
+            b"* 2 FETCH (UID 7 BODY[]<8> {6}\r\n x\r\n f BODY[HEADER.FIELDS (SUBJECT)] {23}\r\n"
+            b"Subject: x\r\n folded\r\n\r\n)\r\nT OK fetched\r\n"
+        )
         assert raw(client, "UID SEARCH RETURN (COUNT ALL) NOT KEYWORD KW").startswith(
             b'* ESEARCH (TAG "T") UID COUNT 1 ALL 7\r\n'
         )
@@ -154,7 +170,7 @@ def test_login_tokens_and_tls() -> None:
     with ScriptedServer(tls="starttls") as server:
         context = ssl.create_default_context(cafile=server.ca_file)
         server.tokens["t1"] = "jane"
-        client = imaplib.IMAP4("localhost", server.port)
+        client = connect(server)
         client.starttls(context)
         client.authenticate("XOAUTH2", lambda _: b"user=jane\1auth=Bearer t1\1\1")
         client.logout()
@@ -163,7 +179,7 @@ def test_login_tokens_and_tls() -> None:
             ("OAUTHBEARER", b"n,a=jane,\1auth=Bearer t2\1\1"),
             ("PLAIN", b"\0jane\0wrong"),
         ):
-            client = imaplib.IMAP4("localhost", server.port)
+            client = connect(server)
             client.starttls(context)
             with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
                 client.authenticate(mechanism, lambda _, said=said: said)
@@ -171,7 +187,7 @@ def test_login_tokens_and_tls() -> None:
         assert server.logins == 1
     with ScriptedServer(tls="implicit", certificate_for="elsewhere.example") as server:
         context = ssl.create_default_context(cafile=server.ca_file)
-        with pytest.raises(ssl.SSLCertVerificationError, match="elsewhere|match"):
+        with pytest.raises(ssl.SSLCertVerificationError, match="localhost"):
             imaplib.IMAP4_SSL("localhost", server.port, ssl_context=context)
 
 
@@ -203,7 +219,7 @@ def test_connections_break(server: ScriptedServer) -> None:
     faults.drop_after(server, 3)
     with pytest.raises(EOFError) as broken:
         raw(client_of(server), "UID FETCH 1:10 BODY.PEEK[]")
-    assert broken.value.args[0].count(b" FETCH (") == 3
+    assert broken.value.args[0].count(" FETCH (") == 3
     faults.drop_after(server, 2, in_literal=4)
     client = client_of(server)
     client.send(b"T UID FETCH 1:10 BODY.PEEK[]\r\n")
@@ -244,7 +260,7 @@ def test_token_expires_in_the_middle(server: ScriptedServer) -> None:
     faults.expire_token(server, "old", "new", after=2)
 
     def login(token: str) -> imaplib.IMAP4:
-        client = imaplib.IMAP4("localhost", server.port)
+        client = connect(server)
         client.authenticate("XOAUTH2", lambda _: f"user=jane\1auth=Bearer {token}\1\1".encode())
         client.select(readonly=True)
         return client
@@ -296,7 +312,7 @@ def test_a_script_may_answer_anything(server: ScriptedServer) -> None:
     assert hook.hits == 1
     server.greeting = b"* BYE too busy\r\n"
     with pytest.raises(imaplib.IMAP4.error, match="too busy"):
-        imaplib.IMAP4("localhost", server.port)
+        connect(server)
 
 
 def test_a_huge_folder_is_feasible(server: ScriptedServer) -> None:

@@ -106,8 +106,9 @@ class Visitor:
             delta = find_delta(session, box, token)
         if delta is not None and delta.uids is None:
             yield self._event(folder, box, complete=False)
-            last = yield from self._changed(session, key, delta)
-            yield from self._finish(folder, wire, fresh, UidSet(), last)
+            changed = UidSet(delta.changed)
+            yield from self._changed(session, key, delta, changed)
+            yield from self._finish(key, fresh, changed.last(), None)
             return
         uids = delta.uids if delta is not None and delta.uids is not None else None
         if uids is None:
@@ -115,19 +116,17 @@ class Visitor:
         items = self._items(session, token, same=same, partial=delta)
         mismatch = self._mismatch(key, box, len(uids))
         yield self._event(folder, box, complete=True)
-        if delta is not None and not items:
-            for uid in uids:
-                yield reference(key, delta.changed.get(uid) or Row(uid))
-        elif items:
+        if items:
             identify = items.startswith(listing.IDENTIFY)
             for row in listing.describe(session, uids, items):
                 yield reference(key, row, identify=identify)
         else:
+            told = {} if delta is None else delta.changed
             for uid in uids:
-                yield reference(key, Row(uid))
+                yield reference(key, told.get(uid) or Row(uid))
         if len(uids):
             yield FetchPoint()
-        yield from self._finish(folder, wire, fresh, uids, uids.last(), mismatch)
+        yield from self._finish(key, fresh, uids.last(), len(uids), mismatch)
 
     def _event(self, folder: Folder, box: Mailbox, *, complete: bool) -> FolderOpened:
         counts = box.counts
@@ -166,16 +165,14 @@ class Visitor:
             return listing.DESCRIBE + objects + saved
         return listing.FLAGS if token is not None and partial is None else b""
 
-    def _changed(self, session: Session, key: str, delta: Delta) -> Iterator[Change]:
-        """Name what a delta holds. Returns the highest UID named."""
-        changed = UidSet(delta.changed)
+    def _changed(
+        self, session: Session, key: str, delta: Delta, changed: UidSet
+    ) -> Iterator[Change]:
+        """Name what a delta holds."""
         items = self._items(session, None, same=True, partial=None)
-        if items:
-            for row in listing.describe(session, changed, items):
-                yield reference(key, row)
-        else:
-            for uid in changed:
-                yield reference(key, delta.changed[uid])
+        rows = listing.describe(session, changed, items) if items else map(Row, changed)
+        for row in rows:
+            yield reference(key, delta.changed[row.uid] if row.flags is None else row)
         gone: list[str] = []
         for uid in delta.removed:
             gone.append(str(uid))
@@ -186,27 +183,29 @@ class Visitor:
             yield Removal(key, tuple(gone))
         if len(changed):
             yield FetchPoint()
-        return changed.last()
 
     # --- the end of a folder --------------------------------------------------------------------
 
     def _finish(
         self,
-        folder: Folder,
-        wire: bytes,
+        key: str,
         fresh: dict[str, Any],
-        uids: UidSet,
         last: int,
+        listed: int | None,
         notes: tuple[Mapping[str, Any], ...] = (),
     ) -> Iterator[Change]:
-        """Name once more what arrived meanwhile, and close."""
-        key = folder.folder_id
-        complete = True
-        yield from ()
-        later = 0
-        more = UidSet()
+        """Name once more what arrived meanwhile, and close.
+
+        Args:
+            key: the folder.
+            fresh: its token, from before the listing.
+            last: the highest UID named, 0 if none was: then no time has passed.
+            listed: how many the listing had; None for a delta.
+            notes: of the listing.
+        """
+        more, later = UidSet(), 0
         if last:
-            more = self._arrived(key, wire, max(fresh["uidnext"] or 0, last + 1))
+            more = self._arrived(key, max(fresh["uidnext"] or 0, last + 1))
         if len(more):
             session = self._pool.main()
             items = self._items(session, None, same=True, partial=None)
@@ -214,21 +213,20 @@ class Visitor:
             for row in rows:
                 yield reference(key, row)
             yield FetchPoint()
-            later = len(self._arrived(key, wire, more.last() + 1))
-        del complete
+            later = len(self._arrived(key, more.last() + 1))
         yield FolderDone(
             folder_id=key,
             token=fresh,
-            listed=len(uids) + len(more),
+            listed=None if listed is None else listed + len(more),
             arrived_later=later,
             notes=(*notes, *self._ledger.notes(key)),
         )
 
-    def _arrived(self, key: str, wire: bytes, low: int) -> UidSet:
+    def _arrived(self, key: str, low: int) -> UidSet:
         """Messages from this UID on, if the server tells of any."""
         session = self._pool.main()
         before = session.mailbox
-        box = opened(session, wire, self._ledger.validity.get(key))
+        box = opened(session, wire_of(key), self._ledger.validity.get(key))
         if box is before:
             session.check(session.run(b"NOOP"))
             if not box.arrived:

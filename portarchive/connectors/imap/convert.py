@@ -9,9 +9,8 @@ from typing import Final
 
 from portarchive.records import Received
 
-_DATE_TIME: Final = re.compile(
-    rb"([ 0-3]?[0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})"
-)
+_DAY: Final = re.compile(rb"[ 0-3][0-9]-[A-Za-z]{3}-[0-9]{4}")
+_ZONE: Final = re.compile(rb"[+-][0-9]{4}")
 _MONTHS: Final = {
     name: number
     for number, name in enumerate(
@@ -32,18 +31,18 @@ OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 @lru_cache(maxsize=8192)
 def _day(day: bytes, zone: bytes) -> tuple[str, str, int] | None:
     """``"YYYY-MM-DDT"``, ``"+hh:mm"``, epoch of that midnight; None if there is no such day."""
+    if _DAY.fullmatch(day) is None or _ZONE.fullmatch(zone) is None:
+        return None
     month = _MONTHS.get(day[3:6].lower())
     hours, minutes = int(zone[1:3]), int(zone[3:5])
     if month is None or hours > 23 or minutes > 59:
         return None
-    year = int(day[7:11])
     try:
-        date = dt.date(year, month, int(day[:2]))
+        date = dt.date(int(day[7:]), month, int(day[:2]))
     except ValueError:
         return None
     offset = (hours * 60 + minutes) * 60 * (-1 if zone[:1] == b"-" else 1)
-    sign = zone[:3].decode("ascii")
-    text = f"{sign}:{zone[3:5].decode('ascii')}"
+    text = f"{zone[:3].decode('ascii')}:{zone[3:].decode('ascii')}"
     return f"{date.isoformat()}T", text, (date.toordinal() - _EPOCH) * 86400 - offset
 
 
@@ -60,24 +59,19 @@ def received(raw: bytes | None) -> Received:
     """
     if not raw:
         return UNKNOWN
-    if len(raw) == 26:
-        time = raw[12:20]
-        hour, minute, second = _TWO.get(time[:2]), _TWO.get(time[3:5]), _TWO.get(time[6:])
-        if (
-            hour is None or minute is None or second is None
-            or hour > 23 or minute > 59
-            or _DATE_TIME.fullmatch(raw) is None
-        ):  # fmt: skip
-            return Received(None, None, verbatim(raw))
+    if len(raw) == 25 and raw[1:2] == b"-":  # a day of one digit without its blank
+        return received(b"0" + raw)
+    hour, minute, second = _TWO.get(raw[12:14]), _TWO.get(raw[15:17]), _TWO.get(raw[18:20])
+    if (
+        hour is not None and minute is not None and second is not None
+        and hour < 24 and minute < 60
+        and len(raw) == 26 and raw[14] == raw[17] == 58 and raw[11] == raw[20] == 32
+    ):  # fmt: skip
         day = _day(raw[:11], raw[21:])
         if day is not None:
             epoch = day[2] + hour * 3600 + minute * 60 + second
             if epoch >= 0:
-                return Received(day[0] + time.decode("ascii") + day[1], epoch)
-        return Received(None, None, verbatim(raw))
-    found = _DATE_TIME.fullmatch(raw.strip())
-    if found is not None and len(found[1]) == 1:  # a day of one digit without its blank
-        return received(b"0" + raw.strip())
+                return Received(f"{day[0]}{raw[12:20].decode('ascii')}{day[1]}", epoch)
     return Received(None, None, verbatim(raw))
 
 

@@ -49,10 +49,10 @@ def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delt
     modseq, uidnext, messages = (
         token.get(name) for name in ("highest_modseq", "uidnext", "messages")
     )
-    numbers = (modseq, uidnext, messages)
-    if box.exists is None or not box.highest_modseq or not all(isinstance(n, int) for n in numbers):
+    if box.exists is None or not box.highest_modseq:
         return None
-    assert isinstance(modseq, int) and isinstance(uidnext, int) and isinstance(messages, int)
+    if not (isinstance(modseq, int) and isinstance(uidnext, int) and isinstance(messages, int)):
+        return None
     if not 0 < modseq <= box.highest_modseq:
         return None
     changed = {row.uid: row for row in box.changed}

@@ -41,7 +41,7 @@ class Fetcher:
         self._ledger = ledger
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
-        """See ``Source.fetch``. A message gone from its first folder is looked for in the others."""
+        """See ``Source.fetch``. What is gone from its first folder is looked for in the others."""
         at, waiting = 0, list(refs)
         while waiting:
             further: list[MessageRef] = []
@@ -88,9 +88,8 @@ class Fetcher:
             lanes_for.append(session)
         capabilities = main.capabilities
         saved = b" SAVEDATE" if "SAVEDATE" in capabilities else b""
-        windows = self._windows(
-            folder_id, refs, _window_size(capabilities, len(lanes_for), len(refs))
-        )
+        size = _window_size(capabilities, len(lanes_for), len(refs))
+        windows = self._windows(folder_id, refs, size)
         job = Job(folder_id, at, refs, windows, _META + saved + _BODY)
         yield from self._drive([Lane(session, job, ledger) for session in lanes_for], job)
         if job.leftovers:
@@ -132,7 +131,8 @@ class Fetcher:
                         lane.channel.fill()
                         yield from lane.read(wait=False)
                 except (ConnectionLost, ServerMisbehaved):
-                    self._lose(selector, lanes, lane, job)
+                    if not _go_on_without(selector, lanes, lane, job):
+                        raise
             waiting = [lane for lane in lanes if lane.windows]
             if not waiting and not job.todo:
                 return
@@ -148,19 +148,8 @@ class Fetcher:
                 try:
                     key.data.channel.fill()
                 except ConnectionLost:
-                    self._lose(selector, lanes, key.data, job)
-
-    def _lose(
-        self, selector: selectors.BaseSelector, lanes: list[Lane], lane: Lane, job: Job
-    ) -> None:
-        """Go on without a connection that died, unless it was the last; called in its handler."""
-        selector.unregister(lane.channel.stream.sock)
-        lanes.remove(lane)
-        open_ones = lane.died()
-        lane.channel.broken = True
-        if not lanes:
-            raise  # noqa: PLE0704  # the exception that is being handled
-        job.todo.extendleft([uid] for uid in reversed(open_ones))
+                    if not _go_on_without(selector, lanes, key.data, job):
+                        raise
 
     # --- what a tagged OK left open -------------------------------------------------------------
 
@@ -192,13 +181,24 @@ class Fetcher:
         single = Job(job.folder_id, job.at, {uid: ref}, [[uid]], b"UID" + _BODY, alone=True)
         yield from self._drive([Lane(session, single, self._ledger)], single)
         if uid in single.refs:
-            nil = uid in single.nil or (uid in job.nil and uid not in single.nil)
+            nil = uid in single.nil or uid in job.nil
             outcome: Outcome = (
                 Failure("nil-body", "the server says NIL in place of the message")
                 if nil
                 else Failure("no-data", "the server says OK and sends nothing")
             )
             yield single.refs[uid], outcome
+
+
+def _go_on_without(
+    selector: selectors.BaseSelector, lanes: list[Lane], lane: Lane, job: Job
+) -> bool:
+    """Leave a connection that died and hand its messages on; False if it was the last one."""
+    selector.unregister(lane.channel.stream.sock)
+    lanes.remove(lane)
+    lane.channel.broken = True
+    job.todo.extendleft([uid] for uid in reversed(lane.died()))
+    return bool(lanes)
 
 
 def _groups(

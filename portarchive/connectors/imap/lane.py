@@ -101,6 +101,9 @@ class Lane:
             uids = [uid for uid in job.todo.popleft() if uid in job.refs]
             if not uids:
                 continue
+            if len(uids) > self._ledger.most:
+                job.todo.appendleft(uids[self._ledger.most :])
+                uids = uids[: self._ledger.most]
             wanted = UidSet(uids).text().encode("ascii")
             self.windows.append(Window(b"", uids))
             tag = self.channel.send(b"UID FETCH " + wanted + b" (" + job.items + b")")
@@ -334,7 +337,10 @@ class Lane:
         job = self._job
         left = [uid for uid in window.uids if uid in job.refs]
         if not status.ok and left:
-            self._refused(status, left)
+            if status.code == b"LIMIT" and len(window.uids) > 1:  # asked for too many at once
+                self._ledger.most = min(self._ledger.most, max(1, len(window.uids) // 2))
+            else:
+                self._refused(status, left)
         self.windows.remove(window)
         self.channel.in_flight = len(self.windows)
         if len(self._unseen) > 4 * 500:

@@ -26,11 +26,13 @@ class Ledger:
 
     Attributes:
         validity: UIDVALIDITY of the folders listed in this run, for every later EXAMINE.
+        most: messages that may be asked for at once; less after a server said so.
         seen: how many messages of a folder the server marked as read because of us.
     """
 
     def __init__(self) -> None:
         self.validity: dict[str, int | None] = {}
+        self.most = 500
         self.seen: Counter[str] = Counter()
         self._blame: Counter[tuple[str, int]] = Counter()
         self._why: dict[tuple[str, int], Failure] = {}

@@ -1,4 +1,4 @@
-"""An IMAP account as a ``Source``: the surface that jobs see. The work is done by its neighbours."""
+"""An IMAP account as a ``Source``: the surface that jobs see. Its neighbours do the work."""
 
 from __future__ import annotations
 

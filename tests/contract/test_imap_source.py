@@ -1,0 +1,763 @@
+"""The IMAP source keeps the contract of ``connectors.base.Source``, on good days and on bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from portarchive.connectors.base import Outcome, Source, Wanted
+from portarchive.connectors.imap import ImapSettings, ImapSource, open_source
+from portarchive.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    RateLimited,
+    TokenExpired,
+    Unreachable,
+)
+from portarchive.records import (
+    Failure,
+    FetchPoint,
+    Folder,
+    FolderDone,
+    FolderFailed,
+    FolderOpened,
+    MessageRef,
+    Removal,
+    Vanished,
+)
+from servers import scripted_faults as faults
+from servers.daemon import Account
+from servers.dovecot import Dovecot
+from servers.scripted import PLAIN_CAPABILITIES, Cut, Delivery, Refuse, ScriptedServer
+
+MESSAGE = b"From: a@example.org\r\nMessage-ID: <%d@example.org>\r\nSubject: n\r\n\r\nbody %d\r\n"
+
+
+class Password:
+    kind = "password"
+    mechanism: str | None = None
+
+    def __init__(self, text: str = "pass", mechanism: str | None = None) -> None:
+        self.text = text
+        self.mechanism = mechanism
+
+    def reveal(self) -> str:
+        return self.text
+
+
+class Token(Password):
+    kind = "token"
+
+
+def settings(server: Any, user: str = "jane", **changes: Any) -> ImapSettings:
+    values = {"host": "localhost", "port": server.port, "user": user, "secret": Password()}
+    values |= {"tls": "none", "timeout": 20.0}
+    return ImapSettings(**(values | changes))
+
+
+@dataclass
+class Visit:
+    """What a job would see of one folder."""
+
+    opened: FolderOpened | None = None
+    refs: dict[str, MessageRef] = field(default_factory=dict)
+    got: dict[str, Outcome] = field(default_factory=dict)
+    octets: dict[str, bytes] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    done: FolderDone | None = None
+    failed: FolderFailed | None = None
+
+
+def run(
+    source: ImapSource,
+    *,
+    tokens: Mapping[str, Mapping[str, Any]] | None = None,
+    relist: Collection[str] = (),
+    describe: bool = False,
+    fetch: bool = True,
+    patient: bool = True,
+    folders: Sequence[Folder] | None = None,
+) -> dict[str, Visit]:
+    """Drive the source as a job does; ``patient``: reconnect and ask again for what is missing."""
+    listed = source.folders() if folders is None else folders
+    wanted = Wanted(folders=listed, tokens=tokens or {}, relist=relist, describe=describe)
+    visits: dict[str, Visit] = {}
+    named: dict[str, MessageRef] = {}
+    for event in source.changes(wanted):
+        if isinstance(event, FolderOpened):
+            visits[event.folder.folder_id] = Visit(opened=event)
+        elif isinstance(event, MessageRef):
+            place = event.placements[0]
+            visit = visits[place.folder_id]
+            numbers = [int(uid) for uid in visit.refs]
+            assert not numbers or int(place.uid) > max(numbers), "ascending"
+            visit.refs[place.uid] = event
+            named[f"{place.folder_id}\0{place.uid}"] = event
+        elif isinstance(event, Removal):
+            visits[event.folder_id].removed += event.uids
+        elif isinstance(event, FetchPoint):
+            assert named, "a fetch point only if something was named"
+            if fetch:
+                _fetch(source, list(named.values()), visits, patient=patient)
+            named.clear()
+        elif isinstance(event, FolderDone):
+            visits[event.folder_id].done = event
+        else:
+            visits.setdefault(event.folder_id, Visit()).failed = event
+    assert not named, "everything named is followed by a fetch point"
+    return visits
+
+
+def _fetch(
+    source: ImapSource, refs: list[MessageRef], visits: dict[str, Visit], *, patient: bool
+) -> None:
+    waiting = {ref.placements[0]: ref for ref in refs}
+    keys = {(place.folder_id, place.uid): place for place in waiting}
+    for _ in range(20):
+        try:
+            for ref, outcome in source.fetch(list(waiting.values())):
+                place = ref.placements[0]
+                visit = visits[place.folder_id]
+                if not isinstance(outcome, Failure | Vanished):
+                    octets = b"".join(outcome.chunks())
+                    assert len(octets) == outcome.size
+                    assert outcome.octets in {None, octets}
+                    visit.octets[place.uid] = octets
+                assert place.uid not in visit.got, "each exactly once"
+                visit.got[place.uid] = outcome
+                visit.refs[place.uid] = ref
+                del waiting[keys[place.folder_id, place.uid]]
+            break
+        except (ConnectionLost, RateLimited, TokenExpired):
+            if not patient:
+                raise
+            source.reconnect()
+    assert not waiting, "each exactly once"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        yield running
+        running.check()
+
+
+@pytest.fixture
+def plain() -> Iterator[ScriptedServer]:
+    with ScriptedServer(capabilities=PLAIN_CAPABILITIES) as running:
+        yield running
+        running.check()
+
+
+def fill(server: ScriptedServer, count: int, folder: str = "INBOX") -> None:
+    box = server.mailbox(folder)
+    for number in range(count):
+        box.add(MESSAGE % (number, number))
+
+
+# --- a good day ---------------------------------------------------------------------------------
+
+
+def test_it_is_a_source(server: ScriptedServer) -> None:
+    source = open_source(settings(server))
+    assert isinstance(source, Source)
+    identity = source.identity()
+    assert (identity.protocol, identity.account) == ("imap", "jane")
+    assert identity.service == f"imap://localhost:{server.port}"
+    assert identity.server == {"name": "Scripted", "version": "1"}
+    assert identity.namespaces == {
+        "personal": [{"prefix": "", "delimiter": "/"}], "other": None, "shared": None,
+    }  # fmt: skip
+    source.close()
+    source.close()
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_all_of_a_folder_once(server: ScriptedServer, connections: int) -> None:
+    fill(server, 1203)
+    server.mailbox("INBOX").expunge(4, 5, 77)
+    source = open_source(settings(server, connections=connections))
+    visit = run(source)["INBOX"]
+    source.close()
+    assert visit.opened is not None and visit.done is not None
+    assert visit.opened.complete and visit.opened.counts == {"exists": 1200, "status": 1200}
+    assert visit.done.listed == 1200 == len(visit.octets)
+    assert visit.octets["9"] == MESSAGE % (8, 8)
+    place = visit.refs["9"].placements[0]
+    assert place.flags == () and place.received is not None
+    assert place.received.text == "2024-02-01T03:04:05+00:00"
+    assert visit.refs["9"].size == len(visit.octets["9"])
+    assert not visit.done.notes and not visit.done.arrived_later
+    assert server.bodies == 1200
+    assert server.logins == connections
+    if connections == 1:
+        assert len(server.said("UID FETCH")) >= 3
+
+
+def test_unchanged_is_one_round_trip(server: ScriptedServer) -> None:
+    fill(server, 5)
+    server.add_mailbox("Work/2024")
+    source = open_source(settings(server))
+    first = run(source)
+    tokens = {key: visit.done.token for key, visit in first.items() if visit.done}
+    before = len(server.commands)
+    again = run(source, tokens=tokens)
+    assert [line.split()[0] for line in server.commands[before:]] == ["LIST"]
+    for key, visit in again.items():
+        assert visit.opened is not None and not visit.opened.complete
+        assert visit.done is not None and visit.done.token == tokens[key]
+        assert not visit.refs and not visit.removed
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "without", [(), ("QRESYNC",), ("QRESYNC", "CONDSTORE"), ("LIST-STATUS", "ESEARCH", "QRESYNC")]
+)
+def test_changes_since_the_last_run(without: tuple[str, ...]) -> None:
+    with ScriptedServer() as server:
+        server.capabilities = [
+            name for name in server.capabilities if name not in (*without, "OBJECTID")
+        ]
+        fill(server, 20)
+        inbox = server.mailbox("INBOX")
+        source = open_source(settings(server))
+        token = run(source)["INBOX"].done
+        assert token is not None
+        inbox.expunge(3, 4)
+        inbox.set_flags(7, ["\\Flagged", "work"])
+        inbox.add(b"Subject: new\r\n\r\nnew\r\n")
+        visit = run(source, tokens={"INBOX": token.token}, fetch=False)["INBOX"]
+        assert visit.opened is not None
+        assert visit.refs["7"].placements[0].flags == ("$flagged", "work")
+        assert "21" in visit.refs
+        if "QRESYNC" not in without:
+            assert not visit.opened.complete
+            assert visit.removed == ["3", "4"]
+            assert set(visit.refs) == {"7", "21"}
+        else:
+            assert visit.opened.complete
+            assert set(map(int, visit.refs)) == {*range(1, 22)} - {3, 4}
+        source.close()
+        server.check()
+
+
+def test_condstore_without_loss_is_a_delta(server: ScriptedServer) -> None:
+    server.capabilities.remove("QRESYNC")
+    server.capabilities.remove("OBJECTID")
+    fill(server, 20)
+    source = open_source(settings(server))
+    done = run(source)["INBOX"].done
+    assert done is not None
+    server.mailbox("INBOX").add(b"Subject: new\r\n\r\nnew\r\n")
+    server.mailbox("INBOX").set_flags(2, ["\\Seen"])
+    visit = run(source, tokens={"INBOX": done.token})["INBOX"]
+    assert visit.opened is not None and not visit.opened.complete
+    assert set(visit.refs) == {"2", "21"} and not visit.removed
+    source.close()
+
+
+def test_relist_and_describe(server: ScriptedServer) -> None:
+    fill(server, 3)
+    server.mailbox("INBOX").set_flags(2, ["\\Seen"])
+    source = open_source(settings(server))
+    visit = run(source, describe=True)["INBOX"]
+    assert visit.done is not None
+    done = visit.done
+    visit = run(source, describe=True, tokens={"INBOX": done.token}, relist=["INBOX"], fetch=False)[
+        "INBOX"
+    ]
+    assert visit.opened is not None and visit.opened.complete
+    place = visit.refs["2"].placements[0]
+    assert place.flags == ("$seen",) and place.received is not None and place.received.epoch
+    assert visit.refs["2"].size == len(MESSAGE % (1, 1))
+    source.close()
+
+
+def test_uidvalidity_change_is_identified(server: ScriptedServer) -> None:
+    fill(server, 3)
+    server.mailbox("INBOX").add(b"Subject: none\r\n\r\nx\r\n")
+    source = open_source(settings(server))
+    done = run(source)["INBOX"].done
+    assert done is not None
+    server.mailbox("INBOX").reset_uidvalidity(77)
+    visit = run(source, tokens={"INBOX": done.token}, fetch=False)["INBOX"]
+    assert visit.opened is not None and visit.opened.complete and visit.opened.uidvalidity == 77
+    refs = list(visit.refs.values())
+    assert [ref.message_id for ref in refs] == [
+        b"<0@example.org>", b"<1@example.org>", b"<2@example.org>", b"",
+    ]  # fmt: skip
+    assert all(ref.size and ref.placements[0].received for ref in refs)
+    source.close()
+
+
+def test_object_ids(server: ScriptedServer) -> None:
+    server.mailbox("INBOX").add(b"a: b\r\n\r\n", email_id="M1", thread_id="T1")
+    server.add_mailbox("Copy", mailbox_id="F-2").add(b"a: b\r\n\r\n", email_id="M1")
+    source = open_source(settings(server))
+    assert source.capabilities.object_ids
+    visits = run(source, fetch=False)
+    refs = [*visits["INBOX"].refs.values(), *visits["Copy"].refs.values()]
+    assert {ref.email_id for ref in refs} == {"M1"}
+    assert visits["Copy"].opened is not None and visits["Copy"].opened.folder.uid == "F-2"
+    both = MessageRef((refs[0].placements[0], refs[1].placements[0]))
+    server.mailbox("INBOX").expunge(1)
+    ((ref, outcome),) = source.fetch([both])
+    assert not isinstance(outcome, Failure | Vanished) and outcome.octets == b"a: b\r\n\r\n"
+    assert [place.folder_id for place in ref.placements] == ["INBOX", "Copy"]
+    source.close()
+
+
+# --- scenarios of bad days ----------------------------------------------------------------------
+
+
+def test_a_refused_message_stands_alone(server: ScriptedServer) -> None:  # 2
+    fill(server, 100)
+    bad = {3, 20, 21, 22, 60, 99, 100}
+    faults.refuse_uids(server, "INBOX", bad)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    failed = {int(uid): got for uid, got in visit.got.items() if isinstance(got, Failure)}
+    assert set(failed) == bad and len(visit.octets) == 93
+    assert {got.code for got in failed.values()} == {"server-refused"}
+    assert failed[3].text == "[SERVERBUG] Internal error"
+    source.close()
+
+
+def test_batch_limit_is_learnt(server: ScriptedServer) -> None:  # 30
+    fill(server, 700)
+    faults.batch_limit(server, 50)
+    source = open_source(settings(server))
+    visit = run(source, patient=False)["INBOX"]
+    assert len(visit.octets) == 700
+    assert len(server.said("UID FETCH")) < 60
+    source.close()
+
+
+def test_wrong_size_and_date(server: ScriptedServer) -> None:  # 3, 4
+    box = server.mailbox("INBOX")
+    box.add(b"a: b\r\n\r\n", size=19189)
+    box.add(b"a: b\r\n\r\nx", date='"30-Dec-1899 00:00:00 +0000"', size=0)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert visit.octets == {"1": b"a: b\r\n\r\n", "2": b"a: b\r\n\r\nx"}
+    assert visit.refs["1"].size == 19189 and visit.refs["2"].size == 0
+    received = visit.refs["2"].placements[0].received
+    assert received == (None, None, "30-Dec-1899 00:00:00 +0000")
+    source.close()
+
+
+def test_placeholder(server: ScriptedServer) -> None:  # 5
+    fill(server, 3)
+    faults.placeholder(server, "INBOX", [2])
+    server.mailbox("INBOX").add(b"Subject: Fwd\r\n\r\n" + faults.PLACEHOLDER)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    got = visit.got["2"]
+    assert isinstance(got, Failure)
+    assert (got.code, got.body) == ("placeholder", faults.PLACEHOLDER)
+    assert set(visit.octets) == {"1", "3", "4"}
+    source.close()
+
+
+def test_no_data_nil_and_vanished(server: ScriptedServer) -> None:  # 6
+    fill(server, 10)
+    faults.no_data(server, "INBOX", [4])
+    server.mailbox("INBOX").mails[6].octets = None
+    faults.expunge_during(server, "INBOX", [9], after=2)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    codes = {uid: got.code for uid, got in visit.got.items() if isinstance(got, Failure)}
+    assert codes == {"4": "no-data", "6": "nil-body"}
+    assert len(visit.octets) in {7, 8} and len(visit.got) == 10
+    assert all(uid == "9" for uid, got in visit.got.items() if isinstance(got, Vanished))
+    source.close()
+
+
+def test_vanished_before_the_fetch(server: ScriptedServer) -> None:
+    fill(server, 4)
+    source = open_source(settings(server))
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    server.mailbox("INBOX").expunge(2, 3)
+    got = dict(source.fetch(refs))
+    kinds = [type(outcome).__name__ for ref, outcome in sorted(got.items())]
+    assert kinds == ["WholeBody", "Vanished", "Vanished", "WholeBody"]
+    source.close()
+
+
+def test_empty_message(server: ScriptedServer) -> None:
+    server.mailbox("INBOX").add(b"")
+    source = open_source(settings(server))
+    assert run(source)["INBOX"].octets == {"1": b""}
+    source.close()
+
+
+def test_suspected_cap(server: ScriptedServer) -> None:  # 7
+    server.mailbox("INBOX").add_many(10_050, lambda uid: b"a: b\r\n\r\n")
+    server.mailbox("INBOX").cap = 10_000
+    source = open_source(settings(server))
+    visit = run(source, fetch=False)["INBOX"]
+    assert visit.done is not None
+    assert [note["code"] for note in visit.done.notes] == ["suspected-cap"]
+    source.close()
+
+
+def test_counts_that_disagree(server: ScriptedServer) -> None:
+    fill(server, 10)
+    server.mailbox("INBOX").unsearchable = {3, 4}
+    server.mailbox("INBOX").status_messages = 24
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert len(visit.octets) == 10  # what SEARCH does not name, FETCH does
+    assert visit.done is not None
+    assert visit.done.notes == (
+        {"code": "count-mismatch", "exists": 10, "listed": 10, "status": 24},
+    )
+    source.close()
+
+
+def test_a_folder_that_fails_does_not_stop_the_others(server: ScriptedServer) -> None:  # 11
+    for name in ("A", "B", "C"):
+        server.add_mailbox(name)
+        fill(server, 2, name)
+    faults.examine_no(server, "B")
+    source = open_source(settings(server))
+    visits = run(source)
+    assert visits["B"].failed == FolderFailed(
+        "B", "folder-unavailable", "[SERVERBUG] Mailbox is damaged"
+    )
+    assert len(visits["A"].octets) == len(visits["C"].octets) == 2
+    source.close()
+
+
+@pytest.mark.parametrize("in_literal", [None, 20])
+def test_dropped_connections(server: ScriptedServer, in_literal: int | None) -> None:  # 18
+    fill(server, 1000)
+    faults.drop_after(server, 300, in_literal=in_literal, times=3)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert len(visit.octets) == 1000
+    assert server.bodies < 1000 + 4 * 3 + 1
+    source.close()
+
+
+def test_one_of_three_connections_dies(server: ScriptedServer) -> None:
+    fill(server, 1000)
+    faults.drop_after(server, 300, in_literal=20, times=2)
+    source = open_source(settings(server, connections=3))
+    assert len(run(source, patient=False)["INBOX"].octets) == 1000
+    source.close()
+
+
+def test_a_message_that_kills_connections(server: ScriptedServer) -> None:
+    fill(server, 30)
+
+    def poison(_: Delivery) -> None:
+        raise Cut(5)
+
+    server.on_message(poison, uids=[17])
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    got = visit.got["17"]
+    assert isinstance(got, Failure) and got.code == "cut"
+    assert len(visit.octets) == 29
+    source.close()
+
+
+def test_a_large_message_is_cut(server: ScriptedServer) -> None:
+    octets = b"Subject: x\r\n\r\n" + bytes(range(32, 112)) * 40_000
+    server.mailbox("INBOX").add(octets)
+    server.mailbox("INBOX").add(b"a: b\r\n\r\n")
+
+    def cut(_: Delivery) -> None:
+        raise Cut(2_000_000)
+
+    server.on_message(cut, uids=[1], times=1)
+    source = open_source(settings(server))
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    pairs = source.fetch(refs)
+    _, body = next(pairs)
+    assert not isinstance(body, Failure | Vanished) and body.octets is None
+    assert body.size == len(octets)
+    with pytest.raises(ConnectionLost):
+        b"".join(body.chunks())
+    pairs.close()  # type: ignore[attr-defined]  # a generator
+    got = {
+        ref.placements[0].uid: b"".join(body.chunks())
+        for ref, body in source.fetch(refs)
+        if not isinstance(body, Failure | Vanished)
+    }
+    assert got == {"1": octets, "2": b"a: b\r\n\r\n"}
+    source.close()
+
+
+@pytest.mark.parametrize("uid_last", [False, True])
+def test_a_large_message_that_nobody_reads(server: ScriptedServer, uid_last: bool) -> None:
+    server.uid_last = uid_last
+    server.mailbox("INBOX").add(b"a" * 3_000_000)
+    server.mailbox("INBOX").add(b"a: b\r\n\r\n")
+    source = open_source(settings(server))
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    sizes = [
+        body.size for _, body in source.fetch(refs) if not isinstance(body, Failure | Vanished)
+    ]
+    assert sizes == [3_000_000, 8]
+    source.close()
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_uid_after_the_body(server: ScriptedServer, size: int) -> None:
+    server.uid_last = True
+    server.mailbox("INBOX").add(b"a" * size)
+    server.mailbox("INBOX").add(b"b" * size)
+    source = open_source(settings(server))
+    assert run(source)["INBOX"].octets == {"1": b"a" * size, "2": b"b" * size}
+    source.close()
+
+
+def test_throttling(server: ScriptedServer) -> None:  # 28
+    fill(server, 10)
+    faults.throttle(server, milliseconds=299_961)
+    source = open_source(settings(server))
+    refs = list(run(source, fetch=False, folders=source.folders())["INBOX"].refs.values())
+    with pytest.raises(RateLimited) as caught:
+        list(source.fetch(refs))
+    assert caught.value.retry_after == 299.961
+    assert len(list(source.fetch(refs))) == 10
+    source.close()
+
+
+def test_token_expires(server: ScriptedServer) -> None:  # 29
+    fill(server, 600)
+    secret = Token("old")
+    faults.expire_token(server, "old", "new", after=300)
+    source = open_source(settings(server, secret=secret))
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    got = {}
+    with pytest.raises(TokenExpired):
+        for ref, _ in source.fetch(refs):
+            got[ref.placements[0].uid] = True
+    secret.text = "new"
+    source.reconnect()
+    rest = [ref for ref in refs if ref.placements[0].uid not in got]
+    assert len(rest) == 300
+    assert len(list(source.fetch(rest))) == 300
+    source.close()
+
+
+def test_traps_in_literals(server: ScriptedServer) -> None:  # 42
+    for _ in range(5):
+        server.mailbox("INBOX").add(faults.TRAP)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert list(visit.octets.values()) == [faults.TRAP] * 5
+    assert visit.done is not None and visit.done.listed == 5
+    source.close()
+
+
+def test_list_return_bad(server: ScriptedServer) -> None:  # 43
+    server.add_mailbox("Sent", attributes=["\\Sent"])
+    faults.list_return_bad(server)
+    source = open_source(settings(server))
+    folders = {folder.folder_id: folder for folder in source.folders()}
+    assert folders["Sent"].roles == ("sent",) and folders["INBOX"].roles == ("inbox",)
+    assert folders["Sent"].messages == 0 and folders["Sent"].subscribed
+    source.close()
+
+
+def test_no_date(server: ScriptedServer) -> None:  # 44
+    fill(server, 12)
+    for uid in (2, 3, 4, 5, 6):
+        server.mailbox("INBOX").mails[uid].date = None
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert len(visit.octets) == 12
+    assert [uid for uid, ref in visit.refs.items() if "no-date" in ref.notes] == list("23456")
+    assert visit.refs["2"].placements[0].received == (None, None, None)
+    source.close()
+
+
+def test_oddities_and_chatter(server: ScriptedServer) -> None:  # 45
+    fill(server, 40)
+    faults.oddities(server)
+    faults.chatter(server)
+    source = open_source(settings(server))
+    assert len(run(source, describe=True)["INBOX"].octets) == 40
+    source.close()
+
+
+def test_seen_set_by_server(server: ScriptedServer) -> None:  # 37
+    fill(server, 8)
+    server.mailbox("INBOX").set_flags(1, ["\\Seen"])
+    faults.marks_seen(server)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert visit.done is not None
+    assert [note["code"] for note in visit.done.notes] == ["seen-set-by-server"]
+    source.close()
+
+
+def test_mail_that_arrives_meanwhile(server: ScriptedServer) -> None:
+    fill(server, 4)
+    faults.arrive_during(server, "INBOX", [b"a: 1\r\n\r\n", b"a: 2\r\n\r\n"], after=1)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert visit.done is not None and visit.done.listed == 6
+    assert visit.octets["6"] == b"a: 2\r\n\r\n"
+    assert visit.done.token["uidnext"] == 5  # of before: the next run will see them
+    source.close()
+
+
+def test_uidvalidity_zero_and_reset_in_the_middle(server: ScriptedServer) -> None:  # 27
+    fill(server, 3)
+    server.mailbox("INBOX").uidvalidity = 0
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert visit.opened is not None and visit.opened.uidvalidity is None
+    assert [note["code"] for note in visit.opened.notes] == ["uidvalidity-zero"]
+    server.mailbox("INBOX").uidvalidity = 9
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    server.mailbox("INBOX").reset_uidvalidity(10)
+    source.reconnect()
+    codes = {got.code for _, got in source.fetch(refs) if isinstance(got, Failure)}
+    assert codes == {"uidvalidity-changed"}
+    source.close()
+
+
+def test_names(server: ScriptedServer) -> None:  # 39
+    wires = [b"&AMQ-rger", b"A/&-/B", "Größe".encode(), b"\xff\xfe", b'quo"te\\d', b"123", b"&bad"]
+    for wire in wires:
+        server.add_mailbox(wire)
+        server.find(wire).add(b"a: b\r\n\r\n")
+    source = open_source(settings(server))
+    folders = {folder.path: folder for folder in source.folders()}
+    assert ("Ärger",) in folders and ("A", "&", "B") in folders and ("Größe",) in folders
+    assert folders["\udcff\udcfe",].raw_name == b"\xff\xfe"
+    assert folders["&bad",].raw_name == b"&bad"
+    visits = run(source)
+    assert all(len(visit.octets) == 1 for key, visit in visits.items() if key != "INBOX")
+    source.close()
+
+
+def test_a_hundred_thousand_uids_without_esearch(plain: ScriptedServer) -> None:  # 31
+    box = plain.mailbox("INBOX")
+    box.add_many(200_000, lambda uid: b"a: b\r\n\r\n")
+    source = open_source(settings(plain))
+    visit = run(source, fetch=False)["INBOX"]
+    assert visit.done is not None and visit.done.listed == 200_000
+    refs = list(visit.refs.values())[::150]
+    assert len(list(source.fetch(refs))) == len(refs)
+    source.close()
+
+
+def test_an_abandoned_fetch_heals_itself(server: ScriptedServer) -> None:
+    fill(server, 2000)
+    source = open_source(settings(server))
+    refs = list(run(source, fetch=False)["INBOX"].refs.values())
+    pairs = source.fetch(refs)
+    next(pairs)
+    pairs.close()  # type: ignore[attr-defined]  # a generator
+    assert len(list(source.fetch(refs[:10]))) == 10
+    assert server.logins == 2
+    source.close()
+
+
+# --- getting in ---------------------------------------------------------------------------------
+
+
+def test_refused_login_never_shows_the_password(server: ScriptedServer) -> None:
+    def echo(event: Any) -> None:
+        raise Refuse("[AUTHENTICATIONFAILED] I do not like swordfish")
+
+    server.on("AUTHENTICATE", echo)
+    server.on("LOGIN", echo)
+    for mechanism in (None, "LOGIN"):
+        with pytest.raises(AuthenticationFailed) as caught:
+            open_source(settings(server, secret=Password("swordfish", mechanism)))
+        assert "swordfish" not in f"{caught.value} {caught.value.hint}"
+        assert "AUTHENTICATIONFAILED" in caught.value.text
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2", None])
+def test_tokens(server: ScriptedServer, mechanism: str | None) -> None:
+    server.tokens["t1"] = "jane"
+    open_source(settings(server, secret=Token("t1", mechanism))).close()
+    with pytest.raises(AuthenticationFailed):
+        open_source(settings(server, secret=Token("wrong", mechanism)))
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_password_beyond_ascii(server: ScriptedServer, mechanism: str) -> None:
+    server.passwords = {"jänè": 'pä"ss\\wörd'}
+    secret = Password('pä"ss\\wörd', mechanism)
+    open_source(settings(server, user="jänè", secret=secret)).close()
+
+
+def test_unavailable_login_is_worth_waiting_for(server: ScriptedServer) -> None:
+    faults.unavailable(server, command="AUTHENTICATE")
+    with pytest.raises(RateLimited):
+        open_source(settings(server))
+
+
+def test_starttls_is_required() -> None:
+    with ScriptedServer(tls="starttls") as server:
+        wanted = settings(server, tls="starttls", ca_file=server.ca_file)
+        source = open_source(wanted)
+        assert run(source)["INBOX"].done is not None
+        source.close()
+        with pytest.raises(Unreachable, match="not trusted") as caught:
+            open_source(settings(server, tls="starttls"))
+        assert caught.value.hint is not None and "--ca-file" in caught.value.hint
+        server.check()
+    with ScriptedServer() as server, pytest.raises(Unreachable, match="no STARTTLS"):
+        open_source(settings(server, tls="starttls"))
+
+
+def test_wrong_certificate() -> None:
+    with ScriptedServer(tls="implicit", certificate_for="other.example") as server:
+        with pytest.raises(Unreachable, match="not trusted"):
+            open_source(settings(server, tls="implicit", ca_file=server.ca_file))
+        assert not server.logins
+
+
+def test_unreachable(server: ScriptedServer) -> None:
+    with pytest.raises(Unreachable, match="does not speak TLS"):
+        open_source(settings(server, tls="implicit"))
+    with pytest.raises(Unreachable, match="no host"):
+        open_source(settings(server, host="no-such-host.invalid"))
+    with pytest.raises(Unreachable, match="refuses connections"):
+        open_source(settings(server, port=1))
+    server.greeting = b"220 mail.example.org ESMTP\r\n"
+    with pytest.raises(Unreachable, match="does not speak IMAP"):
+        open_source(settings(server))
+    server.greeting = b"* BYE Too many connections from you\r\n"
+    with pytest.raises(RateLimited):
+        open_source(settings(server))
+
+
+# --- real servers -------------------------------------------------------------------------------
+
+
+def test_dovecot(dovecot: Dovecot, dovecot_user: Account) -> None:
+    user = dovecot_user.user
+    for number in range(30):
+        dovecot_user.append("INBOX", MESSAGE % (number, number))
+    dovecot_user.append("Work/Ärger", b"Subject: x\r\n\r\n" + b"y" * 3_000_000 + b"\r\n")
+    secure = {"host": "localhost", "port": dovecot.tls_port, "tls": "implicit"}
+    source = open_source(settings(dovecot, user, ca_file=dovecot.ca_file, **secure))
+    visits = run(source)
+    assert len(visits["INBOX"].octets) == 30
+    assert len(visits["Work/&AMQ-rger"].octets["1"]) == 3_000_016
+    tokens = {key: visit.done.token for key, visit in visits.items() if visit.done}
+    again = run(source, tokens=tokens)
+    assert all(visit.opened and not visit.opened.complete for visit in again.values())
+    dovecot.add_flags(user, "INBOX", [5], ["\\Flagged"])
+    dovecot.expunge(user, "INBOX", [6, 7])
+    dovecot_user.append("INBOX", MESSAGE % (99, 99))
+    visit = run(source, tokens=tokens)["INBOX"]
+    assert visit.opened is not None and not visit.opened.complete
+    assert visit.removed == ["6", "7"] and set(visit.refs) == {"5", "31"}
+    assert visit.refs["5"].placements[0].flags == ("$flagged",)
+    source.close()
