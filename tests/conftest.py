@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from servers.cyrus import Cyrus
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 from servers.scripted import ScriptedServer
@@ -25,6 +26,19 @@ def dovecot() -> Iterator[Dovecot]:
 def dovecot_user(dovecot: Dovecot) -> Account:
     """A user of ``dovecot`` whom nobody used before: ``.url()``, ``.append(folder, octets)`` …"""
     return dovecot.account(f"user{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[Cyrus]:
+    """A running Cyrus; see ``servers/cyrus.py``."""
+    with Cyrus(special_use={"Sent": r"\Sent", "Trash": r"\Trash"}) as server:
+        yield server
+
+
+@pytest.fixture
+def cyrus_user(cyrus: Cyrus) -> Account:
+    """A user of ``cyrus`` whom nobody used before; its mailbox exists."""
+    return cyrus.account(f"user{next(_numbers)}")
 
 
 @pytest.fixture

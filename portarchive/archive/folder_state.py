@@ -40,15 +40,16 @@ _SHA256_LAST = b'"portarchive:sha256":"'
 
 def line_sha256(line: bytes) -> bytes:
     """The digest that an entry names, in hex; empty if it names none."""
-    if line[-87:-66] == _SHA256_LAST:  # most often it is the last member
+    if line[-88:-66] == _SHA256_LAST:  # most often it is the last member
         return line[-66:-2]
     match = SHA256.search(line)
     return match[1] if match else b""
 
 
 def order_key(uid: str) -> tuple[int, str]:
-    """Numbers by value, then everything else by its text."""
-    return (int(uid), "") if uid.isdecimal() and uid.isascii() else (1 << 64, uid)
+    """Numbers by value, then everything else by its text. Different uids never have one key."""
+    number = uid.isdecimal() and uid.isascii() and len(uid) < 20 and (uid[0] != "0" or uid == "0")
+    return (int(uid), "") if number else (1 << 64, uid)
 
 
 class FolderState:

@@ -140,10 +140,7 @@ def _take(out: Recovered, kind: bytes, rest: bytes, offset: int) -> None:
     elif kind == b"P":
         out.folders[int(number)].placeholders.append(offset + len(b"P ") + len(number) + 1)
     elif kind == b"X":
-        folder = out.folders[int(number)]
-        folder.items.clear()
-        folder.placeholders.clear()
-        folder.uidvalidity = None
+        del out.folders[int(number)]
     else:
         raise ValueError("unknown record")
 

@@ -94,8 +94,20 @@ def publish(
     return fingerprint
 
 
-def finish_interrupted(root: Path, durability: Durability) -> bool:
+def discard(root: Path) -> None:
+    """Remove what was staged and journaled and is not to be published."""
+    private = root / model.PRIVATE_DIR
+    for name in (journal.NAME, REDO + ".new"):
+        (private / name).unlink(missing_ok=True)
+    shutil.rmtree(private / STAGED, ignore_errors=True)
+
+
+def finish_interrupted(
+    root: Path, durability: Durability, before_cleanup: Callable[[], None] | None = None
+) -> bool:
     """Finish a commit that was interrupted. Needs the writer's lock.
+
+    ``before_cleanup``: as in ``publish``.
 
     Returns:
         Whether there was one.
@@ -107,7 +119,7 @@ def finish_interrupted(root: Path, durability: Durability) -> bool:
     if (private / REDO).exists():
         redo = ijson.load_object(private / REDO, f"{model.PRIVATE_DIR}/{REDO}")
         _check(redo)
-        _carry_out(root, redo, durability, None)
+        _carry_out(root, redo, durability, before_cleanup)
         return True
     if (private / PREVIOUS).exists() and not (root / model.ARCHIVE_FILE).exists():
         # No order of ours leaves this; a person may have removed the redo record.

@@ -110,11 +110,15 @@ class ArchiveWriter:
         self._made_root = not root.exists()
         private = root / model.PRIVATE_DIR
         self._made_private = not private.exists()
-        root.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
-        private.mkdir(DIRECTORY_MODE, exist_ok=True)
-        if self._made_private:
-            durability.directory(root)
-        self._lock = WriterLock(private / "lock")
+        try:
+            root.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+            private.mkdir(DIRECTORY_MODE, exist_ok=True)
+            if self._made_private:
+                durability.directory(root)
+            self._lock = WriterLock(private / "lock")
+        except BaseException:
+            os.umask(self._umask)
+            raise
         self._journal: Journal | None = None
         self._header: dict[str, Any] = {}
         self._lines: list[bytes] = []
@@ -138,9 +142,9 @@ class ArchiveWriter:
 
     def _recover(self) -> None:
         private = self.root / model.PRIVATE_DIR
-        if publish.finish_interrupted(self.root, self.durability):
-            stray.sweep(self.root)
+        publish.finish_interrupted(self.root, self.durability, self._sweep)
         self.published: Published | None = load_published(self.root)
+        self._leftovers = (private / journal.NAME).exists()
         left = journal.recover(private / journal.NAME)
         base = self.published.fingerprint if self.published else None
         if left.header is None or left.header.get("base") != base:
@@ -159,7 +163,9 @@ class ArchiveWriter:
                 state.renumbered = bool(state.published) and published != journaled.uidvalidity
                 state.announced = True
                 for offset in journaled.items:
-                    state.add(split_head(self._journal.line(offset))[0], offset)
+                    uid, filename, _ = split_head(self._journal.line(offset))
+                    state.add(uid, offset)
+                    state.shares = state.shares or "/" in filename
                     self._ticket(state, offset)
                 state.placeholder_offsets.extend(journaled.placeholders)
             self.next_ticket = len(self._tickets)
@@ -216,6 +222,8 @@ class ArchiveWriter:
         if state.announced:
             self.flush()
             self._append([b"X %d" % state.number])
+            self._leftovers = True
+        state.close_directory()
         state.discard_new()
         state.overlay.clear()
         state.gone.clear()
@@ -411,7 +419,7 @@ class ArchiveWriter:
             staging,
             archive_json,
             self.durability,
-            self._sweep if self.unfinished is not None else None,
+            self._sweep if self._has_leftovers() else None,
         )
         self._drop_journal()
         return fingerprint
@@ -419,12 +427,18 @@ class ArchiveWriter:
     def _sweep(self) -> None:
         stray.sweep(self.root)
 
+    def _has_leftovers(self) -> bool:
+        """Whether message files may lie here that no folder.json is going to name."""
+        return self._leftovers or any(
+            state.held is not None and state.new_count for state in self._folders.values()
+        )
+
     def discard_journal(self) -> None:
         """Nothing was worth publishing: forget what the journal says."""
-        if self.unfinished is not None:
+        if self._has_leftovers():
             self._sweep()
         self._drop_journal()
-        (self.root / model.PRIVATE_DIR / journal.NAME).unlink(missing_ok=True)
+        publish.discard(self.root)
 
     def _drop_journal(self) -> None:
         if self._journal is not None:

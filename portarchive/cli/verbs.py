@@ -59,15 +59,20 @@ class _AsWritten:
         return value
 
 
+def _taken_as_written(params: list[Any]) -> list[Any]:
+    """Newer typers load pydantic (a tenth of a second) to turn a str into a str: not here."""
+    for param in params:
+        if hasattr(param, "_runtime_param"):
+            param._runtime_param = _AsWritten()  # noqa: SLF001  nothing public does it
+    return params
+
+
 class PanelCommand(TyperCommand):
     """A command whose help shows its options in the groups that they name."""
 
-    def __init__(self, name: str | None, **settings: Any) -> None:
-        super().__init__(name, **settings)
-        for param in self.params:
-            # Newer typers load pydantic (a tenth of a second) to turn a str into a str.
-            if hasattr(param, "_runtime_param"):
-                param._runtime_param = _AsWritten()  # noqa: SLF001  see above
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, help included."""
+        return _taken_as_written(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """``[OPTIONS] SOURCE ARCHIVE``."""
@@ -96,6 +101,10 @@ class PanelCommand(TyperCommand):
 
 class VerbGroup(TyperGroup):
     """All verbs; knows their names without loading them."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, help included."""
+        return _taken_as_written(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which a newcomer needs them."""

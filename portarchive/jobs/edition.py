@@ -320,18 +320,19 @@ def _archive_json(found: Found, archive_id: str, manifest: bytes) -> dict[str, A
             "bytes": len(manifest),
         },
     }
-    dataset = {**earlier.get("dataset", {})}
+    dataset = {k: v for k, v in earlier.get("dataset", {}).items() if k != model.BASE_ID}
     datatypes = [kind for kind in dataset.get("datatypes", ["MAIL"]) if isinstance(kind, str)]
     return {
         **{k: v for k, v in earlier.items() if k not in {"archive", "dataset", "datasource"}},
         "$schema": model.ARCHIVE_SCHEMA,
         "archive": head | {k: v for k, v in about.items() if k not in head},
-        "dataset": {
+        "dataset": dataset
+        | {
             "extent": "FULL",
             "datatypes": datatypes if "MAIL" in datatypes else ["MAIL", *datatypes],
             "languagetag": options.language or dataset.get("languagetag", "und"),
             "timezone": options.timezone or dataset.get("timezone", "Etc/UTC"),
             "description": options.selection.describe(),
         },
-        "datasource": _datasource(found),
+        "datasource": {**earlier.get("datasource", {}), **_datasource(found)},
     }

@@ -17,7 +17,7 @@ from portarchive.records import Failure
 BATCH = 5
 PAST = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 PRESENT = datetime(2026, 11, 25, 12, 0, 0, tzinfo=UTC)
-PLAIN = SourceCapabilities()
+PLAIN = SourceCapabilities(flags_in_listing=True)
 IDS = SourceCapabilities(removals=True, object_ids=True, flags_in_listing=True)
 
 

@@ -30,9 +30,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-import trustme
 from imapclient.imap_utf7 import encode as encode_name
 
+from servers.certificates import issue
 from servers.daemon import (
     PASSWORD,
     Daemon,
@@ -177,7 +177,7 @@ class Dovecot(MailServer):
         packages = unpacked("dovecot")
         self._daemon = daemon = Daemon("dovecot", self._where)
         self.directory = directory = daemon.directory
-        self._certificates()
+        self.ca_file = issue(directory)
         for name in ("run", "state", "mail"):
             (directory / name).mkdir(mode=0o755)
         # Where the mended library looks for the TLS module: see tests/tools/get_servers.py.
@@ -235,15 +235,6 @@ class Dovecot(MailServer):
     def log(self) -> str:
         """What Dovecot has logged so far."""
         return "" if self._daemon is None else self._daemon.log()
-
-    def _certificates(self) -> None:
-        authority = trustme.CA()
-        issued = authority.issue_cert("localhost", "127.0.0.1")
-        self.ca_file = self.directory / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.ca_file))
-        issued.private_key_pem.write_to_path(str(self.directory / "key.pem"))
-        for number, pem in enumerate(issued.cert_chain_pems):
-            pem.write_to_path(str(self.directory / "cert.pem"), append=number > 0)
 
     # --- behind the server's back ---------------------------------------------------------------
 
