@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from portarchive.archive import model
 from portarchive.archive.folder_file import ITEM_HEAD, FolderFile, parse_entry
@@ -67,6 +68,7 @@ class FolderState:
         renumbered: UIDVALIDITY changed: no published item stands for itself any more.
         held: a reason to leave this folder as it is published.
         drop_placeholders: uids whose placeholder has served its time.
+        made: this run made its directory.
         shares: an item of it names a file of another folder (``--single-copy``).
     """
 
@@ -94,17 +96,36 @@ class FolderState:
         self.announced = False
         self.drop_placeholders: set[str] = set()
         self.shares = False
+        self.made = False
         self._known: dict[str, FlagsJson] | None = None
         self._keys: array[int] | list[tuple[int, str]] = array("Q")
         self._offsets = array("Q")
         self.placeholder_offsets = array("Q")
         self._taken: set[str] | None = None
+        self._placeholders: dict[str, dict[str, Any]] | None = None
 
     # --- what is here ---------------------------------------------------------------------------
 
     def published_lines(self, member: str = "items") -> Iterator[bytes]:
         """The entries of the published folder.json."""
         return self.published.lines(member) if self.published else iter(())
+
+    @property
+    def numbers_items(self) -> bool:
+        """Whether folder.json has anything that UIDVALIDITY gives a meaning to."""
+        if self.published is None:
+            return False
+        return any(member != model.KEPT for member, _ in self.published.all_lines())
+
+    def placeholders(self, journal: Journal | None) -> dict[str, dict[str, Any]]:
+        """Uid → entry of what stands in for a message: published ones and this journal's."""
+        if self._placeholders is None:
+            lines = [] if self.renumbered else list(self.published_lines(model.PLACEHOLDER))
+            if journal is not None:
+                lines += [journal.line(offset) for offset in self.placeholder_offsets]
+            entries = map(parse_entry, lines)
+            self._placeholders = {str(entry["uid"]): entry for entry in entries}
+        return self._placeholders
 
     def known(self, journal: Journal | None) -> dict[str, FlagsJson]:
         """Uid → flags of every item that is here: published ones and this journal's."""
@@ -165,8 +186,10 @@ class FolderState:
         self._keys = array("Q")
         self._offsets = array("Q")
         self.placeholder_offsets = array("Q")
+        self.drop_placeholders.clear()
         self._known = None
         self._taken = None
+        self._placeholders = None
 
     def new_filenames(self, journal: Journal | None) -> Iterator[str]:
         """The files that this journal's items name."""

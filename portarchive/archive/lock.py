@@ -6,6 +6,7 @@ message to whoever comes second.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -19,33 +20,38 @@ from portarchive.errors import Locked
 class WriterLock:
     """Held from construction to ``release``.
 
+    Attributes:
+        descriptor: a process that inherits it holds the lock as well.
+
     Raises:
         Locked: a living process holds it.
         OSError: the file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(self._fd)
-            os.close(self._fd)
+            holder = _holder(self.descriptor)
+            os.close(self.descriptor)
             raise Locked(
                 f"this archive is being written by {holder}",
                 hint="wait until that run has ended, then give the same command again",
             ) from None
-        os.ftruncate(self._fd, 0)
         mine = {
             "pid": os.getpid(),
             "host": os.uname().nodename,
             "start": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        os.pwrite(self._fd, json.dumps(mine).encode() + b"\n", 0)
+        # Only for a message to others: a full disk is to be met where it can be told well.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, json.dumps(mine).encode() + b"\n", 0)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would race with the next holder."""
-        os.close(self._fd)
+        os.close(self.descriptor)
 
 
 def _holder(fd: int) -> str:

@@ -19,10 +19,16 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class MessageDirectory:
-    """The directory of one folder, held open while messages are written into it."""
+    """The directory of one folder, held open while messages are written into it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Attributes:
+        name: its path.
+        fresh: this run made it, so that no name in it can be anybody else's.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool) -> None:
+        self.name = os.fsencode(path)
+        self.fresh = fresh
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:

@@ -259,27 +259,24 @@ class Stager:
 
     def _placeholders(self, state: FolderState) -> Iterator[bytes]:
         """Those still standing in for a message that is not had."""
-        fresh = {}
+        if state.held is not None:
+            yield from state.published_lines(model.PLACEHOLDER)
+            return
         journal = self._writer.journal
-        for offset in state.placeholder_offsets:
-            if journal is not None:
-                line = journal.line(offset)
-                fresh[split_head_any(line)] = line
-        for line in state.published_lines(model.PLACEHOLDER):
-            entry = parse_entry(line)
-            if str(entry["filename"]) in fresh:
-                continue
-            if state.held is None and (
-                state.renumbered or str(entry["uid"]) in state.drop_placeholders
-            ):
-                self._drop(state, str(entry["filename"]))
-            else:
-                yield line
-        for filename, line in fresh.items():
-            if str(parse_entry(line)["uid"]) in state.drop_placeholders:
+        lines = list(state.published_lines(model.PLACEHOLDER))
+        old = len(lines)
+        if journal is not None:
+            lines += [journal.line(offset) for offset in state.placeholder_offsets]
+        standing: dict[str, bytes] = {}
+        for number, line in enumerate(lines):
+            uid = str(parse_entry(line)["uid"])
+            if uid not in state.drop_placeholders and not (number < old and state.renumbered):
+                standing[uid] = line  # the latest words take the place of earlier ones
+        yield from standing.values()
+        files = set(map(split_head_any, standing.values()))
+        for filename in map(split_head_any, lines):
+            if filename not in files:
                 self._drop(state, filename)
-            else:
-                yield line
 
 
 def _directory(state: FolderState) -> str:

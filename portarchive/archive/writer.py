@@ -10,44 +10,34 @@ journal block. A message file counts only if the journal or a folder.json names 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
-import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portarchive.archive import ijson, journal, model, publish, stray
+from portarchive.archive import ijson, journal, model, publish, scribe, stray
+from portarchive.archive.batch import Batch, Entry, Item, Placeholder
 from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories
-from portarchive.archive.folder_state import FolderState, split_head, split_head_any
+from portarchive.archive.folder_state import FolderState, split_head
 from portarchive.archive.journal import Journal
 from portarchive.archive.layout import Layout, Names
 from portarchive.archive.lock import WriterLock
 from portarchive.archive.manifest import Published, load_published
 from portarchive.archive.messages import FileBody, MessageDirectory
+from portarchive.archive.scribe import Scribe
 from portarchive.errors import Refused
 from portarchive.records import Body
 
-BATCH_MESSAGES = 500
-BATCH_OCTETS = 32 << 20
-BATCH_SECONDS = 10.0
-
 _OPEN_DIRECTORIES = 64
-
-
-class Entry(NamedTuple):
-    """What the job says of a message beside its octets; JSON texts (see ``model.item_line``)."""
-
-    uid: str
-    flags_json: str
-    received_json: str
-    epoch: int | None
-    rest: str = ""
+SCRIBE_AFTER = 200
+"""Messages before a process of its own writes the files: small mailboxes need none."""
 
 
 class Written(NamedTuple):
-    """A message as it lies here."""
+    """A message as it lies here. ``sha256`` is empty while another process writes it."""
 
     filename: str
     size: int
@@ -117,16 +107,19 @@ class ArchiveWriter:
                 durability.directory(root)
             self._lock = WriterLock(private / "lock")
         except BaseException:
+            with contextlib.suppress(OSError):  # not empty: somebody else's
+                if self._made_private:
+                    private.rmdir()
+                if self._made_root:
+                    root.rmdir()
             os.umask(self._umask)
             raise
         self._journal: Journal | None = None
         self._header: dict[str, Any] = {}
-        self._lines: list[bytes] = []
-        self._pending: list[tuple[FolderState, str | None]] = []
+        self._batch = Batch()
+        self._scribe: Scribe | None = None
+        self._stored = 0
         self._batch_dirs: dict[Path, None] = {}
-        self._batch_messages = 0
-        self._batch_octets = 0
-        self._batch_since = 0.0
         self._folders: dict[str, FolderState] = {}
         self._opened: list[FolderState] = []
         self._numbers = 0
@@ -160,7 +153,7 @@ class ArchiveWriter:
                 state = self._state(journaled.path, self._names(journaled.path), number)
                 state.uidvalidity = journaled.uidvalidity
                 published = state.published.header.get("uidvalidity") if state.published else None
-                state.renumbered = bool(state.published) and published != journaled.uidvalidity
+                state.renumbered = state.numbers_items and published != journaled.uidvalidity
                 state.announced = True
                 for offset in journaled.items:
                     uid, filename, _ = split_head(self._journal.line(offset))
@@ -228,7 +221,7 @@ class ArchiveWriter:
         state.overlay.clear()
         state.gone.clear()
         published = state.published.header.get("uidvalidity") if state.published else None
-        state.renumbered = state.published is not None and published != uidvalidity
+        state.renumbered = state.numbers_items and published != uidvalidity
         state.uidvalidity = uidvalidity
         state.announced = False
 
@@ -252,21 +245,45 @@ class ArchiveWriter:
         for state in self._folders.values():
             state.renumbered = state.published is not None
 
-    def store(self, state: FolderState, filename: str, entry: Entry, body: Body) -> Written:
+    def store(
+        self, state: FolderState, filename: str, entry: Entry, body: Body, *, alone: bool = False
+    ) -> Written:
         """Write one message and remember its item; durable at the next ``flush``.
+
+        Args:
+            state: of the folder.
+            filename: the wanted name.
+            entry: its item.
+            body: its octets.
+            alone: the caller does not need its digest, nor the file before the next ``flush``.
 
         Raises:
             ConnectorError: the octets ended early; nothing of it is left.
             OSError: local storage failed.
         """
         directory = state.open_dir or self._directory(state)
+        octets = body.octets
+        if alone and octets is not None and directory.fresh and len(octets) <= scribe.LARGEST:
+            hand = self._scribe or self._start_scribe()
+            if hand is not None:
+                hand.put(directory.name, filename, entry.epoch, octets)
+                self._queue(state, Item(entry, filename, len(octets), ""), len(octets))
+                return Written(filename, len(octets), "")
         try:
             size, sha256 = directory.store(filename, body, entry.epoch)
         except FileExistsError:
             filename = self._free_name(state, directory, filename)
             size, sha256 = directory.store(filename, body, entry.epoch)
-        self._queue(state, entry, filename, size, sha256, size)
+        self._queue(state, Item(entry, filename, size, sha256), size)
         return Written(filename, size, sha256)
+
+    def _start_scribe(self) -> Scribe | None:
+        """A second process pays once there is something to write; never a condition."""
+        self._stored += 1
+        if self._stored == SCRIBE_AFTER:
+            with contextlib.suppress(OSError):
+                self._scribe = Scribe(self._lock.descriptor)
+        return self._scribe
 
     def link(
         self, state: FolderState, filename: str, entry: Entry, original: Path, known: Written
@@ -280,80 +297,66 @@ class ArchiveWriter:
             linked = directory.link(filename, original, entry.epoch)
         if not linked:
             return self.store(state, filename, entry, FileBody(original))
-        self._queue(state, entry, filename, known.size, known.sha256, 0)
+        self._queue(state, Item(entry, filename, known.size, known.sha256), 0)
         return known._replace(filename=filename)
 
     def refer(self, state: FolderState, entry: Entry, known: Written) -> None:
         """An item whose octets lie in a file that is here already (``known.filename``)."""
         self._announce(state)
-        self._queue(state, entry, known.filename, known.size, known.sha256, 0)
+        self._queue(state, Item(entry, known.filename, known.size, known.sha256), 0)
 
     def store_placeholder(self, state: FolderState, filename: str, uid: str, octets: bytes) -> None:
         """Keep what a provider gave in place of a message, apart from the items."""
-        directory = state.open_dir or self._directory(state)
-        body = _Octets(octets)
-        try:
-            size, sha256 = directory.store(filename, body, None)
-        except FileExistsError:
-            filename = self._free_name(state, directory, filename)
-            size, sha256 = directory.store(filename, body, None)
-        line = model.dumps(
-            {"uid": uid, "filename": filename, model.SIZE: size, model.SHA256: sha256}
-        )
-        self._append_line(state, f"P {state.number} {line}", _PLACEHOLDER, size)
+        known = state.placeholders(self._journal)
+        entry = known.get(uid)
+        if entry is None or entry.get(model.SHA256) != hashlib.sha256(octets).hexdigest():
+            directory = state.open_dir or self._directory(state)
+            body = _Octets(octets)
+            try:
+                size, sha256 = directory.store(filename, body, None)
+            except FileExistsError:
+                filename = self._free_name(state, directory, filename)
+                size, sha256 = directory.store(filename, body, None)
+            entry = {"uid": uid, "filename": filename, model.SIZE: size, model.SHA256: sha256}
+            known[uid] = entry
+        self._announce(state)
+        if self._batch.add(state, Placeholder(model.dumps(entry)), len(octets)):
+            self.flush()
 
     # --- batches --------------------------------------------------------------------------------
 
-    def _queue(
-        self, state: FolderState, entry: Entry, filename: str, size: int, sha256: str, octets: int
-    ) -> None:
-        uid, flags_json, received_json, _, rest = entry
-        line = model.item_line(uid, filename, flags_json, received_json, size, sha256, rest)
+    def _queue(self, state: FolderState, item: Item, octets: int) -> None:
         self.next_ticket += 1
-        self._append_line(state, f"I {state.number} {line}", uid, octets)
+        if self._batch.add(state, item, octets):
+            self.flush()
 
     def _announce(self, state: FolderState) -> None:
         if not state.announced:
-            record = {"path": state.path, "uidvalidity": state.uidvalidity}
-            self._lines.append(b"F %d %s" % (state.number, model.dumps(record).encode()))
-            self._pending.append((state, None))
+            self._batch.announce(state)
             state.announced = True
-
-    def _append_line(self, state: FolderState, line: str, uid: str, octets: int) -> None:
-        if self._batch_messages == 0:
-            self._batch_since = time.monotonic()
-        self._lines.append(line.encode())
-        self._pending.append((state, uid))
-        self._batch_messages += 1
-        self._batch_octets += octets
-        if (
-            self._batch_messages >= BATCH_MESSAGES
-            or self._batch_octets >= BATCH_OCTETS
-            or time.monotonic() - self._batch_since >= BATCH_SECONDS
-        ):
-            self.flush()
 
     def flush(self) -> None:
         """Make everything stored so far durable and known to the journal."""
-        if not self._lines:
+        batch = self._batch
+        if not batch.records:
             return
         self._ensure_journal()
+        lines = batch.lines(self._scribe.digests() if self._scribe else iter(()))
         self._sync()
-        offsets = self._append(self._lines)
-        for (state, uid), offset, line in zip(self._pending, offsets, self._lines, strict=True):
-            if uid is None:
+        offsets = self._append(lines)
+        for state, record, offset, line in zip(
+            batch.owners, batch.records, offsets, lines, strict=True
+        ):
+            if record is None:
                 continue
             at = offset + line.index(b"{")
-            if uid is _PLACEHOLDER:
-                state.placeholder_offsets.append(at)
-            else:
-                state.add(uid, at)
+            if isinstance(record, Item):
+                state.add(record.entry.uid, at)
                 self._ticket(state, at)
-        self._lines = []
-        self._pending = []
+            else:
+                state.placeholder_offsets.append(at)
+        self._batch = Batch()
         self._batch_dirs = {}
-        self._batch_messages = 0
-        self._batch_octets = 0
 
     def _sync(self) -> None:
         """The batch's files, then the directories that name them."""
@@ -361,7 +364,7 @@ class ArchiveWriter:
             return
         directories = dict(self._batch_dirs)
         files: list[str] = []
-        for state, filename in self._pending_files():
+        for state, filename in self._batch.files():
             directories[state.directory] = None
             files.append(f"{state.directory}/{filename}")
         self.durability.files(self.root, files)
@@ -382,9 +385,11 @@ class ArchiveWriter:
 
     def _directory(self, state: FolderState) -> MessageDirectory:
         self._ensure_journal()
-        for changed in make_directories(state.directory, self.root):
-            self._batch_dirs[changed] = None
-        directory = state.open_dir = MessageDirectory(state.directory)
+        if not state.directory.is_dir():
+            state.made = True
+            for changed in make_directories(state.directory, self.root):
+                self._batch_dirs[changed] = None
+        directory = state.open_dir = MessageDirectory(state.directory, fresh=state.made)
         self._opened.append(state)
         if len(self._opened) > _OPEN_DIRECTORIES:
             self._opened.pop(0).close_directory()
@@ -395,16 +400,9 @@ class ArchiveWriter:
         return directory.free_name(name, lambda wanted: self._is_taken(state, wanted))
 
     def _is_taken(self, state: FolderState, name: str) -> bool:
-        if any(filename == name for pending, filename in self._pending_files() if pending is state):
+        if any(owner is state and name == file for owner, file in self._batch.files()):
             return True
         return state.is_taken(name, self._journal)
-
-    def _pending_files(self) -> Iterator[tuple[FolderState, str]]:
-        for (state, uid), line in zip(self._pending, self._lines, strict=True):
-            if uid is not None:
-                filename = split_head_any(line)
-                if "/" not in filename:
-                    yield state, filename
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -430,7 +428,8 @@ class ArchiveWriter:
     def _has_leftovers(self) -> bool:
         """Whether message files may lie here that no folder.json is going to name."""
         return self._leftovers or any(
-            state.held is not None and state.new_count for state in self._folders.values()
+            state.held is not None and (state.new_count or state.placeholder_offsets)
+            for state in self._folders.values()
         )
 
     def discard_journal(self) -> None:
@@ -450,6 +449,9 @@ class ArchiveWriter:
         for state in self._opened:
             state.close_directory()
         self._opened = []
+        if self._scribe is not None:
+            self._scribe.close()
+            self._scribe = None
         self._drop_journal()
         private = self.root / model.PRIVATE_DIR
         with contextlib.suppress(OSError):
@@ -460,9 +462,6 @@ class ArchiveWriter:
                     self.root.rmdir()
         self._lock.release()
         os.umask(self._umask)
-
-
-_PLACEHOLDER = "\0placeholder"
 
 
 class _Octets:

@@ -15,10 +15,11 @@ from portarchive.archive.reader import ArchiveReader
 from portarchive.cli import arguments, options
 from portarchive.cli.connecting import AccessOptions
 from portarchive.cli.export import run
-from portarchive.cli.info import survey, words_of
+from portarchive.cli.info import words_of
 from portarchive.cli.output import bold, columns, counted, octets, report_head, say, to_json
 from portarchive.cli.progress_view import Speech
 from portarchive.cli.safe_text import safe
+from portarchive.cli.survey import survey
 from portarchive.errors import ExitCode
 
 if TYPE_CHECKING:

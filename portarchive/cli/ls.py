@@ -12,10 +12,10 @@ from portarchive.access.urls import parse_archive
 from portarchive.archive import model
 from portarchive.archive.reader import ArchiveReader, FolderEntry
 from portarchive.cli import options
-from portarchive.cli.info import FolderSurvey, changed_meanwhile
 from portarchive.cli.ledger_view import Missing, missing_in
 from portarchive.cli.output import octets, report_head, say, to_json
 from portarchive.cli.safe_text import safe
+from portarchive.cli.survey import FolderSurvey, changed_meanwhile
 from portarchive.errors import SettingsError
 
 Folders = Annotated[

@@ -27,7 +27,10 @@ _URL_PASSWORD = re.compile(r"(://[^:/?#\s]*):[^\s]*@")
 
 def safe(text: object) -> str:
     """The text on one line, without anything that a terminal or the eye could take as a command."""
-    line = _SPACE.sub(" ", _SEQUENCE.sub("", str(text)))
+    line = str(text)
+    if line.isascii() and line.isprintable():
+        return line
+    line = _SPACE.sub(" ", _SEQUENCE.sub("", line))
     return _SURROGATE.sub("\ufffd", _DROPPED.sub("", line))
 
 

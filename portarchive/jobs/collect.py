@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from portarchive.archive import model, naming
+from portarchive.archive.batch import Entry
 from portarchive.archive.folder_state import FolderState, split_head_any
 from portarchive.archive.octets import Found, OctetIndex, relative
-from portarchive.archive.writer import ArchiveWriter, Entry, Written
+from portarchive.archive.writer import ArchiveWriter, Written
 from portarchive.connectors.base import Outcome, Source, Wanted
 from portarchive.errors import BodyCut
 from portarchive.jobs.folder_run import FlagTexts, FolderRun
@@ -26,6 +27,7 @@ from portarchive.records import (
     Body,
     Failure,
     FetchPoint,
+    Folder,
     FolderDone,
     FolderFailed,
     FolderOpened,
@@ -78,6 +80,14 @@ class Collector:
         self.failures: dict[str, FolderFailed] = {}
         self.totals = Totals()
 
+    def failure(self, folder: Folder) -> FolderFailed | None:
+        """Why a folder was not listed to its end; None if it was, or holds no mail."""
+        run = self.runs.get(folder.folder_id)
+        failed = self.failures.get(folder.folder_id)
+        if failed is None and folder.selectable and (run is None or run.done is None):
+            return FolderFailed(folder.folder_id, "not-opened", "the source said nothing of it")
+        return failed
+
     def collect(self, wanted: Wanted) -> None:
         """Run through the events of the wanted folders.
 
@@ -114,7 +124,7 @@ class Collector:
         state.gone.clear()
         self._pending = [job for job in self._pending if not _is_in(job, folder.folder_id)]
         if opened.uidvalidity != state.uidvalidity:
-            if state.published is not None or state.new_count:
+            if state.published is not None or state.announced:
                 self._writer.renumber(state, opened.uidvalidity)
             state.uidvalidity = opened.uidvalidity
         run = FolderRun(folder, state, opened, self._previous.get(state.path), self._flags)
@@ -129,16 +139,19 @@ class Collector:
             self._fetch()
         run = self.runs[done.folder_id]
         self._writer.flush()
-        run.close(done)
+        run.close(done, self._writer.journal)
         if run.state.renumbered and run.opened.complete:
             published = run.state.published.header if run.state.published else {}
+            # Of the folder, not of this run: the run may have gone on where another one stopped.
+            names = set(run.state.new_filenames(self._writer.journal))
+            names.intersection_update(map(split_head_any, run.state.published_lines()))
             run.ledger.notes.append(
                 {
                     "code": "uidvalidity-changed",
                     "old": published.get("uidvalidity"),
                     "new": run.opened.uidvalidity,
-                    "matched": run.matched,
-                    "fetched": run.had_count - run.matched,
+                    "matched": len(names),
+                    "fetched": run.state.new_count - len(names),
                 }
             )
         run.state.close_directory()
@@ -224,7 +237,7 @@ class Collector:
         if len(placements) > 1:
             placements = sorted(placements, key=lambda p: self._states[p.folder_id].path.encode())
         try:
-            written = self._store(ref, placements[0], outcome)
+            written = self._store(ref, placements[0], outcome, alone=len(placements) == 1)
         except BodyCut:
             return None  # half of it is gone again; the source brings it once more
         for placement in placements[1:]:
@@ -248,12 +261,13 @@ class Collector:
                 self._writer.store_placeholder(run.state, filename, uid, failure.body)
             run.ledger.fail(uid, failure.code, failure.text, stored=failure.body is not None)
 
-    def _store(self, ref: MessageRef, placement: Placement, body: Body) -> Written:
+    def _store(self, ref: MessageRef, placement: Placement, body: Body, *, alone: bool) -> Written:
         run = self.runs[placement.folder_id]
         state = run.state
         entry = self._entry(ref, placement)
         ticket = self._writer.next_ticket
-        written = self._writer.store(state, self._filename(state, placement.uid), entry, body)
+        name = self._filename(state, placement.uid)
+        written = self._writer.store(state, name, entry, body, alone=alone)
         if ref.email_id is not None and self._source.capabilities.object_ids:
             self._index().add(ref.email_id, ticket)
         if ref.size is not None and ref.size != written.size:
@@ -346,7 +360,13 @@ class Collector:
         adopted = set(state.new_filenames(self._writer.journal))
         lines = (line for line in state.published_lines() if split_head_any(line) not in adopted)
         matcher = Rematcher(self._writer.root, state.path, lines, ids=self._same_ids)
-        mine = [ref for ref, _ in jobs if ref.placements[0].folder_id == run.folder.folder_id]
+        folder_id = run.folder.folder_id
+        mine = [
+            ref._replace(placements=(placement,))
+            for ref, wanted in jobs
+            for placement in wanted
+            if placement.folder_id == folder_id
+        ]
         found: set[str] = set()
         for ref, old in matcher.match(mine):
             placement = ref.placements[0]
@@ -354,26 +374,27 @@ class Collector:
             known = Written(str(old["filename"]), int(old[model.SIZE]), str(old[model.SHA256]))
             self._writer.refer(state, _with_old(entry, placement, old, self._flags), known)
             self._had(run, ref, placement)
-            run.matched += 1
             self.totals.matched += 1
             found.add(placement.uid)
-        return [
-            job for job in jobs if not (_is_in(job, run.folder.folder_id) and _uid(job) in found)
-        ]
-
-
-def _uid(job: Job) -> str:
-    return job[0].placements[0].uid
+        left: list[Job] = []
+        for ref, wanted in jobs:
+            rest = [p for p in wanted if p.folder_id != folder_id or p.uid not in found]
+            if rest:
+                left.append((ref, rest))
+        return left
 
 
 def _is_in(job: Job, folder_id: str) -> bool:
-    return job[0].placements[0].folder_id == folder_id
+    return any(placement.folder_id == folder_id for placement in job[0].placements)
 
 
 def _with_old(entry: Entry, placement: Placement, old: dict[str, Any], flags: FlagTexts) -> Entry:
     """An adopted item keeps what the new listing did not say."""
     if placement.flags is None:
         entry = entry._replace(flags_json=flags.text(tuple(old.get("flags", ()))))
+    if not entry.received_json and isinstance(old.get(model.RECEIVED_AT), str):
+        received = f'"{model.RECEIVED_AT}":{model.dumps(old[model.RECEIVED_AT])},'
+        entry = entry._replace(received_json=received)
     rest = {
         name: value
         for name, value in old.items()

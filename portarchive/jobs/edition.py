@@ -20,6 +20,7 @@ from portarchive.archive.stage import KeepPolicy, Staged, stage
 from portarchive.archive.writer import ArchiveWriter
 from portarchive.jobs import loss
 from portarchive.jobs.collect import Collector
+from portarchive.jobs.folder_run import FolderRun
 from portarchive.jobs.ledger import Entry, is_complete, unopened
 from portarchive.progress import Committed, Committing, Notice, Observer
 from portarchive.records import Folder, SourceIdentity
@@ -102,11 +103,8 @@ def _settle_folders(found: Found) -> None:
         named.add(state.path)
         previous = state.published.header if state.published else {}
         run = found.collector.runs.get(folder.folder_id)
-        if folder.folder_id in found.collector.failures or (folder.selectable and run is None):
-            if state.published is None:
-                state.header = folder_header.build(
-                    folder, state.path, None, {}, comment=None, last_uid=None
-                )
+        if found.collector.failure(folder) is not None:
+            _settle_failed(folder, state, run, comment)
             continue
         if run is None:
             state.header = folder_header.build(
@@ -134,6 +132,30 @@ def _settle_folders(found: Found) -> None:
                 state.header = folder_header.build(
                     implied, path, None, {}, comment=None, last_uid=None
                 )
+
+
+def _settle_failed(
+    folder: Folder, state: FolderState, run: FolderRun | None, comment: str | None
+) -> None:
+    """A folder that was not opened, or not listed to its end: what was had of it counts."""
+    if run is not None and state.renumbered:
+        # What is published has its old numbers still, and must not be taken for lost.
+        state.held = "not listed to its end after its numbers changed"
+    elif run is not None and state.changed:
+        previous = state.published.header if state.published else {}
+        state.header = folder_header.build(
+            run.opened.folder,
+            state.path,
+            run.opened,
+            previous,
+            comment=comment,
+            last_uid=run.last_uid(),
+        )
+        state.header.pop("highest_modseq", None)
+    elif state.published is None:
+        state.header = folder_header.build(
+            folder, state.path, None, {}, comment=None, last_uid=None
+        )
 
 
 def _settle_gone(found: Found) -> None:
@@ -197,7 +219,7 @@ def _entries(found: Found, held: Mapping[str, str]) -> list[Entry]:
             continue
         state = found.states[folder.folder_id]
         previous = ledger.get(state.path)
-        failure = found.collector.failures.get(folder.folder_id)
+        failure = found.collector.failure(folder)
         run = found.collector.runs.get(folder.folder_id)
         if failure is not None or run is None:
             code, text = (failure.code, failure.text) if failure else ("not-opened", "")

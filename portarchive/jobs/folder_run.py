@@ -38,7 +38,6 @@ class FolderRun:
         ledger: what became of its messages so far.
         moving: False while it stands still: nothing was named yet and the listing is a delta.
         had_count: how many wanted messages are stored.
-        matched: how many of them were found again after a UIDVALIDITY change.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class FolderRun:
         self.had_count = 0
         self._unseen: set[str] | None = None
         self._base = 0
-        self.matched = 0
         self._at_listing: int | None = None
         self._loaded = False
 
@@ -128,7 +126,7 @@ class FolderRun:
             if uid in self._known:
                 self.state.gone.add(uid)
 
-    def close(self, done: FolderDone) -> None:
+    def close(self, done: FolderDone, journal: Journal | None) -> None:
         """The source has named everything."""
         self.done = done
         self.listing_ends()
@@ -146,8 +144,9 @@ class FolderRun:
         ledger.state = done.token
         if self.previous is not None and not self.state.renumbered:
             ledger.carry_notes(self.previous, gone, self._had)
-        if self.state.has_placeholders:
-            self.state.drop_placeholders.update(gone, ledger.vanished)
+        if self.opened.complete and self.state.has_placeholders:
+            failed = {entry["uid"] for entry in ledger.failed}
+            self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - failed)
         self.state.forget_index()
         self._known = {}
         self._unseen = None

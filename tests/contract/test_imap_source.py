@@ -1,4 +1,4 @@
-"""The IMAP source keeps the contract of ``connectors.base.Source``, on good days and on bad ones."""
+"""The IMAP source keeps the contract of ``connectors.base.Source``, in good and in bad weather."""
 
 from __future__ import annotations
 

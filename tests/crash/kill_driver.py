@@ -39,7 +39,7 @@ def export(job: dict[str, Any], pipe: int) -> None:
     def tell(kind: str, value: object) -> None:
         _write(pipe, f"{json.dumps([kind, value])}\n".encode())
 
-    writer.BATCH_MESSAGES = BATCH
+    batch.MESSAGES = BATCH
     situation = SITUATIONS[job["situation"]]
     build = situation.past if job["when"] == "past" else situation.present
     assert build is not None

@@ -54,8 +54,6 @@ unixhierarchysep: yes
 virtdomains: off
 autocreate_quota: 0
 autocreate_post: yes
-autocreate_inbox_folders: {folders}
-autocreate_subscribe_folders: {folders}
 {special_use}
 conversations: yes
 conversations_db: twoskip
@@ -143,11 +141,7 @@ class Cyrus(MailServer):
                 directory=directory,
                 server_name=_SERVER_NAME,
                 user=self._owner.pw_name,
-                folders=" | ".join(self._special_use),
-                special_use="\n".join(
-                    f"xlist-{use.lstrip(chr(92)).lower()}: {name}"
-                    for name, use in self._special_use.items()
-                ),
+                special_use=self._special_use_lines(),
                 extra=self._extra,
             ),
             encoding="utf-8",
@@ -168,6 +162,15 @@ class Cyrus(MailServer):
         command = [master, "-D", "-C", directory / "imapd.conf", "-M", directory / "cyrus.conf"]
         daemon.spawn([*command, "-p", directory / "master.pid"], self._environment)
         daemon.wait_for_greeting(self.port, b"* OK")
+
+    def _special_use_lines(self) -> str:
+        if not self._special_use:  # an option without a value is an error
+            return ""
+        names = " | ".join(self._special_use)
+        lines = [f"autocreate_inbox_folders: {names}", f"autocreate_subscribe_folders: {names}"]
+        for name, use in self._special_use.items():
+            lines.append(f"xlist-{use.removeprefix(chr(92)).lower()}: {name}")
+        return "\n".join(lines)
 
     def _reachable(self, packages: Path) -> Path:
         """The programs at a place where the unprivileged owner may read them."""

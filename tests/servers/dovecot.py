@@ -114,6 +114,9 @@ service imap-login {{
     port = {tls_port}
   }}
 }}
+service auth {{
+  client_limit = 5000
+}}
 service imap {{
   service_count = 100
   process_min_avail = 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from servers.daemon import MONTHS
 from servers.scripted import Cut, Delivery, Drop, Event, Skip
+from servers.scripted_mailboxes import vanished_since
 from servers.scripted_model import Mail, in_set, to_set
 from servers.scripted_syntax import Item, SyntaxProblem, Token, fetch_items, section_of
 
@@ -48,9 +49,7 @@ def fetch(event: Event) -> None:
     if server.scripted(event):
         return
     if vanished:
-        from servers.scripted_session import mailbox_vanished
-
-        gone = mailbox_vanished(mailbox, since or 0, event.args[0].replace(b"*", b"4294967295"))
+        gone = vanished_since(mailbox, since or 0, event.args[0].replace(b"*", b"4294967295"))
         if gone:
             session.untagged(f"VANISHED (EARLIER) {to_set(gone)}")
     _check_items(session, items)

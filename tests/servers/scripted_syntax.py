@@ -69,6 +69,16 @@ def tokens(line: bytes, literals: list[bytes]) -> list[Token]:
     return stack[0]
 
 
+def octets_of(token: Token) -> bytes:
+    if not isinstance(token, bytes):
+        raise SyntaxProblem("a list where a string belongs")
+    return bytes(token)
+
+
+def text_of(token: Token) -> str:
+    return octets_of(token).decode("latin-1")
+
+
 class Item(NamedTuple):
     """One FETCH item: ``name`` in upper case, for BODY its section and partial range."""
 

@@ -98,7 +98,9 @@ def _search(channel: Channel, key: bytes, *, extended: bool) -> tuple[UidSet, St
         if isinstance(response, Data):
             if response.kind == b"SEARCH":
                 words = response.parts[0].partition(b"(")[0].split()
-                answers.append(UidSet(int(word) for word in words if word.isdigit()))
+                answers.append(
+                    UidSet(int(word) for word in words if word.isdigit() and len(word) < 11)
+                )
             elif response.kind == b"ESEARCH":
                 answers.append(_esearch(response))
 

@@ -73,8 +73,9 @@ class Fetch(NamedTuple):
 
     @property
     def uid(self) -> int | None:
-        """The UID, if it was sent."""
-        return number(self.items.get(b"UID"))
+        """The UID, if one was sent that can be one."""
+        uid = number(self.items.get(b"UID"))
+        return uid if uid is not None and 0 < uid < 1 << 32 else None
 
 
 class Numbered(NamedTuple):

@@ -41,7 +41,7 @@ class UidSet:
             previous = uid
         if not ordered or (low and (low[0] < 1 or high[-1] > MAX_UID)):
             self._normalise(zip(low, high, strict=True))
-        self._count = sum(high) - sum(low) + len(low)
+        self._count = sum(self._high) - sum(self._low) + len(self._low)
 
     @classmethod
     def from_ranges(cls, ranges: Iterable[tuple[int, int]]) -> UidSet:
