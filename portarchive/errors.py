@@ -100,7 +100,7 @@ class BodyCut(ConnectionLost):
 
 
 class RateLimited(ConnectorError):
-    """The server said "not now". ``retry_after`` is its own hint in seconds, None if it gave none."""
+    """The server said "not now". ``retry_after``: its own hint in seconds, None if it gave none."""
 
     code = "rate-limited"
 

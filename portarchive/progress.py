@@ -106,7 +106,8 @@ Event = (
 class Observer(Protocol):
     """Is told what happens. Must not raise, must not block for long."""
 
-    def __call__(self, event: Event) -> None: ...
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
 
 
 def silent(event: Event) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceIdentity:
     """Whose mail this is, and where it came from.
@@ -120,17 +119,26 @@ class MessageRef(NamedTuple):
 
 
 class Body(Protocol):
-    """The octets of one message, read once, in order. Not read to the end is an error of the reader
-    unless it raised; a source skips what is left before it goes on.
+    """The octets of one message, read once, in order.
 
-    ``chunks`` raises ``ConnectionLost`` if the octets end early. ``octets`` is the whole message
-    when the source had it in memory anyway (small messages), else None: then use ``chunks``.
+    What is not read to its end is skipped by the source before it goes on.
+
+    Attributes:
+        size: octets, as announced with them.
+        octets: the whole message where the source had it in memory anyway (small messages), else
+            None: then use ``chunks``.
     """
 
     size: int
     octets: bytes | None
 
-    def chunks(self) -> Iterator[bytes]: ...
+    def chunks(self) -> Iterator[bytes]:
+        """The octets in order.
+
+        Raises:
+            BodyCut: they end early; the reader drops what it has, the source brings it again.
+        """
+        ...
 
 
 class Vanished(NamedTuple):
@@ -156,7 +164,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderOpened:
-    """A folder was opened. The same folder opened again: its listing starts over.
+    r"""A folder was opened. The same folder opened again: its listing starts over.
 
     Attributes:
         folder: the record of the listing, completed by what opening told (uid, rights).
@@ -166,7 +174,7 @@ class FolderOpened:
         uidvalidity: IMAP only; None elsewhere, and for UIDVALIDITY 0 (not valid, RFC 9051).
         counts: what the server said of the number of messages: keys ``exists``, ``status``.
         highest_modseq, uidnext: as the server said, when it did.
-        allowed_keywords: PERMANENTFLAGS without ``\\*``, only if the server said so.
+        allowed_keywords: PERMANENTFLAGS without ``\*``, only if the server said so.
         notes: codes for the ledger.
     """
 

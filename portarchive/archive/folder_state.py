@@ -303,12 +303,14 @@ _FILENAME = b'"filename":"'
 
 def split_head_any(line: bytes) -> str:
     """The filename of an entry of any list."""
-    # Quotes inside a string are escaped, so this text is a member's name and nothing else.
-    start = line.find(_FILENAME) + len(_FILENAME)
+    # Quotes inside a string are escaped, so this text is a member's name and nothing else; it is
+    # the entry's own if one member with a string is all that comes before it.
+    at = line.find(_FILENAME)
+    start = at + len(_FILENAME)
     filename = line[start : line.find(b'"', start)]
-    if start >= len(_FILENAME) and b"\\" not in filename:
+    if line.count(b'"', 0, at) == 4 and line.count(b"{", 0, at) == 1 and b"\\" not in filename:
         return filename.decode()
-    return str(parse_entry(line).get("filename", ""))
+    return str(parse_entry(line[line.index(b"{") :]).get("filename", ""))
 
 
 def replace_flags(line: bytes, flags: FlagsJson) -> bytes:

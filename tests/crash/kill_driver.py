@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 from counted_calls import Calls
 from mailboxes import BATCH, PAST, PRESENT, SITUATIONS
 
-from portarchive.archive import stray, writer
+from portarchive.archive import batch, stray
 from portarchive.errors import PortArchiveError
 from portarchive.jobs.export import ExportOptions, run_export
 from portarchive.progress import silent

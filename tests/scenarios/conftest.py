@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import OTHER_SECRETS, PASSWORD
+from running import BEYOND_ASCII, PASSWORD
 
 from servers.daemon import Account
 from servers.dovecot import Dovecot
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 # The first static passdb of ``Dovecot`` knows "pass", for the tests' own connections.
 _PASSWORDS = "".join(
     f"passdb {{\n  driver = static\n  args = password={password}\n  mechanisms = plain login\n}}\n"
-    for password in (PASSWORD.replace("\\", "\\\\").replace('"', '\\"'), OTHER_SECRETS[1])
+    for password in (PASSWORD, BEYOND_ASCII)
 )
 
 

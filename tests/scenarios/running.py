@@ -30,22 +30,32 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from portarchive.cli import main
-from servers.scripted import ScriptedServer
+from servers.daemon import Account
+from servers.dovecot import Dovecot
+from servers.scripted import CAPABILITIES, PLAIN_CAPABILITIES, ScriptedServer
 
-PASSWORD = 'pl4nted-"s3cret\\'
-"""The password of every account here: quotes and backslash included. It may come out nowhere."""
+PASSWORD = "pl4nted-s3cret"
+"""The password of every account here. It may come out nowhere."""
 
 TOKENS = ("t0ken-planted-one", "t0ken-planted-two")
 """Access tokens, likewise."""
 
-OTHER_SECRETS = ("wr0ng-planted", "Zwölf-Bäume-пароль-密码")
-"""A wrong password and one beyond ASCII, likewise."""
+WRONG, BEYOND_ASCII, QUOTED = "wr0ng-planted", "Zwölf-Bäume-пароль-密码", 'pl4nted "s3\\cret"'
+"""Other passwords, likewise."""
 
 BODY = b"The walnut clerk hums at noon."
 SUBJECT = b"A kettle for the archivist"
 """What every letter says; only ``.eml`` files may hold it."""
 
-SECRETS = (PASSWORD, *TOKENS, *OTHER_SECRETS)
+SECRETS = (PASSWORD, *TOKENS, WRONG, BEYOND_ASCII, QUOTED)
+
+KINDS = {
+    "qresync": CAPABILITIES,
+    "condstore": tuple(name for name in CAPABILITIES if name != "QRESYNC"),
+    "neither": tuple(name for name in CAPABILITIES if name not in {"QRESYNC", "CONDSTORE"}),
+    "plain": PLAIN_CAPABILITIES,
+}
+"""What scripted servers offer, from all to nothing."""
 
 _LARGE = 3000  # items above which an archive is not put to the schemas: they are slow
 
@@ -136,8 +146,25 @@ def environment(password: str | None, more: Mapping[str, str] | None = None) -> 
 def export(
     server: Any, root: Path, *words: object, user: str = "jane", password: str | None = PASSWORD
 ) -> Ran:
-    """``portarchive export`` in this process, judged."""
-    return command("export", url_of(server, user), root, *words, password=password, root=root)
+    """``portarchive export`` in this process, judged; a real server's mailbox is as it was."""
+    held = held_by(server)
+    said = command("export", url_of(server, user), root, *words, password=password, root=root)
+    assert held_by(server) == held, "the run changed the source"
+    return said
+
+
+def held_by(server: Any) -> object:
+    """All that a real server holds for the account: octets, flags, names. None for others."""
+    if not isinstance(server, Account):
+        return None
+    if not isinstance(server.server, Dovecot):
+        return {name: server.messages(name) for name in server.selectable()}
+    home = server.server.directory / "mail" / server.user / "Maildir"
+    return sorted(
+        (str(path.parent.parent.relative_to(home)), path.name, archive_facts.sha256(octets))
+        for path in home.rglob("*")
+        if path.parent.name in {"cur", "new"} and (octets := path.read_bytes())
+    )
 
 
 def command(*words: object, password: str | None = PASSWORD, root: Path) -> Ran:

@@ -30,7 +30,8 @@ there are violations.
 
 TLS: ``ScriptedServer(tls="starttls")`` or ``tls="implicit"``; ``ca_file``; ``certificate_for``
 another host for a wrong certificate. Tokens: ``server.tokens["t1"] = "jane"`` for XOAUTH2 and
-OAUTHBEARER. ``PLAIN_CAPABILITIES`` is a server without a single extension.
+OAUTHBEARER. Names as Courier has them: ``ScriptedServer(delimiter=".", prefix="INBOX.")``.
+``PLAIN_CAPABILITIES`` is a server without a single extension.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ CAPABILITIES = (
 PLAIN_CAPABILITIES = ("IMAP4rev1",)
 
 
-class Drop(Exception):  # noqa: N818 - a thing that happens to a connection
+class Drop(Exception):
     """Break the connection after what was said so far."""
 
 
-class Refuse(Exception):  # noqa: N818 - an answer
+class Refuse(Exception):
     """Answer the command with NO (or another status) after what was said so far."""
 
     def __init__(self, text: str, status: str = "NO") -> None:
@@ -76,7 +77,7 @@ class Refuse(Exception):  # noqa: N818 - an answer
         self.status = status
 
 
-class Cut(Exception):  # noqa: N818 - a thing that happens to a message
+class Cut(Exception):
     """Send only so many octets of this message's literal and break the connection."""
 
     def __init__(self, octets: int) -> None:
@@ -84,7 +85,7 @@ class Cut(Exception):  # noqa: N818 - a thing that happens to a message
         self.octets = octets
 
 
-class Skip(Exception):  # noqa: N818 - a thing that happens to a message
+class Skip(Exception):
     """Say nothing at all about this message."""
 
 
@@ -194,6 +195,8 @@ class ScriptedServer:
         mechanisms: Iterable[str] = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"),
         tls: str = "none",
         certificate_for: str = "localhost",
+        delimiter: str | None = "/",
+        prefix: str = "",
         port: int = 0,
     ) -> None:
         self.capabilities = list(capabilities)
@@ -202,11 +205,13 @@ class ScriptedServer:
         self.tokens: dict[str, str] = {}
         self.tls = tls
         self.greeting: bytes | None = None
-        self.namespaces = '(("" "/")) NIL NIL'
+        self.delimiter = delimiter
+        written = "NIL" if delimiter is None else f'"{delimiter}"'
+        self.namespaces = f'(("{prefix}" {written})) NIL NIL'
         self.identity: str | None = '("name" "Scripted" "version" "1")'
         self.terse = False  # tagged OK without any text
         self.uid_last = False  # UID after the literal
-        self.mailboxes: list[Mailbox] = [Mailbox(b"INBOX")]
+        self.mailboxes: list[Mailbox] = [Mailbox(b"INBOX", delimiter=delimiter)]
         self.commands: list[str] = []
         self.violations: list[str] = []
         self.body_octets = 0
@@ -226,10 +231,11 @@ class ScriptedServer:
     # --- coming and going -----------------------------------------------------------------------
 
     def start(self) -> Self:
-        self._directory = Path(tempfile.mkdtemp(prefix="scripted-"))
+        self._directory: Path | None = None
         self.tls_context: ssl.SSLContext | None = None
         if self.tls != "none":
             authority = trustme.CA()
+            self._directory = Path(tempfile.mkdtemp(prefix="scripted-"))
             self.ca_file = self._directory / "ca.pem"
             authority.cert_pem.write_to_path(str(self.ca_file))
             self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -248,7 +254,8 @@ class ScriptedServer:
         self.drop_all()
         for session in self._open():
             session.thread.join(5)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
         if self.errors:
             raise RuntimeError("the scripted server itself failed") from self.errors[0]
 
@@ -308,6 +315,7 @@ class ScriptedServer:
 
     def add_mailbox(self, name: str | bytes, **attributes: object) -> Mailbox:
         """``name``: the whole path with the server's delimiter; bytes go out as they are."""
+        attributes.setdefault("delimiter", self.delimiter)
         mailbox = Mailbox(wire_name(name), **attributes)  # type: ignore[arg-type]  # passed on
         self.mailboxes.append(mailbox)
         return mailbox

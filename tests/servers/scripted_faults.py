@@ -120,12 +120,14 @@ def drop_after(
     in_literal: int | None = None,
     times: int | None = 1,
     say: str | None = None,
+    folder: str | bytes | None = None,
 ) -> Hook:
     """Break the connection after so many texts (again after each so many, ``times`` in all).
 
     Args:
         in_literal: break it so many octets into the next text instead of before it.
         say: a BYE before it breaks.
+        folder: break it in this folder only.
     """
     goal = [server.bodies + texts]
 
@@ -140,7 +142,7 @@ def drop_after(
             raise Cut(in_literal)
         raise Drop
 
-    hook = server.on_message(drop, times=times)
+    hook = server.on_message(drop, folder=folder, times=times)
     of_texts = hook.when
     assert of_texts is not None
     hook.when = lambda delivery: of_texts(delivery) and when(delivery)

@@ -82,7 +82,7 @@ class Session:
         except Drop:
             with contextlib.suppress(OSError):
                 self.flush()
-        except (OSError, EOFError, ValueError):  # the client went away; ValueError: socket closed
+        except (OSError, EOFError):  # the client went away
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the test by stop()
             self.server.errors.append(error)
@@ -185,7 +185,10 @@ class Session:
             raise SyntaxProblem(f"no such command here: {name}")
         if name not in _BEFORE_LOGIN and self.user is None:
             raise SyntaxProblem("log in first")
-        method(self, event)
+        try:
+            method(self, event)
+        except (ValueError, IndexError, AssertionError) as error:  # arguments of another shape
+            raise SyntaxProblem(f"bad arguments: {error}") from error
 
     def _done(self, event: Event, text: str = "done") -> None:
         event.tagged("OK", text)

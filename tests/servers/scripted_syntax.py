@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 
-class SyntaxProblem(Exception):  # noqa: N818 - it becomes a BAD, not a crash
+class SyntaxProblem(Exception):
     """The client sent what the grammar does not have. Becomes a tagged BAD and is recorded."""
 
 

@@ -146,6 +146,15 @@ def test_names_in_every_form(server: ScriptedServer) -> None:
     server.check()
 
 
+def test_names_as_courier_has_them() -> None:
+    with ScriptedServer(delimiter=".", prefix="INBOX.") as server:
+        server.add_mailbox("INBOX.Work.2024")
+        with client_of(server, None) as client:
+            assert b'NAMESPACE (("INBOX." ".")) NIL NIL' in raw(client, "NAMESPACE")
+            assert b'* LIST () "." "INBOX.Work.2024"\r\n' in raw(client, 'LIST "INBOX." "*"')
+            assert b"Work" not in raw(client, 'LIST "" "INBOX.%"')
+
+
 def test_lies_about_numbers(server: ScriptedServer) -> None:
     inbox = server.mailbox("INBOX")
     inbox.add_many(12_000, lambda uid: b"n: %d\r\n\r\n" % uid)

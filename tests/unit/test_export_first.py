@@ -39,8 +39,8 @@ def test_all_that_the_account_holds(tmp_path: Path, kind: str, whole: bool) -> N
     assert report.complete
     assert report.published
     assert not report.resumed
-    # Without an id for equal octets they come twice.
-    assert report.totals.fetched == (11 if kind == "ids" else 12)
+    # Folder by folder and without an id for equal octets, the shared one comes twice.
+    assert report.totals.fetched == (11 if kind == "ids" or whole else 12)
     assert report.totals.messages == 12
     assert report.fingerprint == ArchiveReader.open(tmp_path / "a").fingerprint
 
@@ -195,7 +195,6 @@ NAMES = [
     "plain",
     "PLAIN",
     "a\ufffeb",
-    "x\ud800y",
     "",
     "%",
     "con",
