@@ -216,8 +216,15 @@ class FolderFileWriter:
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:
-    """One entry of our own as a dict (trusted layout; ``FolderFile.entries`` is for strangers)."""
-    value = json.loads(line)
+    """One entry of our own as a dict (trusted layout; ``FolderFile.entries`` is for strangers).
+
+    Raises:
+        Damaged: it is torn.
+    """
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"an entry of a folder.json does not parse: {error}") from None
     if not isinstance(value, dict):
         raise Damaged("an entry is not an object")
     return value

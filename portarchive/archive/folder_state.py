@@ -17,6 +17,7 @@ from portarchive.archive import model
 from portarchive.archive.folder_file import ITEM_HEAD, FolderFile, parse_entry
 from portarchive.archive.journal import Journal
 from portarchive.archive.messages import MessageDirectory
+from portarchive.errors import Damaged
 
 SHA256 = re.compile(rb'"portarchive:sha256":"([0-9a-f]{64})"')
 
@@ -33,6 +34,8 @@ def split_head(line: bytes) -> tuple[str, str, FlagsJson]:
             return uid.decode(), filename.decode(), flags
     entry = parse_entry(line)
     flags = model.dumps(entry.get("flags", [])).encode()
+    if "uid" not in entry or "filename" not in entry:
+        raise Damaged("an entry of a folder.json has no uid or no filename")
     return str(entry["uid"]), str(entry["filename"]), flags
 
 
@@ -159,6 +162,13 @@ class FolderState:
                     taken.add(split_head_any(journal.line(offset)))
             self._taken = taken
         return name in self._taken
+
+    def claim(self, name: str, journal: Journal | None) -> bool:
+        """Reserve a file for one new entry; False if an entry of this folder names it already."""
+        if self.is_taken(name, journal) or self._taken is None:
+            return False
+        self._taken.add(name)
+        return True
 
     def close_directory(self) -> None:
         """Let go of the directory; it is opened again when needed."""
@@ -308,7 +318,12 @@ def split_head_any(line: bytes) -> str:
     at = line.find(_FILENAME)
     start = at + len(_FILENAME)
     filename = line[start : line.find(b'"', start)]
-    if line.count(b'"', 0, at) == 4 and line.count(b"{", 0, at) == 1 and b"\\" not in filename:
+    if (
+        at > 0
+        and line.count(b'"', 0, at) == 4
+        and line.count(b"{", 0, at) == 1
+        and b"\\" not in filename
+    ):
         return filename.decode()
     return str(parse_entry(line[line.index(b"{") :]).get("filename", ""))
 

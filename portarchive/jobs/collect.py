@@ -7,6 +7,7 @@ no file format.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -38,7 +39,8 @@ from portarchive.records import (
     Vanished,
 )
 
-_STORED_EVENT_EVERY = 200
+_EVENT_MESSAGES = 200
+_EVENT_SECONDS = 0.25
 
 Job = tuple[MessageRef, list[Placement]]
 """A message and those of its placements that are wanted."""
@@ -206,6 +208,7 @@ class Collector:
         }
         messages = octets = 0
         path = ""
+        tell_at = time.monotonic() + _EVENT_SECONDS
         for ref, outcome in self._source.fetch([ref for ref, _ in first]):
             placements: Sequence[Placement] = ref.placements
             if len(placements) > 1:
@@ -216,9 +219,10 @@ class Collector:
                 messages += 1
                 octets += size
                 path = self._states[placements[0].folder_id].path
-                if messages >= _STORED_EVENT_EVERY:
+                if messages >= _EVENT_MESSAGES or time.monotonic() >= tell_at:
                     self._observer(Stored(path, messages, octets))
                     messages = octets = 0
+                    tell_at = time.monotonic() + _EVENT_SECONDS
         if messages:
             self._observer(Stored(path, messages, octets))
         return self._link(later) if later else []
@@ -329,8 +333,10 @@ class Collector:
         state = run.state
         entry = self._entry(ref, placement)
         directory = PurePosixPath(model.MAIL, state.path)
-        if self._single_copy and PurePosixPath(found.path).parent != directory:
-            name = relative(found, str(directory))
+        name = relative(found, str(directory))
+        elsewhere = PurePosixPath(found.path).parent != directory
+        # Within one folder every UID has its own file: a second one gets a hard link.
+        if self._single_copy and elsewhere and state.claim(name, self._writer.journal):
             state.shares = True
             self._writer.refer(state, entry, found.known._replace(filename=name))
         else:

@@ -107,9 +107,7 @@ def _settle_folders(found: Found) -> None:
             _settle_failed(folder, state, run, comment)
             continue
         if run is None:
-            state.header = folder_header.build(
-                folder, state.path, None, previous, comment=None, last_uid=None
-            )
+            _settle_parent(found, state, folder)
             continue
         if not run.moving and state.published is not None:
             header = folder_header.refresh(folder, state.path, previous, comment=comment)
@@ -127,11 +125,18 @@ def _settle_folders(found: Found) -> None:
     for names, path in found.places.items():
         if path not in named:
             state = found.writer.folder(path, names)
-            if state.published is None:
-                implied = Folder(folder_id="", path=names, selectable=False)
-                state.header = folder_header.build(
-                    implied, path, None, {}, comment=None, last_uid=None
-                )
+            if state.published is None or not state.published.header.get(model.NOSELECT):
+                _settle_parent(found, state, Folder(folder_id="", path=names, selectable=False))
+
+
+def _settle_parent(found: Found, state: FolderState, folder: Folder) -> None:
+    """A folder that holds no mail (any more): what it held is lost, it stays for its children."""
+    previous = state.published.header if state.published else {}
+    state.gone = set(state.known(found.writer.journal))
+    state.forget_index()
+    state.header = folder_header.build(
+        folder, state.path, None, previous, comment=None, last_uid=None
+    )
 
 
 def _settle_failed(

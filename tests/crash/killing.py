@@ -46,11 +46,19 @@ class Driver:
         )
 
     def export(
-        self, situation: str, archive: Path, *, when: str = "present", at: int = 0, how: str = ""
+        self,
+        situation: str,
+        archive: Path,
+        *,
+        when: str = "present",
+        at: int = 0,
+        how: str = "",
+        scribe_after: int = 1 << 30,
     ) -> Outcome:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         job = {"situation": situation, "archive": str(archive), "when": when, "at": at, "how": how}
+        job["scribe_after"] = scribe_after
         print(json.dumps(job), file=self._process.stdin, flush=True)
         answer = json.loads(self._process.stdout.readline())
         answer["calls"] = [tuple(call) for call in answer["calls"]]

@@ -27,8 +27,10 @@ def driver() -> Iterator[Driver]:
 class Bench:
     """One situation: the archive before, the archive as it is to be, and what that takes."""
 
-    def __init__(self, driver: Driver, situation: str, directory: Path) -> None:
-        self._driver, self.situation = driver, situation
+    def __init__(
+        self, driver: Driver, situation: str, directory: Path, *, scribe_after: int = 1 << 30
+    ) -> None:
+        self._driver, self.situation, self._scribe_after = driver, situation, scribe_after
         self._about = SITUATIONS[situation]
         self._before = directory / "before"
         self.archive = directory / "archive"
@@ -50,7 +52,9 @@ class Bench:
             shutil.rmtree(self.archive, ignore_errors=True)
 
     def export(self, at: int = 0, how: str = "") -> Outcome:
-        return self._driver.export(self.situation, self.archive, at=at, how=how)
+        return self._driver.export(
+            self.situation, self.archive, at=at, how=how, scribe_after=self._scribe_after
+        )
 
     def _is_right(self, outcome: Outcome) -> None:
         assert outcome.status == 0
@@ -133,3 +137,18 @@ def test_the_resume_is_killed_too(driver: Driver, situation: str) -> None:
                 bench.look(where)
                 # Each of the two may have lost a batch.
                 bench.finish(where, killed.delivered + twice.delivered - BATCH)
+
+
+@pytest.mark.parametrize("situation", ["first", "first, ids", "update"])
+def test_killed_while_another_process_writes_the_files(driver: Driver, situation: str) -> None:
+    """The process that writes message files may outlive the one that was killed by a moment."""
+    with fast_directory() as directory:
+        bench = Bench(driver, situation, directory, scribe_after=1)
+        calls = bench.whole.calls
+        for at, (name, path) in enumerate(calls[: starts(calls)], 1):
+            bench.restore()
+            where = f"call {at}: {name} {path}"
+            killed = bench.export(at, "half")
+            assert killed.killed, where
+            bench.look(where)
+            bench.finish(where, killed.delivered)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from running import BEYOND_ASCII, PASSWORD
 
+from servers.cyrus import Cyrus
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 from servers.scripted import ScriptedServer
@@ -24,11 +25,13 @@ _PASSWORDS = "".join(
 )
 
 
+_MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+
+
 @pytest.fixture
 def root() -> Iterator[Path]:
     """Where the archive goes: in memory where there is such a place, and not there yet."""
-    shm = Path("/dev/shm")
-    directory = Path(tempfile.mkdtemp(prefix="scenario-", dir=shm if shm.is_dir() else None))
+    directory = Path(tempfile.mkdtemp(prefix="scenario-", dir=_MEMORY))
     yield directory / "archive"
     shutil.rmtree(directory)
 
@@ -45,7 +48,7 @@ def scripted() -> Iterator[ScriptedServer]:
 @pytest.fixture(scope="session")
 def real_dovecot() -> Iterator[Dovecot]:
     """A Dovecot where the planted passwords are good as well."""
-    with Dovecot(extra=_PASSWORDS) as server:
+    with Dovecot(directory=_MEMORY, extra=_PASSWORDS) as server:
         yield server
 
 
@@ -53,3 +56,16 @@ def real_dovecot() -> Iterator[Dovecot]:
 def mailbox(real_dovecot: Dovecot) -> Account:
     """A user of ``real_dovecot`` whom nobody used before."""
     return real_dovecot.account(f"user{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def real_cyrus() -> Iterator[Cyrus]:
+    """A Cyrus that syncs to memory: on a disk it takes its time."""
+    with Cyrus(directory=_MEMORY, special_use={"Sent": r"\Sent", "Trash": r"\Trash"}) as server:
+        yield server
+
+
+@pytest.fixture
+def cyrus_mailbox(real_cyrus: Cyrus) -> Account:
+    """A user of ``real_cyrus`` whom nobody used before; its mailbox exists."""
+    return real_cyrus.account(f"user{next(_numbers)}")

@@ -27,9 +27,11 @@ from typing import Any
 import archive_facts
 from archive_facts import Facts
 from jsonschema import Draft202012Validator
+from imapclient.imap_utf7 import decode
 from referencing import Registry, Resource
 
 from portarchive.cli import main
+from servers.cyrus import Cyrus
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 from servers.scripted import CAPABILITIES, PLAIN_CAPABILITIES, ScriptedServer
@@ -148,6 +150,8 @@ def export(
 ) -> Ran:
     """``portarchive export`` in this process, judged; a real server's mailbox is as it was."""
     held = held_by(server)
+    if isinstance(server, Account) and isinstance(server.server, Cyrus):
+        password = server.password
     said = command("export", url_of(server, user), root, *words, password=password, root=root)
     assert held_by(server) == held, "the run changed the source"
     return said
@@ -158,7 +162,8 @@ def held_by(server: Any) -> object:
     if not isinstance(server, Account):
         return None
     if not isinstance(server.server, Dovecot):
-        return {name: server.messages(name) for name in server.selectable()}
+        names = [decode(name.encode()) for name in server.folders()]
+        return {name: server.messages(name) for name in names}
     home = server.server.directory / "mail" / server.user / "Maildir"
     return sorted(
         (str(path.parent.parent.relative_to(home)), path.name, archive_facts.sha256(octets))
