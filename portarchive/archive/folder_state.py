@@ -154,14 +154,17 @@ class FolderState:
     def is_taken(self, name: str, journal: Journal | None) -> bool:
         """Whether an entry of any list names this file."""
         if self._taken is None:
-            taken: set[str] = set()
-            if self.published:
-                taken.update(split_head_any(line) for _, line in self.published.all_lines())
-            if journal is not None:
-                for offset in (*self._offsets, *self.placeholder_offsets):
-                    taken.add(split_head_any(journal.line(offset)))
-            self._taken = taken
+            self._taken = set(self.filenames(journal))
         return name in self._taken
+
+    def filenames(self, journal: Journal | None) -> Iterator[str]:
+        """The files that entries of any list name."""
+        if self.published:
+            for _, line in self.published.all_lines():
+                yield split_head_any(line)
+        if journal is not None:
+            for offset in (*self._offsets, *self.placeholder_offsets):
+                yield split_head_any(journal.line(offset))
 
     def claim(self, name: str, journal: Journal | None) -> bool:
         """Reserve a file for one new entry; False if an entry of this folder names it already."""
@@ -178,8 +181,10 @@ class FolderState:
 
     # --- what is new ----------------------------------------------------------------------------
 
-    def add(self, uid: str, offset: int) -> None:
+    def add(self, uid: str, filename: str, offset: int) -> None:
         """Remember a new item by its line in the journal."""
+        if self._taken is not None:
+            self._taken.add(filename)
         key = order_key(uid)
         if isinstance(self._keys, array):
             if key[1] == "":

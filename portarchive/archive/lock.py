@@ -59,7 +59,9 @@ def _holder(fd: int) -> str:
     try:
         value = json.loads(os.pread(fd, 4096, 0))
         pid, host, start = int(value["pid"]), str(value["host"]), str(value["start"])
-    except (ValueError, KeyError, TypeError):
+        if not 0 < pid < 1 << 32:
+            return "another process"
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
     host = "".join(c for c in host if c.isalnum() or c in ".-")[:80]
     start = "".join(c for c in start if c.isdigit() or c in "-:T+Z")[:40]

@@ -84,11 +84,16 @@ class Scribe:
         head = marshal.dumps((self._directory, self._files))
         pieces = [_LENGTHS.pack(len(head), self._size) + head, *self._octets]
         left = len(pieces[0]) + self._size
-        done = os.writev(self._to, pieces)
-        if done < left:
-            view = memoryview(b"".join(pieces))
-            while done < left:
-                done += os.write(self._to, view[done:])
+        try:
+            done = os.writev(self._to, pieces)
+            if done < left:
+                view = memoryview(b"".join(pieces))
+                while done < left:
+                    done += os.write(self._to, view[done:])
+        except BrokenPipeError:
+            for _ in self._answers():  # it ended over an earlier file, and said why
+                pass
+            raise
         self._sent.append((self._directory, self._files))
         self._files = []
         self._octets = []
@@ -101,6 +106,9 @@ class Scribe:
             OSError: a file could not be written; those after it were not.
         """
         self._send()
+        yield from self._answers()
+
+    def _answers(self) -> Iterator[str]:
         sent, self._sent = self._sent, []
         for directory, files in sent:
             number = _ANSWER.unpack(self._read(_ANSWER.size))[0]

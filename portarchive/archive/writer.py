@@ -27,6 +27,7 @@ from portarchive.archive.layout import Layout, Names
 from portarchive.archive.lock import WriterLock
 from portarchive.archive.manifest import Published, load_published
 from portarchive.archive.messages import FileBody, MessageDirectory
+from portarchive.archive.naming import resolve_item
 from portarchive.archive.scribe import Scribe
 from portarchive.errors import Refused
 from portarchive.records import Body
@@ -107,11 +108,10 @@ class ArchiveWriter:
                 durability.directory(root)
             self._lock = WriterLock(private / "lock")
         except BaseException:
-            with contextlib.suppress(OSError):  # not empty: somebody else's
-                if self._made_private:
-                    private.rmdir()
-                if self._made_root:
-                    root.rmdir()
+            for directory, made in ((private, self._made_private), (root, self._made_root)):
+                with contextlib.suppress(OSError):  # not empty: somebody else's
+                    if made:
+                        directory.rmdir()
             os.umask(self._umask)
             raise
         self._journal: Journal | None = None
@@ -120,6 +120,7 @@ class ArchiveWriter:
         self._scribe: Scribe | None = None
         self._stored = 0
         self._batch_dirs: dict[Path, None] = {}
+        self._shared: set[str] | None = None
         self._folders: dict[str, FolderState] = {}
         self._opened: list[FolderState] = []
         self._numbers = 0
@@ -157,7 +158,7 @@ class ArchiveWriter:
                 state.announced = True
                 for offset in journaled.items:
                     uid, filename, _ = split_head(self._journal.line(offset))
-                    state.add(uid, offset)
+                    state.add(uid, filename, offset)
                     state.shares = state.shares or "/" in filename
                     self._ticket(state, offset)
                 state.placeholder_offsets.extend(journaled.placeholders)
@@ -351,7 +352,7 @@ class ArchiveWriter:
                 continue
             at = offset + line.index(b"{")
             if isinstance(record, Item):
-                state.add(record.entry.uid, at)
+                state.add(record.entry.uid, record.filename, at)
                 self._ticket(state, at)
             else:
                 state.placeholder_offsets.append(at)
@@ -399,10 +400,22 @@ class ArchiveWriter:
     def _free_name(self, state: FolderState, directory: MessageDirectory, name: str) -> str:
         return directory.free_name(name, lambda wanted: self._is_taken(state, wanted))
 
-    def _is_taken(self, state: FolderState, name: str) -> bool:
+    def _names_file(self, state: FolderState, name: str) -> bool:
+        """Whether an entry of this folder names this file."""
         if any(owner is state and name == file for owner, file in self._batch.files()):
             return True
         return state.is_taken(name, self._journal)
+
+    def _is_taken(self, state: FolderState, name: str) -> bool:
+        if self._names_file(state, name):
+            return True
+        if self._shared is None:
+            self._shared = set()
+            for other in self._folders.values():
+                for filename in other.filenames(self._journal):
+                    if "/" in filename:
+                        self._shared.add(resolve_item(f"{model.MAIL}/{other.path}", filename))
+        return f"{model.MAIL}/{state.path}/{name}" in self._shared
 
     # --- the end --------------------------------------------------------------------------------
 

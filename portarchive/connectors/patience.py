@@ -191,7 +191,7 @@ class Patience:
         if hint is not None:
             return hint
         if isinstance(error, AuthenticationFailed):
-            return LOGIN_PAUSE * self._refusals
+            return min(LOGIN_PAUSE * self._refusals, self._max_wait)
         if isinstance(error, ServerMisbehaved):
             return 0.0  # time does not mend it
         if isinstance(error, ConnectionLost | TokenExpired) and self._losses == 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from portarchive.connectors.base import Source
-from portarchive.errors import SettingsError
+from portarchive.errors import RateLimited, SettingsError
 from portarchive.progress import Observer
 
 if TYPE_CHECKING:
@@ -62,9 +63,24 @@ def open_source(address: SourceAddress, *, observer: Observer, max_wait: float) 
     factory = _FACTORIES.get(address.scheme)
     if factory is None:
         raise SettingsError(f"no connector opens {address.scheme}://")
+    from portarchive.connectors.patience import Patience  # noqa: PLC0415  start-up time
     from portarchive.connectors.retry import RetryingSource  # noqa: PLC0415  start-up time
 
-    return RetryingSource(factory(address), observer=observer, max_wait=max_wait)
+    opened: list[Source] = []
+    connect = partial(_open, factory, address, opened)
+    patience = Patience(connect, observer=observer, max_wait=max_wait)
+    try:
+        connect()
+    except RateLimited as error:  # "not now" is no refusal, not at the first login either
+        patience.lost(error)
+        patience.stand()
+    return RetryingSource(opened[0], observer=observer, max_wait=max_wait)
+
+
+def _open(
+    factory: Callable[[SourceAddress], Source], address: SourceAddress, opened: list[Source]
+) -> None:
+    opened.append(factory(address))
 
 
 def _open_imap(address: SourceAddress) -> Source:

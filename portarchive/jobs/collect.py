@@ -334,9 +334,8 @@ class Collector:
         entry = self._entry(ref, placement)
         directory = PurePosixPath(model.MAIL, state.path)
         name = relative(found, str(directory))
-        elsewhere = PurePosixPath(found.path).parent != directory
         # Within one folder every UID has its own file: a second one gets a hard link.
-        if self._single_copy and elsewhere and state.claim(name, self._writer.journal):
+        if self._single_copy and state.claim(name, self._writer.journal):
             state.shares = True
             self._writer.refer(state, entry, found.known._replace(filename=name))
         else:

@@ -144,6 +144,8 @@ class FolderRun:
         ledger.state = done.token
         if self.previous is not None and not self.state.renumbered:
             ledger.carry_notes(self.previous, gone, self._had)
+            if not self.state.changed:
+                ledger.carry_events(self.previous)
         if self.opened.complete and self.state.has_placeholders:
             failed = {entry["uid"] for entry in ledger.failed}
             self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - failed)

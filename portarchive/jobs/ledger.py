@@ -14,6 +14,9 @@ Entry = dict[str, Any]
 
 _TEXT_LIMIT = 1000
 
+_EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server"})
+"""Notes about what happened once, as opposed to what is so."""
+
 
 def compact(uids: Iterable[str]) -> str:
     """A set of uids as text: numbers as IMAP sets (``1:5,9``), anything else comma-separated."""
@@ -85,6 +88,13 @@ class FolderLedger:
                 for uid in expand(text):
                     if uid not in gone and uid not in had and uid not in known:
                         self.note(code, uid)
+
+    def carry_events(self, previous: Entry) -> None:
+        """What happened when the folder last changed, where nothing has changed since."""
+        known = {note.get("code") for note in self.notes}
+        for note in previous.get("notes", []):
+            if note.get("code") in _EVENTS - known:
+                self.notes.append(dict(note))
 
     @property
     def balanced(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -231,17 +232,9 @@ def test_a_ca_file_that_is_none(server, tmp_path):
     assert said.hint
 
 
-def test_a_plaintext_server_gets_no_password(tmp_path):
-    with ScriptedServer() as plain:
-        error, _ = unreachable(plain.url(), tmp_path / "mail")
-        assert "STARTTLS" in error
-        error, _ = unreachable(plain.url(tls=True), tmp_path / "mail")
-        assert "TLS" in error
-        assert plain.logins == 0
-        assert not any("LOGIN" in line or "AUTH" in line for line in plain.commands)
-
-
-def test_something_that_is_no_imap_server(tmp_path):
+@contextlib.contextmanager
+def saying(greeting):
+    """The port of something that says one line to whoever comes, and hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer():
@@ -251,14 +244,31 @@ def test_something_that_is_no_imap_server(tmp_path):
                 except OSError:
                     return
                 with connection:
-                    connection.sendall(b"SSH-2.0-OpenSSH_9.2 \x1b[31m\r\n")
+                    connection.sendall(greeting)
 
-        threading.Thread(target=answer, daemon=True).start()
-        url = f"imap://jane@127.0.0.1:{listener.getsockname()[1]}?tls=none"
-        error, _ = unreachable(url, tmp_path / "mail")
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_plaintext_server_gets_no_password(server, tmp_path):
+    error, _ = unreachable(server.url(), tmp_path / "mail")
+    assert "STARTTLS" in error
+    assert server.logins == 0
+    assert not any("LOGIN" in line or "AUTH" in line for line in server.commands)
+    with saying(b"* OK [CAPABILITY IMAP4rev1] ready\r\n") as port:
+        error, hint = unreachable(f"imaps://jane@127.0.0.1:{port}", tmp_path / "mail")
+        assert "TLS" in error
+        assert "imap://" in hint
+
+
+def test_something_that_is_no_imap_server(tmp_path):
+    with saying(b"SSH-2.0-OpenSSH_9.2 \x1b[31m\r\n") as port:
+        error, _ = unreachable(f"imap://jane@127.0.0.1:{port}?tls=none", tmp_path / "mail")
         assert "IMAP" in error
         assert "\x1b" not in error
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 # --- 13, 14: locked, refused ----------------------------------------------------------------------

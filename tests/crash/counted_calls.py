@@ -31,10 +31,14 @@ class Calls:
         at: the number of the call at which it happens, from 1; 0: never.
         how: see the module.
         tell: is given the name and the path of every call before it is made.
+        under: only calls about paths below this one count; a name alone is relative to a
+            directory below it.
     """
 
-    def __init__(self, at: int, how: str, tell: Callable[[str, str], object]) -> None:
-        self._at, self._how, self._tell = at, how, tell
+    def __init__(
+        self, at: int, how: str, tell: Callable[[str, str], object], *, under: str = ""
+    ) -> None:
+        self._at, self._how, self._tell, self._under = at, how, tell, under
         self._number = 0
         self._originals: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in NAMES}
 
@@ -66,8 +70,11 @@ class Calls:
 
     def _counted(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
+            path = _path(arguments)
+            if self._under and "/" in path and not path.startswith(self._under):
+                return original(*arguments, **named)
             self._number += 1
-            self._tell(name, _path(arguments))
+            self._tell(name, path)
             due = self._number == self._at
             if due and self._how == "before":
                 _die()

@@ -27,7 +27,6 @@ from typing import Any
 import archive_facts
 from archive_facts import Facts
 from jsonschema import Draft202012Validator
-from imapclient.imap_utf7 import decode
 from referencing import Registry, Resource
 
 from portarchive.cli import main
@@ -158,17 +157,23 @@ def export(
 
 
 def held_by(server: Any) -> object:
-    """All that a real server holds for the account: octets, flags, names. None for others."""
+    """All that a real server holds for the account. None for others.
+
+    Of Dovecot names with flags, and octets; of Cyrus the counts and the mod-sequences, without
+    which nothing can change (RFC 7162 §3.1).
+    """
     if not isinstance(server, Account):
         return None
     if not isinstance(server.server, Dovecot):
-        names = [decode(name.encode()) for name in server.folders()]
-        return {name: server.messages(name) for name in names}
+        items = "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
+        with server.connect() as client:
+            listed = [line.split(b' "/" ')[1].decode() for line in client.list()[1] if line]
+            return {name: client.status(name, items) for name in listed}
     home = server.server.directory / "mail" / server.user / "Maildir"
     return sorted(
         (str(path.parent.parent.relative_to(home)), path.name, archive_facts.sha256(octets))
         for path in home.rglob("*")
-        if path.parent.name in {"cur", "new"} and (octets := path.read_bytes())
+        if path.parent.name in {"cur", "new"} and (octets := path.read_bytes()) is not None
     )
 
 
@@ -295,22 +300,23 @@ def _signals() -> Iterator[None]:
 # --- judging ------------------------------------------------------------------------------------
 
 _SCHEMAS = Path(__file__).parents[2] / "schemas"
-_LOADED = {path.name: json.loads(path.read_text()) for path in _SCHEMAS.rglob("*.schema.json")}
 _REGISTRY = Registry().with_resources(
-    (schema["$id"], Resource.from_contents(schema)) for schema in _LOADED.values()
+    (schema["$id"], Resource.from_contents(schema))
+    for schema in (json.loads(path.read_text()) for path in _SCHEMAS.rglob("*.schema.json"))
 )
 
 
 def _checker(name: str) -> Draft202012Validator:
     return Draft202012Validator(
-        _LOADED[f"{name}.schema.json"],
+        json.loads((_SCHEMAS / f"{name}.schema.json").read_text()),
         registry=_REGISTRY,
         format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
 
 
-ARCHIVE, FOLDER, MANIFEST, REPORT, EVENT = map(
-    _checker, ("archive", "folder", "manifest", "report", "event")
+ARCHIVE, FOLDER = map(_checker, ("pdpa/ietf-02/archive", "pdpa/ietf-02/folder"))
+MANIFEST, REPORT, EVENT = map(
+    _checker, ("portarchive/manifest", "portarchive/report", "portarchive/event")
 )
 
 

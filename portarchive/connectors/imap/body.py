@@ -33,7 +33,7 @@ class StreamedBody:
         cut: told when the connection ends before the message does.
     """
 
-    __slots__ = ("_cut", "_left", "_stream", "octets", "size")
+    __slots__ = ("_cut", "_ended", "_left", "_stream", "octets", "size")
 
     def __init__(self, stream: Stream, size: int, cut: Callable[[], None]) -> None:
         self.octets: bytes | None = None
@@ -41,6 +41,7 @@ class StreamedBody:
         self._stream = stream
         self._left = size
         self._cut = cut
+        self._ended = False
 
     def chunks(self) -> Iterator[bytes]:
         """The message as it comes; a second call goes on where the first was left.
@@ -53,7 +54,9 @@ class StreamedBody:
                 self._left -= len(octets)
                 yield octets
         except ConnectionLost:
-            self._cut()
+            if not self._ended:  # told once, however often it is tried
+                self._ended = True
+                self._cut()
             raise
 
     def finish(self) -> None:

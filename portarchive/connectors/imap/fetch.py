@@ -96,12 +96,17 @@ class Fetcher:
             yield from self._leftovers(job, wire, validity, _META + saved)
 
     def _windows(self, folder_id: str, refs: dict[int, MessageRef], size: int) -> list[list[int]]:
-        uids, ledger = list(refs), self._ledger
-        alone: list[list[int]] = []
-        if ledger.suspects:
-            alone = [[uid] for uid in uids if ledger.suspect(folder_id, uid)]
-            uids = [uid for uid in uids if not ledger.suspect(folder_id, uid)]
-        return [*(uids[at : at + size] for at in range(0, len(uids), size)), *alone]
+        if not self._ledger.suspects:
+            uids = list(refs)
+            return [uids[at : at + size] for at in range(0, len(uids), size)]
+        windows: dict[int, list[list[int]]] = {}
+        for uid in refs:
+            most = min(size, self._ledger.together(folder_id, uid))
+            lot = windows.setdefault(most, [[]])
+            if len(lot[-1]) == most:
+                lot.append([])
+            lot[-1].append(uid)
+        return [window for most in sorted(windows, reverse=True) for window in windows[most]]
 
     def _drive(self, lanes: list[Lane], job: Job) -> Iterator[Pair]:
         if len(lanes) == 1:

@@ -136,8 +136,13 @@ def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder]
         TokenExpired, RateLimited, ConnectionLost: see ``Session``.
     """
     collector = _Collector()
+    if session.mailbox is not None and {"UNSELECT", "IMAP4REV2"} & session.capabilities:
+        session.run(b"UNSELECT")  # of an open mailbox the server may tell what it was when opened
+        session.mailbox = None
     patterns = [b"*", *(space.prefix + b"*" for space in prefixes if space.kind != "personal")]
     subscriptions = _list(session, patterns, collector)
+    if session.mailbox is not None:
+        collector.status.pop(session.mailbox.wire, None)
     listed = list(collector.listed.values())
     if not {"LIST-STATUS", "IMAP4REV2"} & session.capabilities or not collector.status:
         _ask_status(session, [entry for entry in listed if _selectable(entry)], collector)

@@ -7,6 +7,7 @@ rest of the connector reads from too. Its private buffers differ between Python 
 from __future__ import annotations
 
 import imaplib
+import re
 import socket
 import ssl
 from typing import Any, Final
@@ -16,6 +17,8 @@ from portarchive.connectors.imap.stream import Stream
 
 CONNECT_TIMEOUT: Final = 30.0
 """Seconds until a server must have greeted."""
+
+_TERSE: Final = re.compile(rb"\S+ (?:OK|NO|BAD)\r\n")
 
 
 class Imap4(imaplib.IMAP4):
@@ -57,8 +60,9 @@ class Imap4(imaplib.IMAP4):
         return self.stream.read(size)
 
     def readline(self) -> bytes:
-        """One line."""
-        return self.stream.readline()
+        """One line; a tagged answer without any text gets the blank that imaplib insists on."""
+        line = self.stream.readline()
+        return line[:-2] + b" \r\n" if _TERSE.fullmatch(line) else line
 
     def send(self, data: Any) -> None:
         """All of it."""

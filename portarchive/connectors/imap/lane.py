@@ -30,7 +30,7 @@ from portarchive.connectors.imap.responses import (
 )
 from portarchive.connectors.imap.rows import flags_of
 from portarchive.connectors.imap.uidset import UidSet
-from portarchive.errors import ConnectorError, RateLimited
+from portarchive.errors import ConnectionLost, ConnectorError, RateLimited
 from portarchive.records import Failure, MessageRef, Placement
 
 DEPTH: Final = 3
@@ -105,9 +105,14 @@ class Lane:
                 job.todo.appendleft(uids[self._ledger.most :])
                 uids = uids[: self._ledger.most]
             wanted = UidSet(uids).text().encode("ascii")
-            self.windows.append(Window(b"", uids))
-            tag = self.channel.send(b"UID FETCH " + wanted + b" (" + job.items + b")")
-            self.windows[-1] = Window(tag, uids)
+            try:
+                tag = self.channel.send(b"UID FETCH " + wanted + b" (" + job.items + b")")
+            except ConnectionLost:
+                job.todo.appendleft(uids)
+                if not self.windows:
+                    raise
+                return  # what is still on its way to us is read before the end is met
+            self.windows.append(Window(tag, uids))
             self.channel.in_flight = len(self.windows)
 
     def read(self, *, wait: bool) -> Iterator[Pair]:
@@ -155,10 +160,10 @@ class Lane:
             old = placements[at]
             flags_now = flag_list(flags)
             flags_first = old[2]
+            if "$seen" not in flags_now:
+                self._unseen[int(seq)] = uid
             if flags_first is None:
                 flags_first = flags_now
-                if "$seen" not in flags_now:
-                    self._unseen[int(seq)] = uid
             elif flags_first != flags_now:
                 self._compare(flags_first, flags_now)
             placed = Placement(
@@ -273,6 +278,8 @@ class Lane:
         done = self._complete(uid, items)
         if done is None:
             return
+        if "$seen" not in (flags_of(items.get(b"FLAGS")) or ()):
+            self._unseen[response.number] = uid
         if spool is not None:
             yield done, spool
             spool.finish()

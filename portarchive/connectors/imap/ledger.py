@@ -15,6 +15,9 @@ from portarchive.records import Failure
 TRIES: Final = 3
 """Connections that a message may take with it before it is given up."""
 
+NARROWER: Final = (32, 4, 1)
+"""How many messages are asked for at once after the first, second, third death among them."""
+
 UNDATED: Final = 3
 """Messages without INTERNALDATE, asked twice each, before a folder is believed to have none."""
 
@@ -36,7 +39,7 @@ class Ledger:
         self.seen: Counter[str] = Counter()
         self._blame: Counter[tuple[str, int]] = Counter()
         self._why: dict[tuple[str, int], Failure] = {}
-        self._suspects: set[tuple[str, int]] = set()
+        self._suspects: dict[tuple[str, int], int] = {}
         self._undated: Counter[str] = Counter()
 
     # --- messages that cost a connection --------------------------------------------------------
@@ -45,13 +48,15 @@ class Ledger:
         """The connection died, or was refused for a while, when these were next in line."""
         if len(uids) == 1:
             self.blame(folder_id, next(iter(uids)), why)
-        self._suspects.update((folder_id, uid) for uid in uids)
+            return
+        for uid in uids:
+            self._suspects[folder_id, uid] = self._suspects.get((folder_id, uid), 0) + 1
 
     def blame(self, folder_id: str, uid: int, why: Failure = CUT) -> None:
         """It died with this message alone or in its midst."""
         self._blame[folder_id, uid] += 1
         self._why[folder_id, uid] = why
-        self._suspects.add((folder_id, uid))
+        self._suspects[folder_id, uid] = len(NARROWER)
 
     def given_up(self, folder_id: str, uid: int) -> Failure | None:
         """Why it is not asked for any more, if it had its tries."""
@@ -59,18 +64,19 @@ class Ledger:
             return None
         return self._why[folder_id, uid]
 
-    def suspect(self, folder_id: str, uid: int) -> bool:
-        """Whether it is to be asked for alone."""
-        return (folder_id, uid) in self._suspects
+    def together(self, folder_id: str, uid: int) -> int:
+        """How many of its kind may be asked for at once: the closer it is looked at, the fewer."""
+        level = self._suspects.get((folder_id, uid), 0)
+        return NARROWER[min(level, len(NARROWER)) - 1] if level else self.most
 
     @property
     def suspects(self) -> bool:
-        """Whether there is any."""
+        """Whether any message is looked at closely."""
         return bool(self._suspects)
 
     def absolve(self, folder_id: str, uid: int) -> None:
         """It came after all."""
-        self._suspects.discard((folder_id, uid))
+        self._suspects.pop((folder_id, uid), None)
         self._blame.pop((folder_id, uid), None)
 
     # --- folders ----------------------------------------------------------------------------

@@ -1,0 +1,239 @@
+"""A tree that is a tar file, plain or compressed with gzip or Zstandard: one pass after the other.
+
+``scan`` is one pass and ``stream`` is another; nothing is ever sought backwards or kept. The
+library's tar parser is fed through ``_Guard``, which bounds what one header may cost and the whole
+may expand to.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from portarchive.archive.tree import (
+    BadMemberError,
+    Folder,
+    Limits,
+    Member,
+    Stream,
+    Trouble,
+    unsafe_name,
+)
+
+_CHUNK = 1 << 20
+_MAX_HEADER = 1 << 20  # of one extended header (pax, GNU long name)
+
+
+class _TooLargeError(Exception):
+    """A bound of ``Limits`` is passed; ``code`` says which."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class _Guard(io.RawIOBase):
+    """What the tar parser reads from: forwards only, in bounded pieces, up to a total."""
+
+    def __init__(self, source: BinaryIO, limit: int, expansion: int) -> None:
+        super().__init__()
+        self._source = source
+        self._limit = limit
+        self._expansion = expansion
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _MAX_HEADER:
+            raise _TooLargeError("Z-014", "a header claims an absurd size")
+        pieces = []
+        while size:
+            octets = self._source.read(size)
+            if not octets:
+                break
+            pieces.append(octets)
+            size -= len(octets)
+            self._at += len(octets)
+        if self._at > self._limit:
+            raise _TooLargeError("F-017", f"it holds over {self._expansion} times its size")
+        return b"".join(pieces)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence != io.SEEK_SET or offset < self._at:
+            raise _TooLargeError("Z-014", "a header leads backwards")
+        while self._at < offset and self.read(min(_CHUNK, offset - self._at)):
+            pass
+        return self._at
+
+
+class TarTree:
+    """``Tree`` over a tar file."""
+
+    kind = "tar"
+    random_access = False
+
+    def __init__(self, path: Path, limits: Limits, compression: str) -> None:
+        """``compression``: ``gz``, ``zst`` or empty."""
+        self.path = path
+        self._limits = limits
+        self._compression = compression
+
+    @contextmanager
+    def _opened(self) -> Iterator[tarfile.TarFile]:
+        with self.path.open("rb") as raw:
+            length = raw.seek(0, io.SEEK_END)
+            raw.seek(0)
+            source: BinaryIO = raw
+            if self._compression == "gz":
+                source = cast("BinaryIO", gzip.GzipFile(fileobj=raw))
+            elif self._compression == "zst":
+                source = _zstd(raw)
+            limit = max(self._limits.expansion * length, self._limits.expansion_floor)
+            # records of zeros after the end are part of the file, not of what it holds
+            guard = _Guard(source, limit + (1 << 20), self._limits.expansion)
+            with tarfile.open(fileobj=guard, mode="r:", errors="surrogateescape") as tar:
+                yield tar
+
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """Headers in their order.
+
+        Raises:
+            BadMemberError: the file is damaged from here on.
+        """
+        try:
+            with self._opened() as tar:
+                while (info := tar.next()) is not None:
+                    tar.members = []  # the library would keep every one
+                    yield tar, info
+        except _TooLargeError as error:
+            raise BadMemberError(error.code, error.text) from None
+        except (
+            tarfile.TarError,
+            EOFError,
+            zlib.error,
+            ValueError,
+            RecursionError,
+            OverflowError,
+            MemoryError,
+            _zstd_error(),
+        ):
+            raise BadMemberError("Z-014", "the tar file is damaged or cut off") from None
+        except OSError as error:
+            if error.errno is None:  # of the decompressor
+                raise BadMemberError("Z-014", "the tar file is damaged or cut off") from None
+            raise
+
+    def scan(self) -> Iterator[Member | Folder | Trouble]:
+        """As ``Tree.scan``."""
+        sizes: dict[str, int] = {}
+        count = 0
+        try:
+            for _, info in self._members():
+                count += 1
+                if count > self._limits.entries:
+                    yield Trouble("F-016", "", f"over {count - 1:,} entries", fatal=True)
+                    return
+                found = _judge(info, sizes)
+                if isinstance(found, Member):
+                    sizes[found.name] = found.size
+                if found is not None:
+                    yield found
+        except BadMemberError as error:
+            yield Trouble(error.code, "", error.text, fatal=error.code != "Z-014")
+
+    def open(self, name: str, place: Any) -> Stream:
+        """Never: a tar has no random access.
+
+        Raises:
+            BadMemberError: always.
+        """
+        del place
+        raise BadMemberError("Z-014", f"a tar file has no way to {name!a} but from its beginning")
+
+    def stream(self) -> Iterator[tuple[str, Stream]]:
+        """As ``Tree.stream``."""
+        seen: dict[str, int] = {}
+        for tar, info in self._members():
+            found = _judge(info, seen)
+            if isinstance(found, Member) and not found.alias:
+                # of two members of one name the first counts, as in the scan
+                if found.name not in seen:
+                    yield found.name, _TarStream(tar, info)
+                seen[found.name] = found.size
+
+
+def _judge(info: tarfile.TarInfo, sizes: dict[str, int]) -> Member | Folder | Trouble | None:
+    name = info.name.removeprefix("./")
+    if name in {"", "."} and info.isdir():
+        return None
+    unsafe = unsafe_name(name)
+    if unsafe is not None:
+        return unsafe
+    if info.isdir():
+        return Folder(name)
+    if info.issparse():
+        return Trouble("Z-017", name, "it is a sparse file")
+    if info.isreg():
+        return Member(name, info.size)
+    if info.islnk():
+        target = info.linkname.removeprefix("./")
+        if target in sizes and name not in sizes:
+            return Member(name, sizes[target], None, target)
+        return Trouble("F-012", name, "it is a hard link, and not to an earlier member")
+    if info.issym():
+        return Trouble("F-012", name, "it is a symbolic link")
+    return Trouble("F-013", name, "it is neither a file nor a directory")
+
+
+class _TarStream:
+    """The octets of one member, while the parser stands at it."""
+
+    def __init__(self, tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+        self._guard = cast("_Guard", tar.fileobj)
+        self._left = info.size
+        self._guard.seek(info.offset_data)
+
+    def read(self, size: int, /) -> bytes:
+        wanted = min(size, self._left, _CHUNK)
+        if not wanted:
+            return b""
+        octets = self._guard.read(wanted)
+        if not octets:
+            raise BadMemberError("Z-014", "the tar file is cut off inside this member")
+        self._left -= len(octets)
+        return octets
+
+    def close(self) -> None:
+        pass
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdFile  # noqa: PLC0415 - only where it is wanted
+    else:
+        from backports.zstd import ZstdFile  # noqa: PLC0415
+    return cast("BinaryIO", ZstdFile(raw))
+
+
+def _zstd_error() -> type[Exception]:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdError  # noqa: PLC0415
+    else:
+        from backports.zstd import ZstdError  # noqa: PLC0415
+    return cast("type[Exception]", ZstdError)

@@ -1,0 +1,66 @@
+"""Header fields found in the octets of a message, without parsing the message.
+
+Pure. Looks at the first ``LIMIT`` octets only: nothing that is read here may cost more for a
+hostile message than for an honest one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LIMIT: Final = 1 << 18
+"""Octets of a message in which its header is looked for."""
+
+_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+
+
+def end_of_header(octets: bytes) -> int:
+    """Where the empty line after the header begins (RFC 5322 §2.1); the length if there is none.
+
+    The line ends that close the last field belong to the header.
+    """
+    if octets[:1] == b"\n" or octets[:2] == b"\r\n":
+        return 0
+    bare = octets.find(b"\n\n", 0, LIMIT)
+    crlf = octets.find(b"\n\r\n", 0, LIMIT if bare < 0 else bare)
+    found = crlf if crlf >= 0 else bare
+    return found + 1 if found >= 0 else min(len(octets), LIMIT)
+
+
+def spans(lowered: bytes, name: bytes) -> list[tuple[int, int, int]]:
+    """Where the fields of that name lie: first octet, first of the value, one past the line end.
+
+    Args:
+        lowered: the header in lower case; callers ask for several fields.
+        name: in lower case, without the colon.
+    """
+    found: list[tuple[int, int, int]] = []
+    needle = name + b":"
+    at = -1
+    while True:
+        at = lowered.find(needle, at + 1)
+        if at < 0:
+            return found
+        if at and lowered[at - 1] != 10:
+            continue
+        end = at
+        while True:
+            line = lowered.find(b"\n", end)
+            end = len(lowered) if line < 0 else line + 1
+            if end >= len(lowered) or lowered[end] not in b" \t":
+                break
+        found.append((at, at + len(needle), end))
+
+
+def values(header: bytes, lowered: bytes, name: bytes) -> list[bytes]:
+    """The values of the fields of that name, unfolded (RFC 5322 §2.2.3), blanks around removed."""
+    if name not in lowered:
+        return []
+    return [_FOLD.sub(b"", header[start:end]).strip() for _, start, end in spans(lowered, name)]
+
+
+def message_id(header: bytes) -> bytes:
+    """The first Message-ID, unfolded and without blanks around it; ``b""`` if there is none."""
+    found = values(header, header.lower(), b"message-id")
+    return found[0] if found else b""

@@ -1,0 +1,105 @@
+"""Names in a Maildir: of folders, and of message files with the flags in them. Pure.
+
+A message file is ``unique:2,FLAGS``; the *unique name* is what stays when flags change
+(https://cr.yp.to/proto/maildir.html). File systems that forbid the colon get ``;`` or ``!``.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Final, NamedTuple
+
+_SHIFTED: Final = re.compile(rb"&([^-]*)-")
+_TO_ENCODE: Final = re.compile(r"&|[^\x20-\x7e]+")
+_INFO: Final = re.compile(r"[:;!](?:2,([A-Za-z]*)[^:;!/]*|1,[^:;!/]*|)\Z")
+_SIZE: Final = re.compile(r",S=(\d{1,18})(?=,|\Z)")
+_WIRE_SIZE: Final = re.compile(r",W=(\d{1,18})(?=,|\Z)")
+_SECONDS: Final = re.compile(r"(\d{9,10})(?=[._])")
+
+FLAGS: Final = {
+    "P": "$Forwarded",  # "passed": resent, forwarded or bounced
+    "R": "$answered",
+    "S": "$seen",
+    "T": "\\Deleted",
+    "D": "$draft",
+    "F": "$flagged",
+}
+"""The letters of the specification, in the archive's spelling of what they mean."""
+
+
+def segment(octets: bytes) -> tuple[str, bytes | None]:
+    """One segment of a folder's name: its text, and its octets if they do not decode.
+
+    Modified UTF-7 (RFC 3501 §5.1.3) where it is that in its canonical spelling; UTF-8 where there
+    are 8-bit octets; else ASCII as it is.
+    """
+    if not octets.isascii():
+        try:
+            return octets.decode("utf-8"), None
+        except UnicodeDecodeError:
+            return octets.decode("utf-8", "surrogateescape"), octets
+    try:
+        text = _SHIFTED.sub(_shifted, octets).decode("utf-8")
+        if _encode(text) == octets:
+            return text, None
+    except (UnicodeError, binascii.Error):
+        pass
+    return octets.decode("ascii"), None
+
+
+def _shifted(found: re.Match[bytes]) -> bytes:
+    if not found[1]:
+        return b"&"
+    padded = found[1].replace(b",", b"/") + b"=" * (-len(found[1]) % 4)
+    return binascii.a2b_base64(padded).decode("utf-16-be").encode("utf-8")
+
+
+def _encode(text: str) -> bytes:
+    def shift(found: re.Match[str]) -> str:
+        if found[0] == "&":
+            return "&-"
+        coded = binascii.b2a_base64(found[0].encode("utf-16-be"), newline=False)
+        return "&" + coded.rstrip(b"=").replace(b"/", b",").decode("ascii") + "-"
+
+    return _TO_ENCODE.sub(shift, text).encode("ascii")
+
+
+class FileName(NamedTuple):
+    """A message file's name, taken apart. ``letters``: the flags, as they stand."""
+
+    unique: str
+    letters: str
+
+
+def file_name(name: str) -> FileName:
+    """Take a name of ``cur/`` or ``new/`` apart; octets that do not decode are escapes (PEP 383)."""
+    found = _INFO.search(name)
+    if found is None or not found.start():
+        return FileName(name, "")
+    return FileName(name[: found.start()], found[1] or "")
+
+
+def told_size(unique: str) -> int | None:
+    """The octets of the file as its name tells them (Maildir++, ``,S=``)."""
+    found = _SIZE.search(unique)
+    return int(found[1]) if found else None
+
+
+def told_wire_size(unique: str) -> int | None:
+    """The octets with every line end as CRLF, as the name tells them (Dovecot, ``,W=``)."""
+    found = _WIRE_SIZE.search(unique)
+    return int(found[1]) if found else None
+
+
+def told_seconds(unique: str) -> int | None:
+    """The instant with which a unique name begins: when the message was delivered."""
+    found = _SECONDS.match(unique)
+    return int(found[1]) if found else None
+
+
+def order(uid: str) -> tuple[int, str]:
+    """The order of references: numbers by value, then names."""
+    if uid.isascii() and uid.isdecimal() and len(uid) < 20:
+        return int(uid), uid
+    return 1 << 64, uid

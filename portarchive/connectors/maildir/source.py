@@ -1,0 +1,342 @@
+"""A Maildir tree as a ``Source``.
+
+What numbers a message: its UID where Dovecot's own list has it, else its unique name. A source has
+both kinds, even a folder may: mail that was delivered since Dovecot last looked is in no list yet.
+So ``capabilities.imap_uids`` is False, and a message keeps for life the uid it was first seen
+under: the token remembers the folders, and in numbered folders the messages, that go by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
+from portarchive.connectors.local import roles
+from portarchive.connectors.local.body import Octets, Pieces
+from portarchive.connectors.local.root import Root, cannot_read, failure
+from portarchive.connectors.maildir import dovecot
+from portarchive.connectors.maildir.folder import Files, MaildirFolder
+from portarchive.connectors.maildir.layout import Place, places
+from portarchive.connectors.maildir.names import order
+from portarchive.errors import SettingsError, Unreachable
+from portarchive.records import (
+    Change,
+    Failure,
+    FetchPoint,
+    Folder,
+    FolderDone,
+    FolderFailed,
+    FolderOpened,
+    MessageRef,
+    Placement,
+    SourceIdentity,
+    Vanished,
+)
+
+WINDOW: Final = 4000
+"""References between two fetch points: a folder may hold a million messages."""
+
+_CONTAINERS: Final = frozenset({"maildir", ".maildir", "mail", "mdbox", "storage"})
+_HINT: Final = "write it like this: maildir:/home/jane/Maildir"
+
+
+class _Numbering:
+    """Which uid each message of one folder has.
+
+    Attributes:
+        uidvalidity: None if the folder goes by names.
+        named: unique names that keep standing for themselves though the folder has numbers.
+        goes_on: the last run had the numbers of the same UIDVALIDITY.
+    """
+
+    def __init__(self, folder: MaildirFolder, token: Mapping[str, Any] | None) -> None:
+        by_name = token is not None and token.get("by") == "name"
+        listed = None if by_name else folder.uid_list
+        self.uidvalidity = listed.uidvalidity if listed is not None else None
+        self.uidnext = listed.uidnext if listed is not None else None
+        self.goes_on = (
+            self.uidvalidity is not None
+            and token is not None
+            and (token.get("uidvalidity") == self.uidvalidity)
+        )
+        named = token.get("named") if self.goes_on and token is not None else None
+        self.named = {str(name) for name in named} if isinstance(named, list) else set()
+        self._uids = listed.uids if listed is not None else {}
+
+    def numbers_any(self, files: Files) -> bool:
+        """Whether the list is of this folder at all; a stale one has none of its messages."""
+        return self.goes_on or not files or any(unique in self._uids for unique in files)
+
+    def refresh(self, folder: MaildirFolder) -> bool:
+        """Take in numbers given meanwhile; False if they have another UIDVALIDITY by now."""
+        if self.uidvalidity is None:
+            return True
+        listed = folder.uid_list
+        if listed is None or listed.uidvalidity != self.uidvalidity:
+            return False
+        self._uids = listed.uids
+        return True
+
+    def uid(self, unique: str) -> str:
+        if unique in self.named:
+            return unique
+        number = self._uids.get(unique)
+        if number is not None:
+            return str(number)
+        if self.uidvalidity is not None:
+            self.named.add(unique)
+        return unique
+
+    def token(self, files: Files) -> dict[str, Any]:
+        if self.uidvalidity is None:
+            return {"by": "name"}
+        named = sorted(self.named.intersection(files))
+        return {"by": "uid", "uidvalidity": self.uidvalidity, "named": named}
+
+
+class MaildirSource:
+    """See the module.
+
+    Args:
+        path: of the tree.
+        roles_by_name: give roles to folders with well-known names.
+
+    Raises:
+        Unreachable: there is no Maildir.
+    """
+
+    capabilities = SourceCapabilities(flags_in_listing=True, imap_uids=False)
+
+    def __init__(self, path: str, *, roles_by_name: bool = False) -> None:
+        self._root = Root(path, hint=_HINT)
+        self._by_name = roles_by_name
+        self._folders: dict[str, MaildirFolder] = {}
+        self._uniques: dict[str, dict[str, str]] = {}
+        self._look()
+
+    def _look(self) -> list[Place]:
+        root = self._root
+        if not root.is_directory:
+            raise Unreachable(
+                f"{root.shown} is a file, and a Maildir is a directory",
+                hint="an mbox file is mbox:PATH",
+                code="not-maildir",
+            )
+        try:
+            found = places(root.path)
+        except OSError as error:
+            raise failure(root.shown, error) or cannot_read(
+                root.shown, error, hint=_HINT
+            ) from error
+        if not found:
+            raise Unreachable(
+                f"{root.shown} is no Maildir: neither it nor a directory in it has cur/ or new/",
+                hint="name the directory that has cur/ and new/ in it, or the one above those",
+                code="not-maildir",
+            )
+        return found
+
+    # --- Source
+
+    def identity(self) -> SourceIdentity:
+        """Whose mail: the name of the directory, or of the one above a mere ``Maildir``."""
+        self._root.check()
+        shown = self._root.shown
+        named = shown.parent if shown.name.lower() in _CONTAINERS else shown
+        return SourceIdentity(
+            protocol="maildir",
+            service=f"maildir:{shown}",
+            account=named.name or shown.name or "mail",
+        )
+
+    def folders(self) -> Sequence[Folder]:
+        """All folders, counted."""
+        self._root.check()
+        found = self._look()
+        subscribed = dovecot.subscriptions(self._root.path)
+        known = roles.by_name(place.path for place in found) if self._by_name else {}
+        for place in found:
+            key = "/".join(place.path)
+            if key not in self._folders or self._folders[key].directory != place.directory:
+                self._folders[key] = MaildirFolder(place.directory, self._root)
+        ids = self._mailbox_ids(found)
+        return [
+            Folder(
+                folder_id="/".join(place.path),
+                path=place.path,
+                raw_name=place.raw,
+                uid=ids.get(place.path),
+                roles=("inbox",) if place.path == ("INBOX",) else _role(known.get(place.path)),
+                subscribed=None if subscribed is None else place.path in subscribed,
+                messages=self._folders["/".join(place.path)].count(),
+            )
+            for place in found
+        ]
+
+    def changes(self, wanted: Wanted) -> Iterator[Change]:
+        """See ``Source.changes``. Always whole listings: names cost little."""
+        for wish in wanted.folders:
+            try:
+                yield from self._visit(wish, wanted)
+            except OSError as error:
+                gone = failure(self._root.shown, error)
+                if gone is not None:
+                    raise gone from error
+                self._root.check()
+                reason = error.strerror or "it cannot be read"
+                yield FolderFailed(wish.folder_id, "folder-unavailable", reason)
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
+        """See ``Source.fetch``."""
+        for ref in refs:
+            self._root.check()
+            placement = ref.placements[0]
+            folder = self._folders.get(placement.folder_id)
+            unique = self._unique(placement.folder_id, placement.uid)
+            if folder is None or unique is None:
+                yield ref, Vanished()
+                continue
+            found = folder.message(unique)
+            outcome = found.outcome
+            if isinstance(outcome, Failure | Vanished):
+                yield ref, outcome
+                continue
+            placed = placement._replace(flags=found.flags, received=found.received)
+            try:
+                yield (
+                    ref._replace(placements=(placed,), size=found.size, notes=found.notes),
+                    outcome,
+                )
+            finally:
+                if isinstance(outcome, Pieces):
+                    outcome.close()
+
+    def reconnect(self) -> None:
+        """Look again at what lies there."""
+        self._root.connect()
+        self._look()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+        self._root.close()
+
+    # --- inside
+
+    def _mailbox_ids(self, found: Sequence[Place]) -> dict[tuple[str, ...], str]:
+        """Dovecot's own ids of folders, which survive a rename; a copied folder has none."""
+        seen: dict[str, tuple[str, ...] | None] = {}
+        for place in found:
+            listed = dovecot.uid_list(place.directory)
+            if listed is not None and listed.guid is not None:
+                seen[listed.guid] = None if listed.guid in seen else place.path
+        return {path: guid for guid, path in seen.items() if path is not None}
+
+    def _visit(self, wish: Folder, wanted: Wanted) -> Iterator[Change]:
+        key = wish.folder_id
+        folder = self._folders.get(key)
+        if folder is None:
+            raise FileNotFoundError(2, "there is no such folder")
+        token = wanted.tokens.get(key)
+        files = folder.look()
+        numbering = _Numbering(folder, token)
+        if not numbering.numbers_any(files):
+            numbering = _Numbering(folder, {"by": "name"})
+        identify = token is not None and token.get("uidvalidity") != numbering.uidvalidity
+        uniques = self._uniques[key] = {}
+        yield FolderOpened(
+            folder=wish,
+            complete=True,
+            uidvalidity=numbering.uidvalidity,
+            uidnext=numbering.uidnext,
+            counts={"exists": len(files)},
+        )
+        describe = wanted.describe or identify
+        yield from self._name(key, folder, numbering, files, describe=describe, identify=identify)
+        named = set(files)
+        if named:
+            files = folder.look()
+            fresh = {unique: path for unique, path in files.items() if unique not in named}
+            if fresh and numbering.refresh(folder):
+                yield from self._name(
+                    key, folder, numbering, fresh, describe=describe, identify=identify
+                )
+                named.update(fresh)
+                files = folder.look()
+        notes: list[dict[str, Any]] = []
+        if folder.unknown_letters:
+            letters = "".join(sorted(folder.unknown_letters))
+            notes.append({"code": "unknown-flag-letters", "letters": letters})
+        yield FolderDone(
+            folder_id=key,
+            token=numbering.token(files),
+            listed=len(uniques),
+            arrived_later=sum(unique not in named for unique in files),
+            notes=tuple(notes),
+        )
+
+    def _name(
+        self,
+        key: str,
+        folder: MaildirFolder,
+        numbering: _Numbering,
+        files: Files,
+        *,
+        describe: bool,
+        identify: bool,
+    ) -> Iterator[Change]:
+        """References in the order of their uids, a fetch point after each window of them."""
+        uniques = self._uniques[key]
+        chosen = sorted(((numbering.uid(unique), unique) for unique in files), key=_by_uid)
+        count = 0
+        for uid, unique in chosen:
+            uniques[uid] = unique
+            ref = MessageRef((Placement(key, uid, folder.flags(unique)),))
+            if describe:
+                found = folder.describe(unique, identify=identify)
+                if found is not None and isinstance(found.outcome, Octets):
+                    placed = ref.placements[0]._replace(received=found.received)
+                    ref = ref._replace(
+                        placements=(placed,),
+                        size=found.size,
+                        message_id=found.outcome.octets if identify else None,
+                    )
+            yield ref
+            count += 1
+            if count == WINDOW:
+                count = 0
+                yield FetchPoint()
+        if count:
+            yield FetchPoint()
+
+    def _unique(self, key: str, uid: str) -> str | None:
+        return self._uniques.get(key, {}).get(uid)
+
+
+def _by_uid(pair: tuple[str, str]) -> tuple[int, str]:
+    return order(pair[0])
+
+
+def _role(role: str | None) -> tuple[str, ...]:
+    return () if role is None else (role,)
+
+
+def open_source(path: str, options: Mapping[str, str]) -> MaildirSource:
+    """The tree at a path.
+
+    Args:
+        path: of the directory; ``~`` is the user's home.
+        options: ``roles``: ``names`` gives roles to folders with well-known names.
+
+    Raises:
+        SettingsError: an option that is none.
+        ConnectorError: there is no Maildir, or it cannot be read.
+    """
+    if set(options) - {"roles"} or options.get("roles", "names") != "names":
+        raise SettingsError(
+            "the only option of maildir: is ?roles=names",
+            hint=_HINT,
+            code="bad-url",
+        )
+    return MaildirSource(str(Path(path)), roles_by_name="roles" in options)

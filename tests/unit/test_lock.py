@@ -1,0 +1,119 @@
+"""One writer at a time; a dead one is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import archive_facts
+import pytest
+from exporting import account, export
+
+from portarchive.archive.durable import Durability
+from portarchive.archive.lock import WriterLock
+from portarchive.archive.writer import ArchiveWriter
+from portarchive.errors import ExitCode, Locked
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys
+from pathlib import Path
+from portarchive.archive.durable import Durability
+from portarchive.archive.writer import ArchiveWriter
+writer = ArchiveWriter(Path(sys.argv[1]), Durability(False))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that writes the archive at ``a``."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path / "a"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_second_is_told_who_the_first_is(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    umask = os.umask(0o022)
+    os.umask(0o022)
+    source = account(INBOX=1)
+    before = archive_facts.files(tmp_path / "a", private=True)
+    with pytest.raises(Locked) as caught:
+        export(source, tmp_path / "a")
+    assert caught.value.exit_code == ExitCode.LOCKED
+    assert f"process {holder.pid} on {os.uname().nodename}" in caught.value.text
+    assert "since 20" in caught.value.text
+    assert caught.value.hint
+    assert source.fetches == []
+    assert archive_facts.files(tmp_path / "a", private=True) == before
+    assert os.umask(umask) == 0o022, "the umask is given back"
+
+
+def test_a_dead_holder_is_none(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert export(account(INBOX=1), tmp_path / "a").complete
+    archive_facts.check(tmp_path / "a")
+
+
+def test_within_one_process_too(tmp_path: Path) -> None:
+    writer = ArchiveWriter(tmp_path / "a", Durability(False))
+    with pytest.raises(Locked, match=f"process {os.getpid()} "):
+        ArchiveWriter(tmp_path / "a", Durability(False))
+    writer.close()
+    assert not (tmp_path / "a").exists(), "nothing was written"
+    writer = ArchiveWriter(tmp_path / "a", Durability(False))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"pid": 1}',
+        b'{"pid": "x", "host": "h", "start": "s"}',
+        b"\xff\xfe",
+        b'{"pid": 1e400, "host": "h", "start": "s"}',
+        b"[" * 4000,
+    ],
+)
+def test_any_octets_in_the_file(tmp_path: Path, octets: bytes) -> None:
+    path = tmp_path / "lock"
+    lock = WriterLock(path)
+    path.write_bytes(octets)
+    with pytest.raises(Locked, match="another process"):
+        WriterLock(path)
+    lock.release()
+    WriterLock(path).release()
+
+
+def test_nothing_of_the_file_reaches_a_terminal_unchecked(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = WriterLock(path)
+    said = {"pid": 7, "host": "evil\x1b[31m\n" + "h" * 500, "start": "2026\x07 \x1b]0;x"}
+    path.write_text(json.dumps(said), "utf-8")
+    with pytest.raises(Locked) as caught:
+        WriterLock(path)
+    lock.release()
+    assert caught.value.text.isprintable()
+    assert len(caught.value.text) < 250
