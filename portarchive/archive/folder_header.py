@@ -43,7 +43,7 @@ def build(
         member: value for member, value in previous.items() if member not in model.HEADER_ORDER
     }
     header["$schema"] = model.FOLDER_SCHEMA
-    if not _UNDECODABLE.search(name):
+    if folder.raw_name is None and not _UNDECODABLE.search(name):
         header["name"] = name
         if naming.needs_original_name(name, directory):
             header["original_name"] = name

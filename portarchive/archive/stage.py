@@ -88,9 +88,7 @@ class Stager:
             (s for s in writer.folders() if s.published or s.header is not None),
             key=lambda s: s.path.encode(),
         )
-        self._single = any(_has_relative(s) for s in self._states) or any(
-            s.shares for s in self._states
-        )
+        self._single = False
         self._out = Staged(Staging(self._root / model.PRIVATE_DIR))
         self._still: set[bytes] = set()
         self._foreign: dict[str, str] = {}
@@ -104,6 +102,7 @@ class Stager:
             Damaged: a published folder.json is torn.
             OSError: local storage failed.
         """
+        self._single = any(s.shares or _has_relative(s) for s in self._states)
         self._find_moved()
         if self._single:
             self._find_shared()
@@ -111,9 +110,8 @@ class Stager:
         blocks = DigestBlocks(old) if self._writer.published and old.exists() else None
         digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE))
         for state in self._states:
-            touched = state.header is not None or state.changed or self._purges(state)
             if (
-                touched
+                self._touches(state)
                 or self._single
                 or blocks is None
                 or not blocks.copy(_directory(state), digests)
@@ -135,6 +133,13 @@ class Stager:
         }
         self._out.staging.drops = sorted(self._drops)
         return self._out
+
+    def touches_anything(self) -> bool:
+        """Whether any folder.json may differ from the published one."""
+        return any(map(self._touches, self._states))
+
+    def _touches(self, state: FolderState) -> bool:
+        return state.header is not None or state.changed or self._purges(state)
 
     def _purges(self, state: FolderState) -> bool:
         if not self._policy.mirror or state.published is None:
@@ -293,8 +298,3 @@ def _has_relative(state: FolderState) -> bool:
             return False
         with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as text:
             return text.find(_RELATIVE) >= 0
-
-
-def stage(writer: ArchiveWriter, policy: KeepPolicy) -> Staged:
-    """Stage what the writer's folders say (see ``Stager``)."""
-    return Stager(writer, policy).run()

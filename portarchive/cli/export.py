@@ -13,7 +13,7 @@ from portarchive.archive import model
 from portarchive.cli import arguments, options
 from portarchive.cli.check import check_account, refuse_unmatched
 from portarchive.cli.connecting import AccessOptions, connect
-from portarchive.cli.ledger_view import missing_lines
+from portarchive.cli.ledger_view import missing_lines, remark_lines
 from portarchive.cli.output import counted, octets, report_head, say, to_json
 from portarchive.cli.progress_view import Speech, observing
 from portarchive.cli.safe_text import safe
@@ -178,6 +178,8 @@ def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
         lines.append("  INCOMPLETE. Missing:")
         lines += [f"    {line}" for line in missing_lines(report.folders)]
         lines.append("  the same command again tries these once more")
+    if report.published:
+        lines += [f"  {line}" for line in remark_lines(report.folders)]
     if report.fingerprint:
         lines.append(f"  fingerprint {safe(report.fingerprint)}")
     return lines

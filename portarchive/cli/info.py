@@ -9,7 +9,13 @@ from portarchive.access.urls import parse_archive
 from portarchive.archive import model
 from portarchive.archive.reader import ArchiveReader
 from portarchive.cli import options
-from portarchive.cli.ledger_view import counts_of, left_out_in, missing_in, missing_lines
+from portarchive.cli.ledger_view import (
+    counts_of,
+    left_out_in,
+    missing_in,
+    missing_lines,
+    remark_lines,
+)
 from portarchive.cli.output import columns, counted, octets, report_head, say, to_json
 from portarchive.cli.safe_text import safe
 from portarchive.cli.survey import Extent, FolderSurvey, changed_meanwhile, survey
@@ -104,6 +110,7 @@ def words_of(reader: ArchiveReader, folders: list[FolderSurvey]) -> list[str]:
     lines += [f"{safe(gap.folder)}: {safe(gap.text)}" for gap in left_out[:20]]
     if len(left_out) > 20:
         lines.append(f"and {len(left_out) - 20:,} more such lines; --json has all")
+    lines += remark_lines(ledger.values())
     return lines
 
 

@@ -81,6 +81,37 @@ def missing_lines(entries: Iterable[Mapping[str, Any]], *, most: int = 20) -> li
     return lines
 
 
+_REMARKS = {
+    "suspected-cap": "exactly {exists} messages: the provider may show no more of this folder",
+    "count-mismatch": "the server counts {exists} messages and lists {listed}",
+    "seen-set-by-server": "the server marked {count} messages as read, though asked not to",
+    "uidvalidity-changed": "the server renumbered it: {matched} found again, {fetched} fetched",
+}
+"""Notes that a person should hear of though nothing is missing; members are those of the note."""
+
+
+def remark_lines(entries: Iterable[Mapping[str, Any]], *, most: int = 20) -> list[str]:
+    """Notes on folders for people: a line each, the first ``most`` of them."""
+    lines = [
+        f"note: {safe(entry.get('path', ''))}: {safe(note['code'])}, {_remark(note)}"
+        for entry in entries
+        for note in _objects(entry.get("notes"))
+        if note.get("code") in _REMARKS
+    ]
+    if len(lines) > most:
+        lines[most:] = [f"and {len(lines) - most:,} more such notes in manifest.json"]
+    return lines
+
+
+def _remark(note: Mapping[str, Any]) -> str:
+    members = {name: f"{_count(note.get(name)):,}" for name in _MEMBERS}
+    text = _REMARKS[str(note["code"])].format_map(members)
+    return text + (f"; {safe(note['text'])[:200]}" if isinstance(note.get("text"), str) else "")
+
+
+_MEMBERS = ("exists", "listed", "count", "matched", "fetched")
+
+
 def counts_of(entry: Mapping[str, Any]) -> dict[str, int]:
     """The sets of the ledger as numbers: listed, archived, skipped, vanished, failed."""
     vanished = entry.get("vanished")

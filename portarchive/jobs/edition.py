@@ -16,7 +16,7 @@ from portarchive.archive import folder_header, model
 from portarchive.archive.folder_state import FolderState
 from portarchive.archive.layout import Names
 from portarchive.archive.manifest import manifest_text
-from portarchive.archive.stage import KeepPolicy, Staged, stage
+from portarchive.archive.stage import KeepPolicy, Stager
 from portarchive.archive.writer import ArchiveWriter
 from portarchive.jobs import loss
 from portarchive.jobs.collect import Collector
@@ -52,12 +52,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """An edition before it is published."""
+    """An edition before it is staged and published."""
 
     found: Found
     entries: list[Entry]
     complete: bool
-    staged: Staged
+    policy: KeepPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,12 @@ def utc(moment: datetime) -> str:
 
 
 def assemble(found: Found) -> Parts:
-    """Settle headers, losses and the ledger, and stage the files."""
+    """Settle headers, losses and the ledger."""
     _settle_folders(found)
     _settle_gone(found)
+    for state in found.writer.folders():
+        if state.published is not None and state.header == state.published.header:
+            state.header = None
     held = _settle_losses(found)
     entries = _entries(found, held)
     policy = KeepPolicy(
@@ -88,9 +91,7 @@ def assemble(found: Found) -> Parts:
         drafts=found.options.keep_drafts,
         expunged_at=utc(found.now),
     )
-    staged = stage(found.writer, policy)
-    complete = all(map(is_complete, entries))
-    return Parts(found, entries, complete, staged)
+    return Parts(found, entries, all(map(is_complete, entries)), policy)
 
 
 def _settle_folders(found: Found) -> None:
@@ -272,22 +273,26 @@ def publish(parts: Parts) -> Result:
     Raises:
         OSError: local storage failed; the next run finishes or repeats it.
     """
-    found, staged = parts.found, parts.staged
+    found = parts.found
     writer = found.writer
-    newly_kept = sum(counts.newly_kept for counts in staged.counts.values())
     source = _source_json(found)
     selection = found.options.selection.to_json()
+    stager = Stager(writer, parts.policy)
     old = writer.published
-    if old is not None and old.manifest is not None and not staged.changed:
-        same = (
-            old.manifest.get("folders") == parts.entries
-            and old.manifest.get("selection") == selection
-            and _endpoint(old.archive.get("datasource")) == _endpoint(_datasource(found))
-        )
-        if same:
-            writer.discard_journal()
-            archive_id = str(old.archive["archive"].get("id"))
-            return Result(archive_id, old.fingerprint, False, parts.complete, parts.entries, 0)
+    same = (
+        old is not None
+        and old.manifest is not None
+        and old.manifest.get("folders") == parts.entries
+        and old.manifest.get("selection") == selection
+        and _endpoint(old.archive.get("datasource")) == _endpoint(_datasource(found))
+    )
+    staged = stager.run() if stager.touches_anything() or not same else None
+    if old is not None and same and (staged is None or not staged.changed):
+        writer.discard_journal()
+        archive_id = str(old.archive["archive"].get("id"))
+        return Result(archive_id, old.fingerprint, False, parts.complete, parts.entries, 0)
+    assert staged is not None  # noqa: S101 - staged above, or returned
+    newly_kept = sum(counts.newly_kept for counts in staged.counts.values())
     archive_id = found.options.archive_id or str(uuid.uuid4())
     manifest = {
         "$schema": model.MANIFEST_SCHEMA,

@@ -62,7 +62,7 @@ class FolderRun:
         self._had: set[str] = set()
         # Which ones only matters to what an earlier run said of them; there may be 300,000.
         self._remembers = bool(previous and previous.get("notes"))
-        self._has_placeholders = state.has_placeholders
+        self._has_placeholders = False
         self.had_count = 0
         self._unseen: set[str] | None = None
         self._base = 0
@@ -77,6 +77,7 @@ class FolderRun:
         self.moving = True
         self._known = self.state.known(journal)
         self._base = len(self._known)
+        self._has_placeholders = self.state.has_placeholders
         if self.opened.complete:
             self._unseen = set(self._known)
 
@@ -146,7 +147,7 @@ class FolderRun:
             ledger.carry_notes(self.previous, gone, self._had)
             if not self.state.changed:
                 ledger.carry_events(self.previous)
-        if self.opened.complete and self.state.has_placeholders:
+        if self.opened.complete and self._has_placeholders:
             failed = {entry["uid"] for entry in ledger.failed}
             self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - failed)
         self.state.forget_index()

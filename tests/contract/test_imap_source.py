@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -873,3 +875,60 @@ def test_pymap_with_the_samples() -> None:
             assert list(visit.octets.values()) == expected
         assert sum(len(visit.octets) for visit in visits.values()) == demo.mailbox.placements
         source.close()
+
+
+def test_three_connections_over_tls(dovecot: Dovecot, dovecot_user: Account) -> None:
+    messages = [(MESSAGE % (number, number), (), None) for number in range(2000)]
+    messages[700] = (b"Subject: x\r\n\r\n" + b"y" * 4_000_000 + b"\r\n", (), None)
+    dovecot.populate(dovecot_user.user, {"INBOX": messages})
+    secure = {"port": dovecot.tls_port, "tls": "implicit", "ca_file": dovecot.ca_file}
+    source = open_source(settings(dovecot, dovecot_user.user, connections=3, **secure))
+    got = run(source, patient=False)["INBOX"].octets
+    assert [got[str(uid + 1)] for uid in range(2000)] == [octets for octets, _, _ in messages]
+    source.close()
+
+
+def test_message_limit_of_a_search(server: ScriptedServer) -> None:  # RFC 9738
+    server.capabilities.remove("OBJECTID")
+    fill(server, 35)
+
+    def limited(event: Any) -> bool:
+        high = int(event.line.rpartition(":")[2]) if "UID 1:" in event.line else 35
+        low = max(1, high - 9)
+        event.untagged("SEARCH " + " ".join(str(uid) for uid in range(low, high + 1)))
+        event.tagged("OK", f"[MESSAGELIMIT 10 {low}] partly" if low > 1 else "all")
+        return True
+
+    server.on("UID SEARCH", limited)
+    source = open_source(settings(server))
+    visit = run(source)["INBOX"]
+    assert len(visit.octets) == 35
+    assert len(server.said("UID SEARCH")) == 4
+    source.close()
+
+
+def test_no_secret_and_no_mail_in_any_log(
+    server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(server, 3)
+    server.passwords = {"jane": "swordfish"}
+    with caplog.at_level(logging.DEBUG):
+        for mechanism in ("PLAIN", "LOGIN"):
+            source = open_source(settings(server, secret=Password("swordfish", mechanism)))
+            assert len(run(source)["INBOX"].octets) == 3
+            source.close()
+    assert "swordfish" not in caplog.text and "body 1" not in caplog.text
+    assert base64.b64encode(b"\0jane\0swordfish").decode() not in caplog.text
+
+
+def test_a_mailbox_that_cannot_be_named(server: ScriptedServer) -> None:
+    def evil(event: Any) -> None:
+        event.send(b'* LIST () "/" {12}\r\nx\r\na DELETE \r\n')
+
+    server.on("LIST", evil, times=1)
+    source = open_source(settings(server))
+    visits = run(source)
+    failed = next(visit.failed for visit in visits.values() if visit.failed)
+    assert failed is not None and failed.code == "folder-unavailable"
+    assert not server.said("DELETE")
+    source.close()

@@ -105,9 +105,7 @@ SITUATIONS = {
     "first, single copy": Situation(
         None, lambda: home(capabilities=IDS, whole=True), {"single_copy": True}
     ),
-    "update": Situation(
-        lambda: home(capabilities=PLAIN), lambda: live(home(capabilities=PLAIN))
-    ),
+    "update": Situation(lambda: home(capabilities=PLAIN), lambda: live(home(capabilities=PLAIN))),
     "update, ids": Situation(lambda: home(capabilities=IDS), lambda: live(home(capabilities=IDS))),
     "update, single copy": Situation(
         lambda: home(capabilities=IDS), lambda: live(home(capabilities=IDS)), {"single_copy": True}

@@ -18,7 +18,9 @@ def driver() -> Iterator[Driver]:
     driver.stop()
 
 
-@pytest.fixture(params=["first", "first, ids", "update, ids", "update, single copy"], scope="module")
+@pytest.fixture(
+    params=["first", "first, ids", "update, ids", "update, single copy"], scope="module"
+)
 def calls(request: pytest.FixtureRequest, driver: Driver) -> Iterator[list[tuple[str, str]]]:
     """(name, path from the archive's root) of every call of one export."""
     with fast_directory() as directory:

@@ -117,7 +117,8 @@ def fill(server, *, count: int = 30, first: int = 0) -> None:
         if name != "INBOX":
             server.add_mailbox(name)
         for number in range(first, first + count):
-            server.mailbox(name).add(letter(number, text=name.encode()), date=dated(number))
+            octets, email_id = letter(number, text=name.encode()), f"{name}{number}"
+            server.mailbox(name).add(octets, date=dated(number), email_id=email_id)
 
 
 def test_26_another_server_with_other_mail_is_refused(scripted, root) -> None:
@@ -128,7 +129,7 @@ def test_26_another_server_with_other_mail_is_refused(scripted, root) -> None:
         for name in ("INBOX", "Work", "Sent"):
             mailbox = other.mailbox("INBOX") if name == "INBOX" else other.add_mailbox(name)
             mailbox.uidvalidity = 42
-            mailbox.add(letter(5000))
+            mailbox.add(letter(5000, text=name.encode()), email_id=f"Foreign-{name}")
         said = export(other, root).refused(14)
         assert "--accept-source-change" in said.err
         assert stamps(root) == before
@@ -154,7 +155,7 @@ def test_26_the_same_mailbox_under_another_name_is_the_same(scripted, root) -> N
     first = export(scripted, root)
     with moved(scripted) as other:
         fill(other)
-        other.mailbox("Work").add(letter(900))
+        other.mailbox("Work").add(letter(900), email_id="New900")
         ran = export(other, root)
         assert ran.code == 0
         assert other.bodies == 1

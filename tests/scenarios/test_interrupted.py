@@ -35,7 +35,8 @@ BATCH = 500
 def fill(scripted, count: int, folder: str = "INBOX") -> None:
     mailbox = scripted.mailbox(folder)
     for number in range(count):
-        mailbox.add(letter(number, text=folder.encode()), ["\\Seen", "kw"])
+        octets, email_id = letter(number, text=folder.encode()), f"{folder}{number}"
+        mailbox.add(octets, ["\\Seen", "kw"], email_id=email_id)
 
 
 def journal_items(root: Path) -> int:

@@ -230,7 +230,8 @@ def fill_twelve(scripted) -> list[str]:
         scripted.add_mailbox(name)
     for name in names:
         for number in range(5):
-            scripted.mailbox(name).add(letter(number, text=name.encode()))
+            octets = letter(number, text=name.encode())
+            scripted.mailbox(name).add(octets, email_id=f"M{name[-2:]}-{number}")
     return names
 
 

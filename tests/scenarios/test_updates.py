@@ -44,7 +44,8 @@ def fill(scripted) -> None:
         scripted.add_mailbox(name)
     for name in ("INBOX", "Work", "Work/2024"):
         for number in range(20):
-            scripted.mailbox(name).add(letter(number, text=name.encode()), ["\\Seen", "Kw"])
+            octets, email_id = letter(number, text=name.encode()), f"M{name[-2:]}-{number}"
+            scripted.mailbox(name).add(octets, ["\\Seen", "Kw"], email_id=email_id)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,12 +123,12 @@ def test_21_an_update_that_breaks_off_does_not_begin_again(scripted, root, kind)
     inbox, other = scripted.mailbox("INBOX"), scripted.add_mailbox("Other")
     for number in range(200):
         inbox.add(letter(number))
-        other.add(letter(number, text=b"other"))
+        other.add(letter(number, text=b"other"), email_id=f"Other{number}")
     assert export(scripted, root).code == 0
     inbox.expunge(*range(1, 201, 2))
     for number in range(200, 260):
         inbox.add(letter(number))
-    other.add(letter(1000))
+    other.add(letter(1000), email_id="Other1000")
     sent = scripted.bodies
     hook = scripted.on(
         "EXAMINE", lambda event: event.bye("[UNAVAILABLE] going down"),

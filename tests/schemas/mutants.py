@@ -1,7 +1,7 @@
 """Mutants of JSON values: deterministic, small, and mean.
 
-A mutant is a value with one to three changes at random places: a member dropped, replaced, wrapped,
-renamed, added, a text edited. Which ones is decided by the seed alone.
+A mutant is a value with one to three changes at random places, often near the root: a member dropped,
+replaced, wrapped, renamed, added, a text edited. Which ones is decided by the seed alone.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ def mutants(values: list[Any], names: list[str], count: int, seed: str) -> Itera
 
 def _mutate(root: list[Any], names: list[str], chance: Random) -> None:
     places = list(_places(root))
-    parent, key = chance.choice(places)
+    shallow = [(parent, key) for parent, key in places if parent is root[0]]
+    parent, key = chance.choice(shallow if shallow and chance.random() < 0.4 else places)
     value = parent[key]
-    change = chance.randrange(8)
+    change = chance.randrange(10)
     if change == 0 and parent is not root:
         del parent[key]
     elif change == 1:
@@ -56,18 +57,31 @@ def _mutate(root: list[Any], names: list[str], chance: Random) -> None:
     elif change == 2 and isinstance(parent, dict):
         other = chance.choice((key.upper(), key + "s", key[:-1], chance.choice(names)))
         parent[other] = parent.pop(key)
-    elif change in {3, 4} and isinstance(value, dict):
-        value[chance.choice(names)] = deepcopy(chance.choice(POOL))
-    elif change in {3, 4} and isinstance(value, list):
+    elif change == 3:
+        parent[key] = deepcopy(chance.choice(POOL))
+    elif isinstance(value, dict):
+        value[chance.choice((*names, *value, ""))] = deepcopy(chance.choice(POOL))
+    elif isinstance(value, list):
         value.append(deepcopy(chance.choice((*POOL, *value))))
-    elif change == 5 and isinstance(value, str) and value:
+    elif isinstance(value, str) and change > 5:
+        kin = [text for text in _STRINGS if text[:2] == value[:2]] if change > 7 else []
+        parent[key] = chance.choice(("", None)) if change == 6 else chance.choice(kin or _STRINGS)
+    elif isinstance(value, str):
         at = chance.randrange(len(value) + 1)
         middle = chance.choice(("", ":", "/", "\n", "\\", "é", "A", "0", " "))
         parent[key] = value[:at] + middle + value[at + chance.randrange(2) :]
-    elif change == 6 and isinstance(value, int) and not isinstance(value, bool):
-        parent[key] = chance.choice((value + 1, -value, value * 2**20, str(value), float(value)))
+    elif isinstance(value, bool):
+        parent[key] = not value
+    elif isinstance(value, int):
+        parent[key] = chance.choice(
+            (value + 1, -value, value * 2**40, str(value), float(value), *_NUMBERS)
+        )
     else:
         parent[key] = deepcopy(chance.choice(POOL))
+
+
+_STRINGS = [value for value in POOL if isinstance(value, str)]
+_NUMBERS = [value for value in POOL if type(value) in {int, float}]
 
 
 def _places(node: Any) -> Iterator[tuple[Any, Any]]:

@@ -48,9 +48,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_the_second_is_told_who_the_first_is(
-    tmp_path: Path, holder: subprocess.Popen[str]
-) -> None:
+def test_the_second_is_told_who_the_first_is(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     umask = os.umask(0o022)
     os.umask(0o022)
     source = account(INBOX=1)

@@ -12,8 +12,9 @@ from typing import Final
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import convert
+from portarchive.connectors.imap.answers import Job, Pair
 from portarchive.connectors.imap.folders import wire_of
-from portarchive.connectors.imap.lane import Job, Lane, Pair
+from portarchive.connectors.imap.lane import Lane
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.listing import collect
 from portarchive.connectors.imap.pool import Pool, opened

@@ -73,7 +73,7 @@ class FileName(NamedTuple):
 
 
 def file_name(name: str) -> FileName:
-    """Take a name of ``cur/`` or ``new/`` apart; octets that do not decode are escapes (PEP 383)."""
+    """Take a name of ``cur/`` or ``new/`` apart; octets that do not decode are surrogates."""
     found = _INFO.search(name)
     if found is None or not found.start():
         return FileName(name, "")

@@ -1,0 +1,58 @@
+"""The ``From `` line between messages (RFC 4155 appendix A): what is one, and what it tells. Pure.
+
+A line of text may begin with ``From `` too. A postmark is told from it by its date; that an empty
+line must come before it is for the scanner to see.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from portarchive.connectors.local import dates
+
+LONGEST: Final = 1024
+"""Octets of the longest line that is looked at."""
+
+_WEEKDAY: Final = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_ZONE: Final = rb"([A-Za-z]{1,5}|[+-]\d{4})"
+# asctime, with a zone before the year (Takeout) or after it
+_ASCTIME: Final = re.compile(
+    rb" " + _WEEKDAY + rb",?[ \t]+([A-Z][a-z]{2})[ \t]+(\d{1,2})[ \t]+(\d\d?):(\d\d)(?::(\d\d))?"
+    rb"(?:[ \t]+" + _ZONE + rb")?[ \t]+(\d{4})(?:[ \t]+" + _ZONE + rb")?"
+)
+_RFC5322: Final = re.compile(
+    rb"[ \t](?:" + _WEEKDAY + rb",[ \t]*)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]+\d\d?:\d\d"
+)
+_GMAIL: Final = re.compile(rb"From (\d{10,20})@xxx ")
+_BARE: Final = frozenset({b"From", b"From -"})
+FIELD: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:|>?From ")
+"""How a header begins (RFC 5322 §3.6.8)."""
+
+
+def instant(line: bytes) -> int | None:
+    """Seconds since 1970 of a postmark's date; None if the line is no postmark with a date.
+
+    Without a zone it is UTC (RFC 4155). The instant may be one that means nothing (0).
+    """
+    found = _ASCTIME.search(line)
+    if found is None:
+        return dates.instant(line) if _RFC5322.search(line) else None
+    month, day, hour, minute, second, before, year, after = found.groups()
+    days = dates.days(int(year), dates.MONTHS.get(month.lower(), 0), int(day))
+    if days is None or int(hour) > 23 or int(minute) > 59 or int(second or 0) > 60:
+        return None
+    seconds = int(hour) * 3600 + int(minute) * 60 + int(second or 0)
+    return days * dates.DAY + seconds - dates.zone_seconds(before or after)
+
+
+def is_bare(line: bytes) -> bool:
+    """``From `` and nothing after it, as some writers have it: good only before a header."""
+    return line.rstrip() in _BARE
+
+
+def gmail_id(line: bytes) -> int:
+    """The message id (X-GM-MSGID) that Takeout writes for a sender; 0 if there is none."""
+    found = _GMAIL.match(line)
+    number = int(found[1]) if found else 0
+    return number if number < 1 << 64 else 0

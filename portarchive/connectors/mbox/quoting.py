@@ -1,0 +1,49 @@
+r"""Quoting of ``From `` at the beginning of a line, undone. Pure.
+
+mboxrd: each line ``>*From `` of a message got one more ``>``; taking one off gives the message as
+it was. mboxo: only ``From `` got one, so that ``>From `` may be either, and nothing can be undone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+_QUOTED: Final = re.compile(rb"(?m)^>(?=>*From )")
+_LONGEST_LINE: Final = 1 << 16
+
+
+def unquoted(octets: bytes) -> bytes:
+    """A whole message with one level taken off."""
+    return _QUOTED.sub(b"", octets) if b">From " in octets else octets
+
+
+def unquoted_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same for a message in pieces; holds no more than a piece and a line."""
+    held = b""
+    inside = False  # of a line whose beginning is out already
+    for piece in pieces:
+        data = held + piece
+        held = b""
+        end = data.rfind(b"\n") + 1
+        if inside:
+            if not end:
+                yield data
+                continue
+            first = data.index(b"\n") + 1
+            yield data[:first]
+            data, end, inside = data[first:], end - first, False
+        if len(data) - end > _LONGEST_LINE and data[end : end + 1] != b">":
+            yield unquoted(data[:end]) + data[end:]
+            inside = True
+            continue
+        if len(data) - end > _LONGEST_LINE:  # quotes, and a line that goes on for ever
+            yield unquoted(data)
+            inside = True
+            continue
+        held = data[end:]
+        if end:
+            yield unquoted(data[:end])
+    if held:
+        yield held if inside else unquoted(held)

@@ -1,0 +1,88 @@
+r"""Header fields in which mail programs keep flags: read into flags, and named as changeable. Pure.
+
+``Status``, ``X-Status`` and ``X-Keywords`` are mutt's, Dovecot's and UW IMAP's; ``X-Mozilla-…`` are
+Thunderbird's (bits: nsMsgMessageFlags). They stay in the octets. Since a program rewrites them
+whenever a flag changes, the identity of a message does not depend on them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from portarchive import keywords
+from portarchive.connectors.local.header import spans, values
+
+_LETTERS: Final = (
+    (b"R", "\\Seen"),
+    (b"A", "\\Answered"),
+    (b"F", "\\Flagged"),
+    (b"T", "\\Draft"),
+    (b"D", "\\Deleted"),
+)
+_MOZILLA: Final = (
+    (0x0001, "\\Seen"),
+    (0x0002, "\\Answered"),
+    (0x0004, "\\Flagged"),
+    (0x0008, "\\Deleted"),  # expunged: waits for the folder to be compacted
+    (0x1000, "$Forwarded"),
+)
+_MOZILLA2: Final = ((0x0020_0000, "\\Deleted"), (0x0080_0000, "$MDNSent"))
+_LABEL_SHIFT: Final = 25
+
+_FIELDS: Final = (
+    b"status", b"x-status", b"x-keywords", b"x-mozilla-status", b"x-mozilla-status2",
+    b"x-mozilla-keys", b"x-uid", b"x-imap", b"x-imapbase",
+)  # fmt: skip
+
+_INTERNAL: Final = b"subject: don't delete this message -- folder internal data"
+
+
+def may_have(lowered: bytes) -> bool:
+    """Whether a header, in lower case, is worth a closer look."""
+    return (
+        b"status" in lowered
+        or b"x-keywords" in lowered
+        or b"x-mozilla-" in lowered
+        or b"x-uid" in lowered
+        or b"x-imap" in lowered
+    )
+
+
+def is_internal(lowered: bytes) -> bool:
+    """Whether this is no mail but what UW IMAP keeps of a folder in its first message."""
+    return _INTERNAL in lowered and b"\nx-imap:" in lowered
+
+
+def changeable(lowered: bytes) -> list[tuple[int, int]]:
+    """Where the fields lie that a program rewrites: first octet, one past the last; in order."""
+    return sorted(
+        (first, end)
+        for name in _FIELDS
+        if name in lowered
+        for first, _, end in spans(lowered, name)
+    )
+
+
+def flags(header: bytes, lowered: bytes) -> tuple[str, ...]:
+    """The flags that the header's fields tell, in the archive's spelling."""
+    letters = b"".join(values(header, lowered, b"status") + values(header, lowered, b"x-status"))
+    found = [flag for letter, flag in _LETTERS if letter in letters]
+    for value in values(header, lowered, b"x-mozilla-status"):
+        found += [flag for bit, flag in _MOZILLA if _bits(value) & bit]
+    keys = values(header, lowered, b"x-keywords") + values(header, lowered, b"x-mozilla-keys")
+    for value in values(header, lowered, b"x-mozilla-status2"):
+        bits = _bits(value)
+        found += [flag for bit, flag in _MOZILLA2 if bits & bit]
+        label = bits >> _LABEL_SHIFT & 7
+        if 1 <= label <= 5:
+            found.append(f"$label{label}")
+    for value in keys:
+        found.extend(keywords.parse_flag_list(value))
+    return keywords.to_archive(found)
+
+
+def _bits(value: bytes) -> int:
+    try:
+        return int(value, 16)
+    except ValueError:
+        return 0

@@ -1,0 +1,1 @@
+"""The validator: looks at an archive, trusts nothing, judges clause by clause."""
