@@ -161,15 +161,15 @@ def checker(
 
 
 def checker_of(
-    schema: Mapping[str, Any], registry: Registry[Any] | None = None
+    schema: Mapping[str, Any], resources: Registry[Any] | None = None
 ) -> Draft202012Validator:
-    """The same for any schema; its references are resolved in ``registry``, or in our own."""
+    """The same for any schema; its references are resolved in ``resources``, or in ours."""
     from jsonschema import FormatChecker  # noqa: PLC0415 - heavy, and few verbs need it
 
     asserted = FormatChecker(formats=())
     for name, holds in formats().items():
         asserted.checks(name)(holds)
-    known = globals()["registry"]() if registry is None else registry
+    known = registry() if resources is None else resources
     return _validator_class()(schema, registry=known, format_checker=asserted)
 
 
@@ -177,7 +177,8 @@ def checker_of(
 def formats() -> Mapping[str, Callable[[object], bool]]:
     """The formats that our schemas use, each with what decides it; not a string: it holds.
 
-    ``date-time`` is RFC 3339 §5.6, leap seconds included; ``uri`` is RFC 3986; ``email`` has an @.
+    ``date-time`` and ``date`` are RFC 3339 §5.6, leap seconds included; ``uri`` is RFC 3986;
+    ``email`` has an @.
 
     Raises:
         SettingsError: jsonschema lacks the library that knows URIs; it would let all pass.
@@ -200,11 +201,12 @@ def formats() -> Mapping[str, Callable[[object], bool]]:
     def is_email(value: object) -> bool:
         return not isinstance(value, str) or "@" in value
 
-    return {"date-time": is_date_time, "uri": is_uri, "email": is_email}
+    return {"date-time": is_date_time, "date": is_date, "uri": is_uri, "email": is_email}
 
 
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _DATE_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))",
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))",
     re.ASCII,
 )
 
@@ -216,16 +218,25 @@ def is_date_time(value: object) -> bool:
     match = _DATE_TIME.fullmatch(value)
     if match is None:
         return False
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    sign, hours, minutes = match.groups(default="0")[6:]
-    if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year or 400, month)[1]:
-        return False
-    if hour > 23 or minute > 59 or int(hours) > 23 or int(minutes) > 59:
+    day, *clock, sign, hours, minutes = match.groups(default="0")
+    hour, minute, second = map(int, clock)
+    if not is_date(day) or hour > 23 or minute > 59 or int(hours) > 23 or int(minutes) > 59:
         return False
     if second == 60:  # a leap second ends a day in UTC (§5.7)
         offset = int(sign + "1") * (int(hours) * 60 + int(minutes)) if sign in "+-" else 0
         return (hour * 60 + minute - offset) % 1440 == 1439
     return second < 60
+
+
+def is_date(value: object) -> bool:
+    """Whether it is an RFC 3339 full-date (§5.6); anything but a string passes."""
+    if not isinstance(value, str):
+        return True
+    match = _DATE.fullmatch(value)
+    if match is None:
+        return False
+    year, month, day = map(int, match.groups())
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year or 400, month)[1]
 
 
 @functools.cache

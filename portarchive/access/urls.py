@@ -7,6 +7,7 @@ it could not read: what was meant as a user name may be a secret.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,12 +20,9 @@ Tls = Literal["implicit", "starttls", "none"]
 FORM = "imaps://user@host[:port]"
 
 _DEFAULT_PORT = {"imaps": 993, "imap": 143}
-_LATER = {
-    "jmaps": "JMAP accounts",
-    "jmap": "JMAP accounts",
-    "maildir": "Maildirs",
-    "mbox": "mbox files",
-}
+_LATER = {"jmaps": "JMAP accounts", "jmap": "JMAP accounts"}
+_LOCAL = re.compile(r"(maildir|mbox):(?://(?=/))?(.*)", re.IGNORECASE | re.DOTALL)
+_OPTIONS = re.compile(r"\?((?:format|roles)=[a-z0-9]*(?:&(?:format|roles)=[a-z0-9]*)*)\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -68,6 +66,48 @@ class SourceUrl:
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSource:
+    """Files on this machine that hold mail. No login, no secret.
+
+    Attributes:
+        scheme: ``maildir`` or ``mbox``.
+        path: as the user wrote it; nothing in it is percent-decoded.
+        options: what came after ``?``, by name.
+    """
+
+    scheme: str
+    path: str
+    options: Mapping[str, str]
+
+
+def parse_local(text: str) -> LocalSource | None:
+    """Read SOURCE as ``maildir:PATH`` or ``mbox:PATH``; None if it is of another kind.
+
+    PATH is taken as it is, ``?`` included, but for a known option at its end: ``?format=mboxo``,
+    ``?roles=names``. ``maildir:///PATH`` is the same as ``maildir:/PATH``.
+
+    Raises:
+        SettingsError: there is no path.
+    """
+    found = _LOCAL.fullmatch(text.strip())
+    if found is None:
+        return None
+    scheme, path = found[1].lower(), found[2]
+    told = _OPTIONS.search(path)
+    if told is not None:
+        path = path[: told.start()]
+    if not path or path.startswith("//") or "\0" in path:
+        raise SettingsError(
+            f"SOURCE names no path after {scheme}:",
+            hint=f"write it like this: {scheme}:/home/jane/"
+            + ("Maildir" if scheme == "maildir" else "mail.mbox"),
+            code="bad-url",
+        )
+    pairs = (pair.partition("=") for pair in told[1].split("&")) if told is not None else ()
+    return LocalSource(scheme=scheme, path=path, options={name: value for name, _, value in pairs})
 
 
 def parse_source(text: str, *, tls: str | None = None, allow_cleartext: bool = False) -> SourceUrl:
@@ -137,9 +177,6 @@ def parse_archive(text: str, *, writing: bool) -> Path:
 def _scheme(text: str) -> str:
     found = _SCHEME.match(text)
     if found is None:
-        word, colon, _ = text.partition(":")
-        if colon and word.lower() in {"maildir", "mbox"}:
-            raise _not_yet(word.lower())
         raise _unreadable("SOURCE is not a URL")
     scheme = found[1].lower()
     if scheme in _LATER:
@@ -152,7 +189,7 @@ def _scheme(text: str) -> str:
 def _not_yet(scheme: str) -> SettingsError:
     return SettingsError(
         f"this version cannot open {_LATER[scheme]} ({scheme}:) yet",
-        hint=f"it exports IMAP accounts: {FORM}",
+        hint=f"it exports IMAP accounts ({FORM}), maildir:PATH and mbox:PATH",
         code="not-yet",
     )
 

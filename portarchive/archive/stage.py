@@ -72,7 +72,8 @@ def is_draft(state: FolderState, flags: bytes) -> bool:
     """Whether an item is a draft: by its keyword, or by the role of its folder."""
     if b'"$draft"' in flags.lower():
         return True
-    header = state.header or (state.published.header if state.published else {})
+    # As it was when the message was an item: its place may belong to another mailbox now.
+    header = state.published.header if state.published else state.header or {}
     roles = header.get(model.ROLE)
     return "drafts" in (roles if isinstance(roles, list) else [roles])
 

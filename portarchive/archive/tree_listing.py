@@ -24,19 +24,21 @@ class File:
         sha256: of its octets, once hashed.
         claim: the SHA-256 that an item of some folder.json claims for it.
         named: how many entries of folder.json files name it.
-        listed: whether manifest-sha256.txt has it.
+        folder: a number of the last folder that named it.
+        expected: the SHA-256 that manifest-sha256.txt has for it.
     """
 
-    __slots__ = ("alias", "claim", "listed", "named", "place", "sha256", "size")
+    __slots__ = ("alias", "claim", "expected", "folder", "named", "place", "sha256", "size")
 
     def __init__(self, size: int, place: Any = None, alias: str = "") -> None:
         self.size = size
         self.place = place
         self.alias = alias
         self.sha256: bytes | None = None
-        self.claim: str | None = None
+        self.claim: bytes | None = None
         self.named = 0
-        self.listed = False
+        self.folder = 0
+        self.expected: bytes | None = None
 
 
 _PLAIN = re.compile(
@@ -131,6 +133,32 @@ class Listing:
             prefix = f"{directory}/" if directory else ""
             for name, file in self.directories[directory].items():
                 yield prefix + name, file
+
+    def remove(self, directory: str) -> int:
+        """Forget a directory at the root and all below it; how many files that were."""
+        gone = 0
+        for path in [
+            p for p in self.directories if p == directory or p.startswith(f"{directory}/")
+        ]:
+            files = self.directories.pop(path)
+            del self.subdirectories[path]
+            gone += len(files)
+            self.octets -= sum(file.size for file in files.values())
+        self.subdirectories[""].discard(directory)
+        self.count -= gone
+        return gone
+
+    def descend(self, directory: str) -> None:
+        """Make a directory at the root the root: paths begin there, and nothing else is left."""
+        for other in list(self.subdirectories[""] - {directory}):
+            self.remove(other)
+        cut = len(directory) + 1
+        self.count -= len(self.directories[""])
+        self.directories = {p[cut:]: f for p, f in self.directories.items() if p}
+        self.subdirectories = {p[cut:]: n for p, n in self.subdirectories.items() if p}
+        for files in self.directories.values():
+            for file in files.values():
+                file.alias = file.alias[cut:] if file.alias else ""
 
     def _enter(self, path: str) -> dict[str, File]:
         files = self.directories.get(path)

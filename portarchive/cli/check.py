@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from portarchive.access.urls import SourceUrl
+from portarchive.access.urls import LocalSource, SourceUrl
 from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.output import columns, counted, report_head, say, to_json
 from portarchive.cli.progress_view import Speech, observing
@@ -14,9 +14,11 @@ from portarchive.errors import ExitCode, SettingsError
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder, SourceIdentity
 
+_LOCAL = frozenset({"maildir", "mbox"})
+
 
 def check_account(
-    url: SourceUrl, access: AccessOptions, selection: Selection, speech: Speech
+    url: SourceUrl | LocalSource, access: AccessOptions, selection: Selection, speech: Speech
 ) -> int:
     """Connect, log in, list; print a table or one JSON object.
 
@@ -100,7 +102,8 @@ def _words(
 ) -> list[str]:
     server = " ".join(str(v) for k, v in identity.server.items() if k in {"name", "version"})
     about = f" ({safe(server)})" if server else ""
-    lines = [f"{safe(identity.service)}, logged in as {safe(identity.account)}{about}", ""]
+    login = "" if identity.protocol in _LOCAL else f", logged in as {safe(identity.account)}"
+    lines = [f"{safe(identity.service)}{login}{about}", ""]
     rows = [
         (
             "/".join(folder.path),

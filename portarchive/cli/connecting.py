@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from portarchive.access.credentials import Secret, SecretOptions, resolve_secret
-from portarchive.access.urls import SourceUrl
+from portarchive.access.urls import LocalSource, SourceUrl
 from portarchive.cli.safe_text import safe, safe_lines
 from portarchive.connectors.base import Source
 from portarchive.errors import SettingsError
@@ -36,14 +36,23 @@ class AccessOptions:
 
 
 def connect(
-    url: SourceUrl, access: AccessOptions, *, observer: Observer, secret: Secret | None = None
+    url: SourceUrl | LocalSource,
+    access: AccessOptions,
+    *,
+    observer: Observer,
+    secret: Secret | None = None,
 ) -> Source:
-    """Get the secret unless it is at hand, connect, log in.
+    """Get the secret unless it is at hand, connect, log in; files need none of it.
 
     Raises:
         SettingsError: no secret, or it makes no sense.
         ConnectorError: the server cannot be reached, or refuses.
     """
+    from portarchive.connectors import registry  # noqa: PLC0415  start-up time
+
+    if isinstance(url, LocalSource):
+        local = registry.LocalAddress(scheme=url.scheme, path=url.path, options=url.options)
+        return registry.open_source(local, observer=observer, max_wait=access.max_wait)
     if secret is None:
         secret = resolve_secret(
             host=url.host,
@@ -53,9 +62,7 @@ def connect(
             prompt=_prompter(),
             on_stderr=_pass_on,
         )
-    from portarchive.connectors.registry import SourceAddress, open_source  # noqa: PLC0415  lazy
-
-    address = SourceAddress(
+    address = registry.SourceAddress(
         scheme=url.scheme,
         host=url.host,
         port=url.port,
@@ -66,7 +73,7 @@ def connect(
         timeout=access.timeout,
         connections=access.connections,
     )
-    return open_source(address, observer=observer, max_wait=access.max_wait)
+    return registry.open_source(address, observer=observer, max_wait=access.max_wait)
 
 
 def _prompter() -> Callable[[str], str] | None:

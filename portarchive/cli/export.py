@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portarchive.access.credentials import Secret, SecretOptions
-from portarchive.access.urls import SourceUrl, parse_archive, parse_source
+from portarchive.access.urls import (
+    LocalSource,
+    SourceUrl,
+    parse_archive,
+    parse_local,
+    parse_source,
+)
 from portarchive.archive import model
 from portarchive.cli import arguments, options
 from portarchive.cli.check import check_account, refuse_unmatched
@@ -71,7 +77,12 @@ def export(
     finished: only new messages are fetched. The account is never changed. Exit code 0 means that
     every message the server listed is in the archive, 3 that the report names what is missing.
     """
-    url = parse_source(source, tls=tls, allow_cleartext=allow_cleartext)
+    url = parse_local(source) or parse_source(source, tls=tls, allow_cleartext=allow_cleartext)
+    if isinstance(url, LocalSource) and (password_command or token_command or auth or tls):
+        raise SettingsError(
+            f"{url.scheme}: is read from this machine, without a login",
+            hint="leave out the options of access: passwords, tokens, --auth, --tls",
+        )
     access = AccessOptions(
         secret=SecretOptions(
             token_command=token_command, password_command=password_command, mechanism=auth
@@ -133,7 +144,7 @@ def export(
 
 
 def run(
-    url: SourceUrl,
+    url: SourceUrl | LocalSource,
     access: AccessOptions,
     path: Path,
     settings: ExportOptions,
@@ -159,7 +170,7 @@ def run(
             source.close()
 
 
-def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
+def summary(report: ExportReport, url: SourceUrl | LocalSource, path: Path) -> list[str]:
     """What happened, for people."""
     totals = report.totals
     where = safe(path)
@@ -170,7 +181,12 @@ def summary(report: ExportReport, url: SourceUrl, path: Path) -> list[str]:
         lines = [f"{where} is up to date: {here}; nothing was published"]
     else:
         again = ", going on where an interrupted run stopped" if report.resumed else ""
-        lines = [f"exported {safe(url.user)} at {url.service} to {where}{again}", f"  {here}"]
+        whose = (
+            safe(report.source.service)
+            if isinstance(url, LocalSource)
+            else f"{safe(url.user)} at {url.service}"
+        )
+        lines = [f"exported {whose} to {where}{again}", f"  {here}"]
     lines += [f"  {line}" for line in _details(totals)]
     if report.complete:
         lines.append("  complete: every message that the server listed is accounted for")

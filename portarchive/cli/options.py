@@ -29,7 +29,11 @@ def counting(panel: str, spelling: str, text: str) -> Any:
 
 
 Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help=f"The account: {FORM}. Its last @ counts.")
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help=f"The account: {FORM}; its last @ counts. Or files: maildir:PATH, mbox:PATH.",
+    ),
 ]
 Archive = Annotated[str, typer.Argument(metavar="ARCHIVE", help="The directory of the archive.")]
 ArchiveToWrite = Annotated[

@@ -43,12 +43,23 @@ class SourceAddress:
     connections: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAddress:
+    """Files on this machine. ``scheme``: ``maildir`` or ``mbox``; ``options``: the connector's."""
+
+    scheme: str
+    path: str
+    options: Mapping[str, str]
+
+
 def schemes() -> tuple[str, ...]:
     """The schemes that can be opened."""
-    return tuple(sorted(_FACTORIES))
+    return tuple(sorted((*_FACTORIES, *_LOCAL)))
 
 
-def open_source(address: SourceAddress, *, observer: Observer, max_wait: float) -> Source:
+def open_source(
+    address: SourceAddress | LocalAddress, *, observer: Observer, max_wait: float
+) -> Source:
     """Connect and log in; what comes back waits and reconnects by itself.
 
     Args:
@@ -60,11 +71,15 @@ def open_source(address: SourceAddress, *, observer: Observer, max_wait: float) 
         SettingsError: no connector for the scheme.
         ConnectorError: as ``connectors.base.Source`` says.
     """
+    from portarchive.connectors.patience import Patience  # noqa: PLC0415  start-up time
+    from portarchive.connectors.retry import RetryingSource  # noqa: PLC0415  start-up time
+
+    if isinstance(address, LocalAddress):
+        local = _LOCAL[address.scheme](address.path, address.options)
+        return RetryingSource(local, observer=observer, max_wait=max_wait)
     factory = _FACTORIES.get(address.scheme)
     if factory is None:
         raise SettingsError(f"no connector opens {address.scheme}://")
-    from portarchive.connectors.patience import Patience  # noqa: PLC0415  start-up time
-    from portarchive.connectors.retry import RetryingSource  # noqa: PLC0415  start-up time
 
     opened: list[Source] = []
     connect = partial(_open, factory, address, opened)
@@ -99,6 +114,23 @@ def _open_imap(address: SourceAddress) -> Source:
         )
     )
 
+
+def _open_maildir(path: str, options: Mapping[str, str]) -> Source:
+    from portarchive.connectors import maildir  # noqa: PLC0415  start-up time
+
+    return maildir.open_source(path, options)
+
+
+def _open_mbox(path: str, options: Mapping[str, str]) -> Source:
+    from portarchive.connectors import mbox  # noqa: PLC0415  start-up time
+
+    return mbox.open_source(path, options)
+
+
+_LOCAL: Mapping[str, Callable[[str, Mapping[str, str]], Source]] = {
+    "maildir": _open_maildir,
+    "mbox": _open_mbox,
+}
 
 _FACTORIES: Mapping[str, Callable[[SourceAddress], Source]] = {
     "imaps": _open_imap,

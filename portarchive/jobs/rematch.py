@@ -20,7 +20,7 @@ from portarchive.records import MessageRef
 
 _HEADER_LIMIT = 1 << 20
 _MESSAGE_ID = re.compile(rb"(?:\A|\n)message-id[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
-_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 Key = tuple[int, int, bytes]
 

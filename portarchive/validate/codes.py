@@ -2,7 +2,7 @@
 
 Owns the registry; the rows lie in ``codes_draft`` (statements P-…), ``codes_gaps`` (the draft's own
 inconsistencies C-…) and ``codes_own`` (our page F-…, containers Z-…, integrity M-…, messages E-…).
-``docs/codes.md`` is generated from it. A text may change, a code never. ADR 0005 and ADR 0012.
+``docs/codes.md`` is generated from it. A text may change, a code never. ADR 0005.
 """
 
 from __future__ import annotations

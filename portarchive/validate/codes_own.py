@@ -290,7 +290,7 @@ _INTEGRITY = (
     error(
         "M-012",
         _CHAIN,
-        "A document that manifest-sha256.txt does not have.",
+        "A file that belongs to the archive and is not in manifest-sha256.txt.",
         "A reader would take it for part of the archive.",
     ),
     note("M-013", _CHAIN, "A file of the operating system.", "Harmless; it may be removed."),

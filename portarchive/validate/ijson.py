@@ -15,17 +15,12 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from portarchive.archive.tree import Limits, Stream
-from portarchive.validate.ijson_places import Defect, defects_in, escape
+from portarchive.validate.ijson_places import NONCHARACTER, Defect, defects_in, escape
 
 _WINDOW = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
-# Escapes that may make a lone surrogate or a noncharacter, and raw noncharacters.
-_SUSPECT = re.compile(
-    r"\\u(?:[dD][89a-fA-F]|[fF][dD][dDeE]|[fF]{3}[eEfF])"
-    "|[\ufdd0-\ufdef\ufffe\uffff"
-    + "".join(chr(plane << 16 | last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
-    + "]"
-)
+# An escape that may make a lone surrogate or a noncharacter.
+_ESCAPE = re.compile(r"\\u(?:[dD][89a-fA-F]|[fF][dD][dDeE]|[fF]{3}[eEfF])")
 _NEAR_END = 16
 _LONG_INTEGER = 16
 _HUGE = 400
@@ -116,10 +111,8 @@ class Document:
         self._text = self._text[self._at :] + following
         self._source.dropped(self._at)
         self._at = 0
-        if not self._suspect and _SUSPECT.search(following):
-            self._suspect = True
-        elif self._suspect and not _SUSPECT.search(self._text):
-            self._suspect = False
+        # what is carried over counts too: a value may have begun in an earlier window
+        self._suspect = _suspect(self._text)
         return True
 
     def _peek(self) -> str:
@@ -270,6 +263,13 @@ class Document:
                     return part.value
                 members[part.name] = part.value
         return members if self.is_object and not self.broken else None
+
+
+def _suspect(text: str) -> bool:
+    """Whether a string of it may hold what I-JSON has not."""
+    if "\\u" in text and _ESCAPE.search(text):
+        return True
+    return not text.isascii() and NONCHARACTER.search(text) is not None
 
 
 def _deep(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from portarchive.archive.tree import Limits
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NONCHARACTER = re.compile(
+NONCHARACTER = re.compile(
     "[\ufdd0-\ufdef\ufffe\uffff"
     + "".join(chr(plane << 16 | last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
     + "]"
@@ -121,5 +121,5 @@ def _in_string(value: str, pointer: str, limits: Limits, what: str) -> Iterator[
         return
     if _SURROGATE.search(value):
         yield Defect("P-003e", pointer, f"a {what} with a lone surrogate")
-    if _NONCHARACTER.search(value):
+    if NONCHARACTER.search(value):
         yield Defect("P-003f", pointer, f"a {what} with a noncharacter")

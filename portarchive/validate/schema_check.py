@@ -29,12 +29,14 @@ class Violation(NamedTuple):
         keyword: of JSON Schema (``required``, ``type``, …).
         place: the way to it: member names and indexes.
         missing: the member that is required and not there, or "".
+        wanted: the value of the keyword.
         text: what is wrong, without the value itself.
     """
 
     keyword: str
     place: tuple[str | int, ...]
     missing: str
+    wanted: Any
     text: str
 
     def pointer(self, prefix: str = "") -> str:
@@ -69,7 +71,7 @@ class SchemaCheck:
         return [_violation(error) for error in islice(self._explain(value), _MOST)]
 
     def _explain(self, value: Any) -> Iterator[ValidationError]:
-        return _slow(self._reference).iter_errors(value)
+        yield from _slow(self._reference).iter_errors(value)
 
 
 def whole(name: str, dialect: str) -> SchemaCheck:
@@ -131,4 +133,4 @@ def _violation(error: ValidationError) -> Violation:
         text = "it has a member that is not known"
     else:
         text = f"it fits none of the forms that are allowed ({keyword})"
-    return Violation(keyword, tuple(error.absolute_path), missing, text)
+    return Violation(keyword, tuple(error.absolute_path), missing, wanted, text)

@@ -39,7 +39,7 @@ NAMES = (
 
 RAW = (
     b"Envoy\xe9s", b"\xff\xfe\x00"[:2], b"&AOk", b"&AOk-&AOk-", b"A&B", b"&ZeVnLIqe", b"&2AA-", b"&*-",
-    b"half\xe2\x82", b"&AGE-", b"R&amp;D", b"Envoy\xc3\xa9\xff", b"\xc3\xa9&AOk-",
+    b"half\xe2\x82", b"&AGE-", b"R&amp;D", b"Envoy\xc3\xa9\xff",
 )  # fmt: skip
 """Octets that are no modified UTF-7, or not its one spelling, nor UTF-8."""
 

@@ -1,4 +1,4 @@
-"""Keeps what the draft's schemas say, without the draft's prose: ``draft/schemas`` and ``…/examples``.
+"""Keeps in ``draft/`` what the draft's schemas say, without its prose, and its examples.
 
     python tests/schemas/keep_draft.py <a checkout of the draft's schemas/ and examples/>
 

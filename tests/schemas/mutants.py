@@ -1,7 +1,7 @@
 """Mutants of JSON values: deterministic, small, and mean.
 
-A mutant is a value with one to three changes at random places, often near the root: a member dropped,
-replaced, wrapped, renamed, added, a text edited. Which ones is decided by the seed alone.
+A mutant is a value with one to three changes at random places, often near the root: a member
+dropped, replaced, wrapped, renamed, added, a text edited. Which ones is decided by the seed alone.
 """
 
 from __future__ import annotations
@@ -12,17 +12,54 @@ from random import Random
 from typing import Any
 
 POOL: tuple[Any, ...] = (
-    *(None, True, False, [], {}, [""], ["x"], [1], {"": True}, {"x": True}, {"x": False}, {"x": {}}),
+    *(
+        None,
+        True,
+        False,
+        [],
+        {},
+        [""],
+        ["x"],
+        [1],
+        {"": True},
+        {"x": True},
+        {"x": False},
+        {"x": {}},
+    ),
     *(-1, 0, 1, 0.5, 1.0, 9, 10, 23, 24, 59, 60, 61, 100, 101),
     *(2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1, 2**64),
     *("", "x", "a:b", "com.example:own", "vendor:", ":x", " ", "\n", "Card", "enclosure"),
     *("2026-11-24T08:00:00Z", "2026-11-24T08:00:00z", "2026-11-24T08:00:00+00:00"),
     *("2026-11-24T08:00:00+02:00", "2026-11-24T08:00:00", "2026-11-24T08:00:00.5"),
-    *("2026-11-24T08:00:00.50", "2026-11-24T08:00:00\n", "2026-02-30T08:00:00Z", "20261124T080000Z"),
+    *(
+        "2026-11-24T08:00:00.50",
+        "2026-11-24T08:00:00\n",
+        "2026-02-30T08:00:00Z",
+        "20261124T080000Z",
+    ),
     *("FULL", "partial", "full ", "in-process", "in-progress", "completed", "start", "mo", "daily"),
     *("text/plain", "Text/HTML; charset=utf-8", "text/markdown;variant=CommonMark", "image/png"),
-    *("\\Sent", "\\", "Sent", "\\Sent \\Trash", "sent", "..", ".", "../x", "a/b", "/x", "a\\b", "a\0b"),
-    *("https://example.org/a", "cid:1@example.org", "geo:48.2,16.4", "not a uri", "ines@example.org"),
+    *(
+        "\\Sent",
+        "\\",
+        "Sent",
+        "\\Sent \\Trash",
+        "sent",
+        "..",
+        ".",
+        "../x",
+        "a/b",
+        "/x",
+        "a\\b",
+        "a\0b",
+    ),
+    *(
+        "https://example.org/a",
+        "cid:1@example.org",
+        "geo:48.2,16.4",
+        "not a uri",
+        "ines@example.org",
+    ),
     *("0" * 64, "A" * 64, "AAAA", "AAA", "x" * 255, "x" * 256),
 )
 

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from jsonschema import Draft202012Validator
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
-
 import json_patch
 import keep_draft
+import pytest
+from jsonschema import Draft202012Validator
 from mutants import mutants
-from portarchive import schema
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 from seeds import SEEDS
 from witnesses import WITNESSES, WRAPPED
+
+from portarchive import schema
 
 ROOT = Path(__file__).parents[2]
 REPAIRS = schema.path() / "pdpa/ietf-02/repairs"

@@ -8,7 +8,7 @@ from typing import Any
 from seeds import SEEDS
 
 WRAPPED = "90-C-001-sections-are-properties"
-"""Without it nothing inside the sections of ``archive.json`` is looked at, other repairs included."""
+"""Without it nothing inside the sections of ``archive.json`` is looked at."""
 
 
 def changed(kind: str, path: str, new: Any) -> Any:

@@ -129,6 +129,7 @@ def test_what_does_not_decode_is_kept(octets: bytes) -> None:
 
 def test_8_bit_names() -> None:
     assert names.decode_name("Größe".encode(), utf8=False) == ("Größe", None)
+    assert names.decode_name(b"\xc3\xa9&AOk-", utf8=False) == ("é&AOk-", None)
     assert names.decode_name(b"R&D", utf8=True) == ("R&D", None)
     assert names.decode_name(b"\xff", utf8=True) == ("\udcff", b"\xff")
 

@@ -72,7 +72,7 @@ def decode_name(octets: bytes, *, utf8: bool) -> tuple[str, bytes | None]:
     try:
         text = octets.decode("utf-8") if utf8 or not octets.isascii() else decode_utf7(octets)
     except UnicodeError:
-        return octets.decode("ascii", "surrogateescape"), octets
+        return octets.decode("utf-8", "surrogateescape"), octets
     return text, None
 
 

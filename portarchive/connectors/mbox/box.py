@@ -1,0 +1,202 @@
+"""One mbox file while it is being read: its index, and the octets of its messages.
+
+Other programs append to it, change flags in it and compact it meanwhile. What was indexed is
+believed as long as the file is the same and untouched; else each message is compared with its
+digest, and one that is not where it was is looked for in a new index.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from portarchive.connectors.local.body import LARGE, Octets, Pieces
+from portarchive.connectors.local.root import Root, failure
+from portarchive.connectors.mbox.index import Index
+from portarchive.connectors.mbox.message import compared, cuts_of, identity, pieces
+from portarchive.connectors.mbox.quoting import unquoted
+from portarchive.connectors.mbox.scan import Scanner
+from portarchive.errors import ConnectionLost
+
+_MMDF: Final = b"\x01\x01\x01\x01"
+
+Stamp = tuple[int, int, int, int, int]
+
+
+def kind(head: bytes) -> str:
+    """What a file is by how it begins: ``mbox``, ``mmdf``, ``empty`` or ``other``."""
+    if head.startswith(_MMDF):
+        return "mmdf"
+    text = head.lstrip(b"\r\n")
+    if not text:
+        return "empty"
+    return "mbox" if text.startswith(b"From ") else "other"
+
+
+class Box:
+    """See the module.
+
+    Args:
+        path: of the file.
+        root: what must still be there.
+        rd: quoting is mboxrd.
+
+    Attributes:
+        verify: octets are compared with their digest, for somebody wrote to the file.
+    """
+
+    def __init__(self, path: Path, root: Root, *, rd: bool) -> None:
+        self.path = path
+        self.verify = False
+        self._root = root
+        self._rd = rd
+        self._fd = -1
+        self._stamp: Stamp | None = None
+        self._scanner: Scanner | None = None
+
+    @property
+    def index(self) -> Index:
+        """Of the last ``refresh``."""
+        return self._scanned.index
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether there is an index to look in."""
+        return self._scanner is not None
+
+    @property
+    def takeout(self) -> bool:
+        """Whether it is a file of Google Takeout, whose labels count."""
+        return bool(self._scanned.takeout)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What is worth a note, by the note's code."""
+        return self._scanned.counts
+
+    @property
+    def _scanned(self) -> Scanner:
+        assert self._scanner is not None  # noqa: S101 - refresh comes first
+        return self._scanner
+
+    def refresh(self) -> None:
+        """Index the file, unless it stands as it was indexed.
+
+        Raises:
+            ConnectionLost: the root is gone, or the file changes under the reading.
+            OSError: the file cannot be read.
+        """
+        self._root.check()
+        if self._scanner is not None and self._stamp == self._now():
+            return
+        self.close()
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        self._fd = os.open(self.path, flags)
+        about = os.fstat(self._fd)
+        scanner = Scanner(self._fd, rd=self._rd)
+        scanner.extend(about.st_size)
+        self._scanner = scanner
+        self._stamp = _stamp(about)
+        self.verify = False
+
+    def catch_up(self) -> None:
+        """Take in what was appended since; the last message is read anew.
+
+        A file that was replaced or rewritten is indexed anew: ``index`` is then another one.
+
+        Raises:
+            ConnectionLost: the root is gone, or the file changes under the reading.
+            OSError: the file cannot be read.
+        """
+        if self.look():
+            size = os.fstat(self._fd).st_size
+            if size == self._scanned.upto:
+                return
+            if size > self._scanned.upto:
+                try:
+                    self._scanned.extend(size)
+                except ConnectionLost:
+                    pass  # not appended to: rewritten
+                else:
+                    return
+        self.refresh()
+
+    def arrived(self) -> int:
+        """How many messages were appended since the last look."""
+        size = os.fstat(self._fd).st_size
+        return self._scanned.postmarks_after(size) if size > self._scanned.upto else 0
+
+    def look(self) -> bool:
+        """Is the file still the one that was indexed? False: another one lies in its place.
+
+        Raises:
+            ConnectionLost: the root is gone.
+        """
+        self._root.check()
+        now = self._now()
+        if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
+            return False
+        self.verify = now != self._stamp
+        return True
+
+    def _now(self) -> Stamp | None:
+        try:
+            return _stamp(os.stat(self.path, follow_symlinks=False))  # noqa: PTH116 - hot
+        except OSError:
+            return None
+
+    def body(self, number: int) -> Octets | Pieces | None:
+        """The octets of a message; None if they are not where they were.
+
+        Raises:
+            ConnectionLost: the disk fails.
+        """
+        index = self.index
+        start, length = index.starts[number], index.lengths[number]
+        if length > LARGE:
+            if self.verify and not self._stands(number):
+                return None
+            return Pieces(index.sizes[number], lambda: self._checked(number))
+        try:
+            octets = os.pread(self._fd, length, start)
+        except OSError as error:
+            raise failure(self.path, error) or ConnectionLost(
+                f"{self.path} cannot be read: {error.strerror}"
+            ) from error
+        if len(octets) < length:
+            return None
+        if self._rd:
+            octets = unquoted(octets)
+        if self.verify:
+            cuts = cuts_of(octets, takeout=self.takeout)
+            if identity(octets, cuts) != index.digest(number):
+                return None
+        return Octets(octets)
+
+    def _stands(self, number: int) -> bool:
+        try:
+            for _ in self._checked(number):
+                pass
+        except ConnectionLost:
+            return False
+        return True
+
+    def _checked(self, number: int) -> Iterator[bytes]:
+        """The octets of a large message, compared with its digest as they go."""
+        index = self.index
+        parts = pieces(self._fd, index.starts[number], index.lengths[number], rd=self._rd)
+        return compared(parts, index.digest(number), takeout=self.takeout)
+
+    def close(self) -> None:
+        """Let go of the file and of its index."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._scanner = None
+        self._stamp = None
+
+
+def _stamp(about: os.stat_result) -> Stamp:
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns

@@ -1,0 +1,122 @@
+"""What is remembered of each message of an mbox file: sixty octets, in columns.
+
+A Takeout of a million messages is an index of 60 MB; objects would be ten times that.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Final, NamedTuple
+
+DIGEST: Final = 16
+"""Octets of SHA-256 that make a uid, written as 32 hex digits."""
+
+
+class Fact(NamedTuple):
+    """What many messages have in common. ``labels``: None in a file that is no Takeout."""
+
+    flags: tuple[str, ...]
+    labels: tuple[str, ...] | None
+
+
+class Row(NamedTuple):
+    """One message while it is being added.
+
+    Attributes:
+        start, length: where its octets lie in the file, quoting included.
+        size: of the message, without the quoting.
+        digest: of its identity, ``DIGEST`` octets.
+        epoch: when it was received; -1 if nothing tells.
+        fact: number of its ``Fact``.
+        thread, gmail_id: Gmail's numbers, 0 if there are none.
+    """
+
+    start: int
+    length: int
+    size: int
+    digest: bytes
+    epoch: int
+    fact: int
+    thread: int = 0
+    gmail_id: int = 0
+
+
+class Index:
+    """The messages of one file, in its order."""
+
+    def __init__(self) -> None:
+        self.starts = array("Q")
+        self.lengths = array("Q")
+        self.sizes = array("Q")
+        self.digests = bytearray()
+        self.epochs = array("q")
+        self.fact_numbers = array("I")
+        self.threads = array("Q")
+        self.gmail_ids = array("Q")
+        self.facts: list[Fact] = []
+        self.ranks: dict[int, int] = {}
+        self._fact_numbers: dict[Fact, int] = {}
+        self._seen: set[bytes] = set()
+        self._counts: dict[bytes, int] = {}
+        self._rows: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def fact(self, fact: Fact) -> int:
+        """The number of a fact; a new one if it is new."""
+        number = self._fact_numbers.get(fact)
+        if number is None:
+            number = self._fact_numbers[fact] = len(self.facts)
+            self.facts.append(fact)
+        return number
+
+    def append(self, row: Row) -> None:
+        """Remember a message. The n-th of equal ones has rank n."""
+        start, length, size, digest, epoch, fact, thread, gmail_id = row
+        if digest in self._seen:
+            rank = self._counts[digest] = self._counts.get(digest, 1) + 1
+            self.ranks[len(self.starts)] = rank
+        else:
+            self._seen.add(digest)
+        self.starts.append(start)
+        self.lengths.append(length)
+        self.sizes.append(size)
+        self.digests += digest
+        self.epochs.append(epoch)
+        self.fact_numbers.append(fact)
+        self.threads.append(thread)
+        self.gmail_ids.append(gmail_id)
+        self._rows = None
+
+    def pop(self) -> None:
+        """Forget the last message: the file went on, and it may be another one now."""
+        number = len(self.starts) - 1
+        digest = self.digest(number)
+        rank = self.ranks.pop(number, None)
+        if rank is None:
+            self._seen.discard(digest)
+        else:
+            self._counts[digest] = rank - 1
+        del self.digests[-DIGEST:]
+        for column in (self.starts, self.lengths, self.sizes, self.threads, self.gmail_ids):
+            column.pop()
+        self.epochs.pop()
+        self.fact_numbers.pop()
+        self._rows = None
+
+    def digest(self, number: int) -> bytes:
+        """The digest of a message's identity."""
+        return bytes(self.digests[DIGEST * number : DIGEST * (number + 1)])
+
+    def uid(self, number: int) -> str:
+        """32 hex digits, and ``-n`` for the n-th equal one (format.md section 3)."""
+        digits = self.digests[DIGEST * number : DIGEST * (number + 1)].hex()
+        rank = self.ranks.get(number)
+        return digits if rank is None else f"{digits}-{rank}"
+
+    def find(self, uid: str) -> int | None:
+        """The number of a message; builds a table at the first call."""
+        if self._rows is None:
+            self._rows = {self.uid(number): number for number in range(len(self))}
+        return self._rows.get(uid)

@@ -1,0 +1,277 @@
+"""folder.json: its header, and the folders of an archive among each other (draft §6.3.1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from portarchive import schema
+from portarchive.archive import dialect
+from portarchive.archive.tree import Stream
+from portarchive.validate.checks.items import Items
+from portarchive.validate.checks.metadata import check_schema_member, schema_of, tell_misspelt
+from portarchive.validate.ijson import Document, Entry, ListSeen, Member
+from portarchive.validate.run import FOLDER_FILE, JUNK, MAIL, FolderFacts, Level, Run
+from portarchive.validate.schema_check import SchemaCheck, Violation, entries
+
+_KEPT = "portarchive:kept"
+_PLACEHOLDER = "portarchive:placeholder"
+LISTS = ("items", _KEPT, _PLACEHOLDER)
+# RFC 6154, RFC 8457, RFC 9979 (written with a backslash all the same).
+_USES = frozenset(
+    "\\" + word
+    for word in (
+        *("all", "archive", "drafts", "flagged", "junk", "sent", "trash", "important"),
+        *("snoozed", "scheduled", "memos"),
+    )
+)
+_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_IMAP_MEMBERS = {"last_uid": "P-007", "uidvalidity": "P-008", "is_subscribed": "P-009"}
+_OF_MEMBER = {
+    "last_uid": "P-007c",
+    "uidvalidity": "P-008b",
+    "is_subscribed": "P-009b",
+    "items": "P-010",
+    "name": "C-020",
+}
+
+
+def check_folder(run: Run, directory: str, stream: Stream) -> None:
+    """One folder.json, its entries included."""
+    facts = FolderFacts(directory, {})
+    run.folders[directory] = facts
+    path = f"{directory}/{FOLDER_FILE}" if directory else FOLDER_FILE
+    document = Document(stream, run.limits, run.teller(path))
+    number = len(run.folders)
+    lists: dict[str, Items] = {}
+    header: dict[str, Any] = {}
+    try:
+        for part in document.parts(LISTS):
+            if isinstance(part, Entry):
+                lists[part.list_name].entry(part.value)
+            elif isinstance(part, Member):
+                header[part.name] = part.value
+            elif isinstance(part, ListSeen) and part.list_name not in lists:
+                check = _entry_check(part.list_name, run.dialect)
+                lists[part.list_name] = Items(run, facts, part.list_name, number, check)
+    finally:
+        facts.broken = document.broken
+    if not document.is_object:
+        if not document.broken:
+            run.report.add("F-031", path, "", "it must be an object")
+        facts.broken = True
+        return
+    if dialect.has_maps(header, has_items="items" in lists):
+        items = lists["items"] = Items(run, facts, "uids", number, None)
+        for item in dialect.items_of_maps(header):
+            items.entry(item)
+        if not run.dialect.startswith("happel"):
+            run.report.add("F-071", path)
+    for items in lists.values():
+        items.finish()
+    facts.header = {k: v for k, v in header.items() if not isinstance(v, dict)}
+    facts.items = lists["items"].count if "items" in lists else 0
+    facts.kept = lists[_KEPT].count if _KEPT in lists else 0
+    facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
+    _check_schema(run, facts, path, header, lists)
+    if run.level >= Level.STRUCTURE:
+        _check_header(run, facts, path, header, lists.get("items"))
+
+
+def _entry_check(member: str, of_dialect: str) -> SchemaCheck | None:
+    try:
+        found = entries("folder", of_dialect, member)
+    except LookupError:
+        found = None
+    return found or entries("folder", schema.CURRENT, member)
+
+
+def _check_schema(
+    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], lists: dict[str, Items]
+) -> None:
+    if facts.broken:
+        return
+    maps = "uids" in header and "items" not in header
+    name = "happel-01" if maps and not run.dialect.startswith("happel") else run.dialect
+    value = header | {member: [] for member in lists if member in LISTS}
+    if maps:
+        value.pop("items", None)
+    for violation in schema_of("folder", name).violations(value):
+        run.report.add(_code(violation), path, violation.pointer(), violation.text)
+    check_schema_member(run, path, header, "folder")
+    known = schema.load("folder", name).get("properties", {})
+    tell_misspelt(run, path, "", header, known)
+
+
+def _code(violation: Violation) -> str:
+    member = violation.missing or (violation.place[0] if violation.place else "")
+    return _OF_MEMBER.get(str(member), "F-031")
+
+
+def _check_header(
+    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], items: Items | None
+) -> None:
+    add = run.report.add
+    if not facts.is_mail:
+        top = facts.directory.partition("/")[0]
+        if top in {"contacts", "calendars"}:
+            add("F-040", path)
+        elif facts.directory != MAIL:
+            add("C-040", path)
+    else:
+        _check_imap(run, facts, path, header, items)
+        _check_uid(run, facts, path, header)
+    if items is not None:
+        last = header.get("last_uid")
+        if isinstance(last, str) and last.isdecimal():
+            last = int(last[:20])
+        if isinstance(last, int) and last < items.highest:
+            add("P-007b", path, "/last_uid", f"it is {last}, and an item has uid {items.highest}")
+    _check_use(run, path, header)
+    _check_changes(run, facts, path, header)
+    if header.get("sort_order") == 0:
+        add("C-029", path, "/sort_order")
+    if header.get("highest_modseq") == 0:
+        add("C-030", path, "/highest_modseq")
+    relics = dialect.relic_maps(header)
+    if relics and "items" in header | ({"items": 0} if items and "uids" not in header else {}):
+        add("C-031", path, f"/{relics[0]}")
+    name = header.get("name")
+    if isinstance(name, str) and "/" in name and facts.is_mail:
+        add("C-037", path, "/name")
+    own = header.get("original_name", name)
+    last_part = facts.directory.rpartition("/")[2]
+    if (
+        isinstance(own, str)
+        and "original_name" not in header
+        and "portarchive:raw_name" not in header
+        and own != last_part
+        and facts.is_mail
+    ):
+        add("F-055", path, "/name")
+
+
+def _check_imap(
+    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], items: Items | None
+) -> None:
+    """Members that IMAP has (P-007 … P-009): missing they are a warning or a note."""
+    missing = [member for member in _IMAP_MEMBERS if member not in header]
+    if not missing or facts.broken or run.dialect.startswith("happel"):
+        return
+    decimal = items is not None and items.count > 0 and items.all_decimal
+    if header.get("portarchive:noselect") is True or header.get("portarchive:gone_at"):
+        decimal = False
+    if decimal:
+        for member in missing:
+            run.report.add(_IMAP_MEMBERS[member], path, "")
+    else:
+        run.report.add("C-021", path, "", f"missing: {', '.join(missing)}")
+
+
+def _check_uid(run: Run, facts: FolderFacts, path: str, header: dict[str, Any]) -> None:
+    uid = facts.uid
+    if uid is None:
+        if not run.dialect.startswith("happel"):
+            run.report.add("P-011", path)
+        return
+    if _ID.issuperset(uid) and len(uid) <= 255:
+        return
+    if uid not in {facts.path, _full_name(run, facts)}:
+        run.report.add("P-012" if "uidvalidity" in header else "P-053", path, "/uid")
+
+
+def _full_name(run: Run, facts: FolderFacts) -> str:
+    """The mailbox's names from the root, as far as folders that were read tell them."""
+    names = []
+    directory = facts.directory
+    while directory and directory != MAIL:
+        parent, _, last = directory.rpartition("/")
+        known = run.folders.get(directory)
+        header = known.header if known is not None else {}
+        name = header.get("original_name", header.get("name", last))
+        names.append(name if isinstance(name, str) else last)
+        directory = parent
+    return "/".join(reversed(names))
+
+
+def _check_use(run: Run, path: str, header: dict[str, Any]) -> None:
+    use = header.get("special_use")
+    if isinstance(use, str):
+        if not use.startswith("\\"):
+            run.report.add("C-026", path, "/special_use", f"{use[:60]!a}")
+        if "\\" + use.lower().removeprefix("\\") not in _USES:
+            run.report.add("C-026b", path, "/special_use", f"{use[:60]!a}")
+    if "role" in header and not run.dialect.startswith("happel"):
+        run.report.add("F-072", path, "/role")
+
+
+def _check_changes(run: Run, facts: FolderFacts, path: str, header: dict[str, Any]) -> None:
+    add = run.report.add
+    removed = header.get("removed")
+    if isinstance(removed, list):
+        if any(isinstance(uid, int) for uid in removed) and not run.dialect.startswith("happel"):
+            add("C-024", path, "/removed")
+        facts.removed = [str(uid) for uid in removed if isinstance(uid, str | int)]
+        if facts.removed and not run.partial:
+            add("F-042", path, "/removed")
+        for index, uid in enumerate(facts.removed):
+            if uid in facts.uids:
+                add("F-060", path, f"/removed/{index}", f"uid {uid[:60]!a}")
+    if "deleted_at" in header:
+        if header["deleted_at"] is None:
+            add("C-027", path, "/deleted_at")
+        else:
+            if not run.partial:
+                add("P-013", path, "/deleted_at")
+            if facts.items:
+                add("C-028", path, "/items", f"{facts.items:,} items")
+
+
+def check_folders(run: Run) -> None:
+    """The folders among each other, and the directories that should be folders."""
+    report = run.report
+    uids: dict[str, str] = {}
+    uses: Counter[str] = Counter()
+    for directory, facts in run.folders.items():
+        if not facts.is_mail:
+            continue
+        report.folders += 1
+        report.messages += facts.items
+        if facts.uid is not None:
+            other = uids.setdefault(facts.uid, directory)
+            if other != directory:
+                text = f"the same as in {other!a}"
+                report.add("F-041", f"{directory}/{FOLDER_FILE}", "/uid", text)
+        use = facts.header.get("special_use")
+        if isinstance(use, str) and not facts.header.get("portarchive:gone_at"):
+            uses["\\" + use.lower().removeprefix("\\")] += 1
+            if uses["\\" + use.lower().removeprefix("\\")] == 2:
+                report.add("C-043", f"{directory}/{FOLDER_FILE}", "/special_use", f"{use[:60]!a}")
+    _check_directories(run)
+
+
+def _check_directories(run: Run) -> None:
+    listing, report = run.listing, run.report
+    above: set[str] = set()
+    for directory in run.folders:
+        parent = directory.rpartition("/")[0]
+        while parent and parent not in above:
+            above.add(parent)
+            parent = parent.rpartition("/")[0]
+    for directory, files in listing.directories.items():
+        if directory == MAIL:
+            for name in files:
+                if name not in JUNK:
+                    report.add("F-043", f"{MAIL}/{name}")
+            continue
+        if not directory.startswith(f"{MAIL}/") or FOLDER_FILE in files:
+            continue
+        if JUNK.intersection(directory.split("/")):
+            continue
+        other = next((name for name in files if name.lower() == FOLDER_FILE), None)
+        if other is not None:
+            report.add("P-006c", f"{directory}/{other}")
+        elif any(file.named == 0 and name not in JUNK for name, file in files.items()):
+            report.add("P-006", directory)
+        elif directory in above:
+            report.add("P-006b", directory)

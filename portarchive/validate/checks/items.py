@@ -1,0 +1,226 @@
+"""The entries of a folder.json, one by one as they stream: the hot path of the validator.
+
+Each entry is judged against the schema, its file is looked up and marked as named, and what only
+shows in company (a uid twice, a file twice) is found with one set a folder.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from portarchive.archive.tree_listing import File
+from portarchive.validate.run import FOLDER_FILE, MAIL, FolderFacts, Level, Run
+from portarchive.validate.schema_check import SchemaCheck, Violation
+
+# RFC 9051: a keyword is an atom.
+_ATOM = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
+_SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft"}
+_SIZE = "portarchive:size"
+_SHA256 = "portarchive:sha256"
+_DATES = ("portarchive:received_at", "portarchive:received_at_raw")
+
+
+class Items:
+    """One list of one folder.json.
+
+    Attributes:
+        count: entries so far.
+        highest: the highest decimal uid, 0 if there is none.
+        all_decimal: every uid so far is an IMAP UID.
+    """
+
+    def __init__(
+        self, run: Run, facts: FolderFacts, member: str, number: int, check: SchemaCheck | None
+    ) -> None:
+        self._run = run
+        self._report = run.report
+        self._facts = facts
+        self._member = member
+        self._number = number
+        self._check = check
+        self._path = f"{facts.directory}/{FOLDER_FILE}"
+        self._files = run.listing.directories.get(facts.directory, {})
+        self._structure = run.level >= Level.STRUCTURE
+        self._deep = run.level >= Level.DEEP
+        self._keeps_uids = run.partial and member == "items"
+        self._is_items = member == "items"
+        self._uids: set[int | str] = set()
+        self._shared: set[str] = set()
+        self._good_flags: set[str] = set()
+        self._imap_flags = self._no_flags = self._no_date = 0
+        self._first_imap = ""
+        self.count = 0
+        self.highest = 0
+        self.all_decimal = True
+
+    def entry(self, item: Any) -> None:
+        """The next entry."""
+        number = self.count
+        self.count += 1
+        if self._check is not None and not self._check.fits(item):
+            self._explain(item, number)
+        if not self._structure or item.__class__ is not dict:
+            return
+        uid, filename = item.get("uid"), item.get("filename")
+        if uid.__class__ is int:
+            self._report.add("P-014", self._path, f"/{self._member}/{number}/uid")
+            uid = str(uid)
+        if uid.__class__ is str and uid:
+            self._uid(uid, number)
+        if filename.__class__ is str and filename:
+            file = self._file(filename, number)
+            if file is not None:
+                self._claims(item, file, number)
+        flags = item.get("flags")
+        if flags.__class__ is list:
+            for flag in flags:
+                if flag not in self._good_flags:
+                    self._flag(flag, number)
+            if len(flags) > 1 and len({str(flag).lower() for flag in flags}) != len(flags):
+                self._report.add("F-051", self._path, f"/{self._member}/{number}/flags")
+        elif self._is_items:
+            self._no_flags += 1
+        if self._is_items and _DATES[0] not in item and _DATES[1] not in item:
+            self._no_date += 1
+        if self._keeps_uids and uid.__class__ is str and filename.__class__ is str:
+            told = frozenset(map(str, flags)) if flags.__class__ is list else None
+            self._facts.uids[uid] = (filename, told)
+
+    def _explain(self, item: Any, number: int) -> None:
+        if self._check is None:
+            return
+        for violation in self._check.violations(item):
+            pointer = violation.pointer(f"/{self._member}/{number}")
+            self._report.add(_code(violation), self._path, pointer, violation.text)
+
+    def _uid(self, uid: str, number: int) -> None:
+        key: int | str = uid
+        if uid.isdecimal() and uid.isascii() and uid[0] != "0" and len(uid) <= 10:
+            key = int(uid)
+            if key > self.highest:
+                self.highest = key
+        else:
+            self.all_decimal = False
+        before = len(self._uids)
+        self._uids.add(key)
+        if len(self._uids) == before:
+            self._report.add("C-036", self._path, f"/{self._member}/{number}/uid", f"uid {uid!a}")
+
+    def _file(self, filename: str, number: int) -> File | None:
+        """The file of an entry, marked as named; told if there is none."""
+        file = self._files.get(filename)
+        if file is not None and filename != FOLDER_FILE:
+            if file.folder == self._number:
+                self._twice(filename, number)
+            file.folder = self._number
+            file.named += 1
+            return file
+        pointer = f"/{self._member}/{number}/filename"
+        path = resolve(self._facts.directory, filename)
+        if path is None or path.rpartition("/")[2] == FOLDER_FILE:
+            self._report.add("C-035", self._path, pointer, f"{filename[:120]!a}")
+            return None
+        if "/" in filename:
+            if path in self._shared:
+                self._twice(filename, number)
+            self._shared.add(path)
+            file = self._run.listing.file(path)
+            if file is not None:
+                file.named += 1
+                return file
+        if not self._run.partial:
+            self._report.add("C-111", self._path, pointer, f"{filename[:120]!a} is not here")
+        elif self._is_items:
+            self._report.add("C-045", self._path, pointer, f"{filename[:120]!a} is not here")
+        return None
+
+    def _twice(self, filename: str, number: int) -> None:
+        pointer = f"/{self._member}/{number}/filename"
+        self._report.add("C-036b", self._path, pointer, f"{filename[:120]!a} is another's too")
+
+    def _claims(self, item: dict[str, Any], file: File, number: int) -> None:
+        size = item.get(_SIZE)
+        if size.__class__ is int and size != file.size:
+            pointer = f"/{self._member}/{number}/portarchive:size"
+            text = f"it says {size:,} octets, the file has {file.size:,}"
+            self._report.add("M-018", self._path, pointer, text)
+        if self._deep:
+            digest = item.get(_SHA256)
+            if digest.__class__ is str and len(digest) == 64:
+                try:
+                    claim = bytes.fromhex(digest)
+                except ValueError:
+                    return
+                if file.claim is None:
+                    file.claim = claim
+                elif file.claim != claim:
+                    pointer = f"/{self._member}/{number}/portarchive:sha256"
+                    self._report.add("M-019", self._path, pointer, "two items disagree about it")
+
+    def _flag(self, flag: Any, number: int) -> None:
+        if flag.__class__ is not str:
+            return
+        pointer = f"/{self._member}/{number}/flags"
+        if flag.startswith("\\"):
+            lower = flag.lower()
+            if lower in _SYSTEM:
+                self._imap_flags += 1
+                self._first_imap = self._first_imap or pointer
+            elif lower == "\\recent":
+                self._report.add("F-052", self._path, pointer)
+            elif lower != "\\deleted":
+                self._report.add("F-050", self._path, pointer, f"{flag[:60]!a}")
+        elif _ATOM.fullmatch(flag):
+            if len(self._good_flags) < 10_000:
+                self._good_flags.add(flag)
+        else:
+            self._report.add("F-050", self._path, pointer, f"{flag[:60]!a}")
+
+    def finish(self) -> None:
+        """What is told once a folder."""
+        add = self._report.add
+        if self._imap_flags:
+            text = f"{self._imap_flags:,} system flags as in IMAP"
+            add("C-032", self._path, self._first_imap, text)
+        if self._no_flags and self._facts.is_mail:
+            add("F-053", self._path, f"/{self._member}", f"{self._no_flags:,} items without flags")
+        if self._no_date and self._facts.is_mail:
+            text = f"{self._no_date:,} items without received date"
+            add("F-054", self._path, f"/{self._member}", text)
+        if self._shared and self._is_items:
+            text = f"{len(self._shared):,} items name files elsewhere"
+            add("C-035b", self._path, f"/{self._member}", text)
+
+
+def _code(violation: Violation) -> str:
+    """P-010b for what makes an entry unusable, else F-032."""
+    place = violation.place
+    if violation.missing in {"uid", "filename"} or not place or place[0] in {"uid", "filename"}:
+        return "P-010b"
+    return "F-032"
+
+
+def resolve(directory: str, filename: str) -> str | None:
+    """Where an item's file lies, relative to the root; None where no item may lie.
+
+    Lexically, as POSIX has it. It must stay in the top-level directory that it comes from, and
+    below a directory of that.
+    """
+    if filename.startswith("/") or "\\" in filename or "\0" in filename:
+        return None
+    if "/" not in filename:
+        return f"{directory}/{filename}" if filename not in {"", ".", ".."} else None
+    parts = directory.split("/")
+    top = parts[0]
+    for step in filename.split("/"):
+        if step == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif step in {"", "."}:
+            return None
+        else:
+            parts.append(step)
+    least = 3 if top == MAIL else 2
+    return "/".join(parts) if len(parts) >= least and parts[0] == top else None

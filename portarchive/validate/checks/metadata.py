@@ -1,0 +1,174 @@
+"""archive.json: its schema, its dialect, and what its members promise (draft §6.1, Table 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from portarchive import schema
+from portarchive.archive.dialect import QUIRKS, identify
+from portarchive.validate.run import Run
+from portarchive.validate.schema_check import SchemaCheck, Violation, whole
+
+_DATATYPES = {
+    "MAIL": "mail",
+    "CONTACTS": "contacts",
+    "CALENDARS": "calendars",
+    "TASKS": "tasks",
+    "NOTES": "notes",
+    "SIEVE": "sieve",
+}
+# RFC 5646 section 2.1, without the irregular tags that nobody registers any more.
+_LANGUAGE = re.compile(
+    r"(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[0-9a-wy-z](?:-[a-z0-9]{2,8})+)*"
+    r"(?:-x(?:-[a-z0-9]{1,8})+)?|x(?:-[a-z0-9]{1,8})+",
+    re.IGNORECASE,
+)
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+_PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:[^/?#\s@]+@", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw(?:or)?d|secret|(?:access|refresh|auth)[_-]?token|api[_-]?key", re.IGNORECASE
+)
+_DRAFT_SCHEMA = "https://id.schemas.pub/o/DTI/PDPArchive/"
+
+
+def check_metadata(run: Run, document: Any) -> None:
+    """Everything about archive.json alone; sets dialect, extent and sections of the run."""
+    report, path = run.report, run.metadata_file
+    found = identify(document, path)
+    run.dialect = report.dialect = found.dialect
+    codes = {quirk.name: quirk.code for quirk in QUIRKS}
+    for quirk in found.quirks:
+        if quirk == "version-unknown":
+            report.add("C-012", path, "/archive/version", f"read as {found.dialect}")
+        elif quirk == "older-dialect":
+            report.add("F-070", path, "/archive/version", f"it is in the dialect {found.dialect}")
+        else:
+            report.add(codes[quirk], path)
+    for violation in schema_of("archive", run.dialect).violations(document):
+        report.add(_code(violation), path, violation.pointer(), violation.text)
+    if isinstance(document, dict):
+        run.metadata = document
+    check_schema_member(run, path, document, "archive")
+    dataset, archive = run.section("dataset"), run.section("archive")
+    extent = dataset.get("extent")
+    if isinstance(extent, str):
+        run.partial = extent.upper() == "PARTIAL"
+        if extent != extent.upper():
+            report.add("C-005", path, "/dataset/extent")
+    if "archive_id" in archive:
+        report.add("C-009", path, "/archive/archive_id")
+    _check_words(run)
+    _check_source(run)
+    if run.partial and not dataset.get("portarchive:base_id"):
+        report.add("C-041", path, "/dataset")
+    for name in ("archive", "dataset", "datasource"):
+        known = _known(run.dialect).get(name, {}).get("properties", {})
+        tell_misspelt(run, path, f"/{name}", run.section(name), known)
+
+
+def _known(dialect: str) -> dict[str, Any]:
+    try:
+        document = schema.load("archive", dialect)
+    except LookupError:
+        document = schema.load("archive", "happel-01")
+    properties: dict[str, Any] = document.get("properties", {})
+    return properties
+
+
+def schema_of(name: str, dialect: str) -> SchemaCheck:
+    """The check of a type in a dialect; where that does not define it, the newest one's."""
+    for other in (dialect, "happel-01" if dialect.startswith("happel") else schema.CURRENT):
+        try:
+            return whole(name, other)
+        except LookupError:
+            continue
+    return whole(name, schema.CURRENT)
+
+
+def check_schema_member(run: Run, path: str, document: Any, name: str) -> None:
+    """``$schema``: in every example of the draft, in no rule of it."""
+    if not isinstance(document, dict) or run.dialect.startswith("happel"):
+        return
+    value = document.get("$schema")
+    if value is None:
+        run.report.add("C-014", path)
+    elif value not in {_DRAFT_SCHEMA + name, schema_id(name, run.dialect)}:
+        run.report.add("C-015", path, "/$schema")
+
+
+def schema_id(name: str, dialect: str) -> str:
+    """Our own id of a schema, "" if there is none."""
+    try:
+        return str(schema.load(name, dialect)["$id"])
+    except LookupError:
+        return ""
+
+
+def tell_misspelt(run: Run, path: str, pointer: str, value: dict[str, Any], known: Any) -> None:
+    """C-104: a member that is not known and differs from one that is by a slip only."""
+    names = list(known)
+    for name in value:
+        if name in known or ":" in name or name.startswith(("$", "@")) or len(name) < 4:
+            continue
+        close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.85)
+        if close and close[0] not in value:
+            run.report.add("C-104", path, pointer, f"{name[:60]!a}: {close[0]!r} may be meant")
+
+
+def _code(violation: Violation) -> str:
+    place = violation.place
+    if place == ("archive", "id") or (place == ("archive",) and violation.missing == "id"):
+        return "P-002"
+    return "F-030"
+
+
+def _check_words(run: Run) -> None:
+    report, path, dataset = run.report, run.metadata_file, run.section("dataset")
+    tag, zone = dataset.get("languagetag"), dataset.get("timezone")
+    if isinstance(tag, str) and not _LANGUAGE.fullmatch(tag):
+        report.add("C-007", path, "/dataset/languagetag")
+    if isinstance(zone, str) and not _ZONE.fullmatch(zone):
+        report.add("C-008", path, "/dataset/timezone")
+    types = dataset.get("datatypes")
+    named = {one for one in types if isinstance(one, str)} if isinstance(types, list) else set()
+    for index, one in enumerate(types if isinstance(types, list) else ()):
+        if isinstance(one, str) and one not in _DATATYPES:
+            report.add("C-006", path, f"/dataset/datatypes/{index}")
+    if not isinstance(types, list):
+        return
+    for word, directory in _DATATYPES.items():
+        here = any(_has_files(run, directory))
+        if here and word not in {one.upper() for one in named}:
+            report.add("F-044", path, "/dataset/datatypes", f"{directory}/ is here, {word} is not")
+        elif word in named and directory not in run.listing.subdirectories[""]:
+            report.add("F-045", path, "/dataset/datatypes", f"{word}, and there is no {directory}/")
+
+
+def _has_files(run: Run, directory: str) -> Iterator[bool]:
+    prefix = f"{directory}/"
+    for path, files in run.listing.directories.items():
+        if path == directory or path.startswith(prefix):
+            yield bool(files)
+
+
+def _check_source(run: Run) -> None:
+    report, path, source = run.report, run.metadata_file, run.section("datasource")
+    missing = [f"datasource/{name}" for name in ("service", "account") if name not in source]
+    if "datatypes" not in run.section("dataset"):
+        missing.insert(0, "dataset/datatypes")
+    if missing and not run.dialect.startswith("happel"):
+        report.add("C-004", path, "", f"missing: {', '.join(missing)}")
+    for name in ("service", "account"):
+        value = source.get(name)
+        if isinstance(value, dict):
+            report.add("C-003", path, f"/datasource/{name}")
+        if isinstance(value, str) and _PASSWORD_IN_URL.search(value):
+            report.add("F-046", path, f"/datasource/{name}", "a URL with a password")
+    for name in ("archive", "dataset", "datasource"):
+        for member in run.section(name):
+            if _SECRET.search(member):
+                report.add("F-046", path, f"/{name}", "a member is named like a credential")

@@ -1,0 +1,163 @@
+"""One validation in progress: what the checks share, and the guard around each of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from portarchive.archive.dialect import CURRENT
+from portarchive.archive.tree import BadMemberError, Limits, Tree
+from portarchive.archive.tree_listing import Listing
+from portarchive.validate.ijson_places import Defect
+from portarchive.validate.report import Report
+
+MAIL = "mail"
+FOLDER_FILE = "folder.json"
+MANIFEST_FILE = "manifest.json"
+DIGESTS_FILE = "manifest-sha256.txt"
+JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+
+
+class Level(IntEnum):
+    """How far to look; each includes those before it."""
+
+    SCHEMA = 1
+    STRUCTURE = 2
+    DEEP = 3
+
+
+@dataclass(slots=True)
+class FolderFacts:
+    """What a folder.json says, as far as others have to know.
+
+    Attributes:
+        directory: where it lies (``mail/INBOX``).
+        header: its members that are small.
+        items, kept, placeholders: how many entries.
+        broken: it could not be read to its end.
+        uids: of ``items``, in a partial archive and in a base: uid → (filename, flags).
+        removed: of a partial archive.
+    """
+
+    directory: str
+    header: dict[str, Any]
+    items: int = 0
+    kept: int = 0
+    placeholders: int = 0
+    broken: bool = False
+    uids: dict[str, tuple[str, frozenset[str] | None]] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Below ``mail/``."""
+        return self.directory.partition("/")[2]
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether it is a folder of mail."""
+        return self.directory.startswith(f"{MAIL}/")
+
+    @property
+    def uid(self) -> str | None:
+        """Its uid, if that is a string that says something."""
+        value = self.header.get("uid")
+        return value if isinstance(value, str) and value else None
+
+
+@dataclass(slots=True)
+class ObjectFacts:
+    """What a contact, event, … says, as far as others have to know.
+
+    Attributes:
+        path: its file.
+        type: its @type.
+        uid, id: as they stand; "" for none.
+        references: (member, uid named) of all that it refers to.
+        links: (JSON pointer, Link) with a blobId.
+        recurs: of an event: whether it has recurrence rules; recurrence: its recurrenceId.
+    """
+
+    path: str
+    type: str
+    uid: str
+    id: str
+    references: list[tuple[str, str]] = field(default_factory=list)
+    links: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    recurs: bool = False
+    recurrence: str = ""
+
+
+@dataclass(slots=True)
+class Run:
+    """What the checks share.
+
+    Attributes:
+        prefix: the directory of the container that is the archive's root, with "/", or "".
+        metadata: archive.json, {} if it cannot be read.
+        metadata_file: which file that is.
+        manifest: manifest.json; None if there is none that can be read.
+        journal: an export is, or was, going on in this directory.
+        failed_documents: (path, defects) of files that were taken for documents and are not JSON.
+        base_uids: see ``partial``.
+    """
+
+    tree: Tree
+    listing: Listing
+    limits: Limits
+    level: Level
+    report: Report
+    prefix: str = ""
+    dialect: str = CURRENT
+    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata_file: str = "archive.json"
+    partial: bool = False
+    manifest: dict[str, Any] | None = None
+    journal: bool = False
+    folders: dict[str, FolderFacts] = field(default_factory=dict)
+    objects: list[ObjectFacts] = field(default_factory=list)
+    failed_documents: list[tuple[str, list[Defect]]] = field(default_factory=list)
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section of archive.json, {} if it is none."""
+        value = self.metadata.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def teller(self, path: str) -> Callable[[Defect], None]:
+        """What a document of this path tells its defects to."""
+
+        def tell(defect: Defect) -> None:
+            self.report.add(defect.code, path, defect.pointer, defect.text)
+
+        return tell
+
+    def guarded(self, what: str, path: str, step: Callable[[], None]) -> None:
+        """Do one step; whatever goes wrong in it is a finding, never silence.
+
+        A file that cannot be had is the archive's fault, anything else is ours (F-001).
+        """
+        try:
+            step()
+        except BadMemberError as error:
+            self.report.add(error.code, path, "", error.text)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else "I/O error"
+            self.report.add("M-026", path, "", f"it cannot be read: {why}")
+        except Exception as error:  # noqa: BLE001 - a check must not take the others with it
+            self.report.add("F-001", path, "", f"{what}: {_where(error)}")
+
+
+def _where(error: BaseException) -> str:
+    """The kind of an exception and the line it came from, without its text: that may be mail."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    name = os.path.basename(code.co_filename)  # noqa: PTH119 - a name of a module, not a file
+    return f"{type(error).__name__} at {name}:{trace.tb_lineno} (Python {sys.version_info[0]}.{sys.version_info[1]})"
