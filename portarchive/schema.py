@@ -128,7 +128,7 @@ def registry() -> Registry[Any]:
     that was asked for to its own.
     """
     from referencing import Registry  # noqa: PLC0415 - heavy, and few verbs need it
-    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
+    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415 - likewise
 
     resources = []
     for file in (*_files("pdpa"), *_files(OWN)):
@@ -242,8 +242,8 @@ def is_date(value: object) -> bool:
 @functools.cache
 def _validator_class() -> type[Draft202012Validator]:
     """Draft 2020-12, with ``$`` at the very end only, as ECMA-262 has it and Python has not."""
-    from jsonschema import Draft202012Validator, ValidationError  # noqa: PLC0415 - see above
-    from jsonschema.validators import extend  # noqa: PLC0415
+    from jsonschema import Draft202012Validator, ValidationError  # noqa: PLC0415 - heavy, and few verbs need it
+    from jsonschema.validators import extend  # noqa: PLC0415 - likewise
 
     def pattern(
         _validator: object, pattern: str, instance: object, _schema: object

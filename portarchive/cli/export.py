@@ -15,9 +15,8 @@ from portarchive.access.urls import (
     parse_local,
     parse_source,
 )
-from portarchive.archive import model
 from portarchive.cli import arguments, options
-from portarchive.cli.check import check_account, refuse_unmatched
+from portarchive.cli.check import check_account
 from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.ledger_view import missing_lines, remark_lines
 from portarchive.cli.output import counted, octets, report_head, say, to_json
@@ -155,7 +154,6 @@ def run(
     """Connect, export, close.
 
     Raises:
-        SettingsError: a ``--folder`` of a new archive names nothing.
         PortArchiveError: as the parts say.
     """
     from portarchive.jobs.export import run_export  # noqa: PLC0415  start-up time
@@ -163,8 +161,6 @@ def run(
     with observing(speech) as observer:
         source = connect(url, access, observer=observer, secret=secret)
         try:
-            if settings.selection.folders and not (path / model.ARCHIVE_FILE).exists():
-                refuse_unmatched(settings.selection.unmatched(source.folders()))
             return run_export(source, path, settings, observer)
         finally:
             source.close()

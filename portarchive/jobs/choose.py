@@ -9,8 +9,14 @@ from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
 
 
-def folders(listed: Sequence[Folder], selection: Selection) -> list[Folder]:
+def folders(listed: Sequence[Folder], selection: Selection, *, updating: bool) -> list[Folder]:
     """The folders of a selection.
+
+    Args:
+        listed: all of the account.
+        selection: what was asked for.
+        updating: there is an archive already, which has its selection: a folder that answered to
+            it then may be gone now.
 
     Raises:
         SettingsError: folders were asked for, and none of this account is such a one; or a
@@ -18,7 +24,7 @@ def folders(listed: Sequence[Folder], selection: Selection) -> list[Folder]:
     """
     unmatched = selection.unmatched(listed)
     chosen = [folder for folder in listed if selection.wants_folder(folder)]
-    if unmatched or (listed and not chosen):
+    if not updating and (unmatched or (listed and not chosen)):
         what = ", ".join(unmatched) if unmatched else "the selection"
         raise SettingsError(
             f"no folder of this account matches {what}",

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from portarchive.archive import model
 from portarchive.archive.durable import Durability
 from portarchive.archive.folder_state import FolderState
 from portarchive.archive.writer import ArchiveWriter, preflight
@@ -109,7 +110,8 @@ class _Run:
         identity = self.source.identity()
         self.observer(Connected(identity.service, identity.account, _product(identity)))
         listed = self.source.folders()
-        chosen = choose.folders(listed, self.options.selection)
+        updating = (self.path / model.ARCHIVE_FILE).exists()
+        chosen = choose.folders(listed, self.options.selection, updating=updating)
         counts = [folder.messages for folder in chosen if folder.selectable]
         known = sum(count for count in counts if count is not None)
         self.observer(FoldersFound(len(counts), known if None not in counts else None))

@@ -191,6 +191,7 @@ def test_every_witness_has_its_repair() -> None:
     assert set(WITNESSES) == {"/".join(repair) for repair in PATCHES}
 
 
+@pytest.mark.slow
 def test_mutants_alone_find_nearly_every_missing_repair() -> None:
     """How sharp the comparison is: a schema that lacks one repair is caught by chance alone."""
     missed = {

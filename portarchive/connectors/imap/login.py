@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+import re
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -99,10 +101,28 @@ def answers(mechanism: str, user: str, secret: str, host: str, port: int) -> Ans
     return _EXCHANGES[mechanism](user, secret, host, port)
 
 
+def hide(words: str, revealed: str) -> str:
+    """Words of a server without the secret: as it is, quoted, or within anything in base64."""
+    if not revealed:
+        return words
+    quoted = revealed.replace("\\", "\\\\").replace('"', '\\"')
+    for spelled in (revealed, quoted, " ".join(revealed.split())):
+        words = words.replace(spelled, "…")
+    secret = revealed.encode()
+    return _BASE64.sub(lambda found: "…" if secret in _decoded(found[0]) else found[0], words)
+
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{4,}")
+
+
+def _decoded(text: str) -> bytes:
+    whole = text[:-1] if len(text) % 4 == 1 else text
+    return binascii.a2b_base64(whole + "=" * (-len(whole) % 4))
+
+
 def refused(words: str, secret: Secret, revealed: str) -> AuthenticationFailed:
     """The error for a login that the server refused; never with the secret in it."""
-    if revealed:
-        words = words.replace(revealed, "…")
+    words = hide(words, revealed)
     hint = (
         "check the user name and the password; many providers want an app password here"
         if secret.kind == "password"

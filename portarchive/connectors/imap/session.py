@@ -157,6 +157,17 @@ class Session(Channel):
         secret, user = self.settings.secret, self.settings.user
         mechanism = login.choose(secret, offered)
         revealed = secret.reveal()
+        try:
+            self._prove(mechanism, user, revealed)
+        except ConnectorError as exc:  # a server may repeat what it was sent
+            exc.text = login.hide(exc.text, revealed)
+            exc.args = (exc.text,)
+            if isinstance(exc, ConnectionLost) and exc.hint is None:
+                exc.hint = "the server hung up on the login: check the user name, or try later"
+            raise
+
+    def _prove(self, mechanism: str, user: str, revealed: str) -> None:
+        secret = self.settings.secret
         if mechanism == "LOGIN":
             status = self.run(b"LOGIN ", _astring(user), b" ", _astring(revealed))
             words, refusal = status.words, status

@@ -10,8 +10,16 @@ from portarchive.archive import dialect
 from portarchive.archive.tree import Stream
 from portarchive.validate.checks.items import Items
 from portarchive.validate.checks.metadata import check_schema_member, schema_of, tell_misspelt
-from portarchive.validate.ijson import Document, Entry, ListSeen, Member
-from portarchive.validate.run import FOLDER_FILE, JUNK, MAIL, FolderFacts, Level, Run
+from portarchive.validate.ijson import Document, Entry, Member
+from portarchive.validate.run import (
+    DIGESTS_FILE,
+    FOLDER_FILE,
+    JUNK,
+    MAIL,
+    FolderFacts,
+    Level,
+    Run,
+)
 from portarchive.validate.schema_check import SchemaCheck, Violation, entries
 
 _KEPT = "portarchive:kept"
@@ -51,7 +59,7 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
                 lists[part.list_name].entry(part.value)
             elif isinstance(part, Member):
                 header[part.name] = part.value
-            elif isinstance(part, ListSeen) and part.list_name not in lists:
+            elif part.list_name not in lists:
                 check = _entry_check(part.list_name, run.dialect)
                 lists[part.list_name] = Items(run, facts, part.list_name, number, check)
     finally:
@@ -61,7 +69,8 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
             run.report.add("F-031", path, "", "it must be an object")
         facts.broken = True
         return
-    if dialect.has_maps(header, has_items="items" in lists):
+    maps = dialect.has_maps(header, has_items="items" in lists)
+    if maps:
         items = lists["items"] = Items(run, facts, "uids", number, None)
         for item in dialect.items_of_maps(header):
             items.entry(item)
@@ -73,9 +82,15 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
     facts.items = lists["items"].count if "items" in lists else 0
     facts.kept = lists[_KEPT].count if _KEPT in lists else 0
     facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
-    _check_schema(run, facts, path, header, lists)
+    shape = "happel-01" if maps and not run.dialect.startswith("happel") else run.dialect
+    if not facts.broken:
+        value = header | {member: [] for member in lists if not maps}
+        _check_schema(run, path, header, value, shape)
     if run.level >= Level.STRUCTURE:
         _check_header(run, facts, path, header, lists.get("items"))
+        relics = [] if maps or "items" not in lists else dialect.relic_maps(header)
+        if relics:
+            run.report.add("C-031", path, f"/{relics[0]}")
 
 
 def _entry_check(member: str, of_dialect: str) -> SchemaCheck | None:
@@ -87,19 +102,12 @@ def _entry_check(member: str, of_dialect: str) -> SchemaCheck | None:
 
 
 def _check_schema(
-    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], lists: dict[str, Items]
+    run: Run, path: str, header: dict[str, Any], value: dict[str, Any], shape: str
 ) -> None:
-    if facts.broken:
-        return
-    maps = "uids" in header and "items" not in header
-    name = "happel-01" if maps and not run.dialect.startswith("happel") else run.dialect
-    value = header | {member: [] for member in lists if member in LISTS}
-    if maps:
-        value.pop("items", None)
-    for violation in schema_of("folder", name).violations(value):
+    for violation in schema_of("folder", shape).violations(value):
         run.report.add(_code(violation), path, violation.pointer(), violation.text)
     check_schema_member(run, path, header, "folder")
-    known = schema.load("folder", name).get("properties", {})
+    known = schema.load("folder", shape).get("properties", {})
     tell_misspelt(run, path, "", header, known)
 
 
@@ -133,9 +141,6 @@ def _check_header(
         add("C-029", path, "/sort_order")
     if header.get("highest_modseq") == 0:
         add("C-030", path, "/highest_modseq")
-    relics = dialect.relic_maps(header)
-    if relics and "items" in header | ({"items": 0} if items and "uids" not in header else {}):
-        add("C-031", path, f"/{relics[0]}")
     name = header.get("name")
     if isinstance(name, str) and "/" in name and facts.is_mail:
         add("C-037", path, "/name")
@@ -272,6 +277,8 @@ def _check_directories(run: Run) -> None:
         if other is not None:
             report.add("P-006c", f"{directory}/{other}")
         elif any(file.named == 0 and name not in JUNK for name, file in files.items()):
-            report.add("P-006", directory)
+            # with a manifest or a journal such files are known for what they are: left over
+            if not run.journal and DIGESTS_FILE not in listing.directories[""]:
+                report.add("P-006", directory)
         elif directory in above:
             report.add("P-006b", directory)

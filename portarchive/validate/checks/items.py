@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from portarchive.archive.tree_listing import File
-from portarchive.validate.run import FOLDER_FILE, MAIL, FolderFacts, Level, Run
+from portarchive.validate.run import FOLDER_FILE, FolderFacts, Level, Run
 from portarchive.validate.schema_check import SchemaCheck, Violation
 
 # RFC 9051: a keyword is an atom.
@@ -98,7 +98,7 @@ class Items:
         key: int | str = uid
         if uid.isdecimal() and uid.isascii() and uid[0] != "0" and len(uid) <= 10:
             key = int(uid)
-            if key > self.highest:
+            if key > self.highest:  # max() would cost a call an item
                 self.highest = key
         else:
             self.all_decimal = False
@@ -204,8 +204,7 @@ def _code(violation: Violation) -> str:
 def resolve(directory: str, filename: str) -> str | None:
     """Where an item's file lies, relative to the root; None where no item may lie.
 
-    Lexically, as POSIX has it. It must stay in the top-level directory that it comes from, and
-    below a directory of that.
+    Lexically, as POSIX has it. It must stay under the top-level directory that it comes from.
     """
     if filename.startswith("/") or "\\" in filename or "\0" in filename:
         return None
@@ -222,5 +221,4 @@ def resolve(directory: str, filename: str) -> str | None:
             return None
         else:
             parts.append(step)
-    least = 3 if top == MAIL else 2
-    return "/".join(parts) if len(parts) >= least and parts[0] == top else None
+    return "/".join(parts) if len(parts) >= 2 and parts[0] == top else None
