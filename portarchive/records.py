@@ -198,7 +198,13 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class FetchPoint:
-    """What was named so far may be fetched now, and must be before the next event is asked for."""
+    """What was named so far may be fetched now, and must be before the next event is asked for.
+
+    Attributes:
+        more: in the middle of a listing, so that nobody holds all of it; it goes on after this.
+    """
+
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ class FolderState:
         renumbered: UIDVALIDITY changed: no published item stands for itself any more.
         held: a reason to leave this folder as it is published.
         drop_placeholders: uids whose placeholder has served its time.
+        moved: its mailbox was renamed; everything of it has gone to another folder.
+        inherits: the folder that its mailbox was before it was renamed.
         made: this run made its directory.
         shares: an item of it names a file of another folder (``--single-copy``).
     """
@@ -99,6 +101,8 @@ class FolderState:
         self.announced = False
         self.drop_placeholders: set[str] = set()
         self.shares = False
+        self.moved = False
+        self.inherits: FolderState | None = None
         self.made = False
         self._known: dict[str, FlagsJson] | None = None
         self._keys: array[int] | list[tuple[int, str]] = array("Q")
@@ -250,6 +254,8 @@ class FolderState:
 
     def merged_items(self, journal: Journal | None) -> Iterator[bytes]:
         """The entries of ``items`` as they are to be published, in uid order."""
+        if self.moved:
+            return
         if self.held is not None:
             yield from self.published_lines()
             return
@@ -296,7 +302,7 @@ class FolderState:
 
     def lost_lines(self, journal: Journal | None) -> Iterator[bytes]:
         """Entries that are no items any more. A file that a new item took over is not lost."""
-        if self.held is not None:
+        if self.held is not None or self.moved:
             return
         adopted: set[str] = set()
         if self.renumbered:

@@ -176,6 +176,12 @@ def _carry_out(
         with contextlib.suppress(FileNotFoundError):
             os.unlink(root / name)  # noqa: PTH108 - a hundred thousand of them
         dropped_in.add((root / name).parent)
+    for directory in sorted(dropped_in, key=lambda path: -len(path.parts)):
+        if directory == root / model.MAIL:
+            continue
+        with contextlib.suppress(OSError):  # not empty, or gone: it stays as it is
+            directory.rmdir()
+            dropped_in.add(directory.parent)
     for directory in sorted(dropped_in):
         if directory.is_dir():
             durability.directory(directory)

@@ -111,7 +111,9 @@ class Stager:
         blocks = DigestBlocks(old) if self._writer.published and old.exists() else None
         digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE))
         for state in self._states:
-            if (
+            if state.moved and state.header is None:
+                self._leave(state)
+            elif (
                 self._touches(state)
                 or self._single
                 or blocks is None
@@ -140,7 +142,7 @@ class Stager:
         return any(map(self._touches, self._states))
 
     def _touches(self, state: FolderState) -> bool:
-        return state.header is not None or state.changed or self._purges(state)
+        return state.header is not None or state.changed or state.moved or self._purges(state)
 
     def _purges(self, state: FolderState) -> bool:
         if not self._policy.mirror or state.published is None:
@@ -189,7 +191,10 @@ class Stager:
 
     def _kept(self, state: FolderState, counts: FolderCounts) -> Iterator[bytes]:
         """The entries of ``portarchive:kept`` as they are to be."""
-        for line in state.published_lines(model.KEPT):
+        if state.moved:
+            self._drop_all(state)
+            return
+        for line in (state.inherits or state).published_lines(model.KEPT):
             if self._policy.mirror and state.held is None:
                 self._drop(state, split_head_any(line))
             else:
@@ -209,6 +214,19 @@ class Stager:
             entry = parse_entry(line)
             entry[model.EXPUNGED_AT] = self._policy.expunged_at
             yield model.dumps(entry).encode()
+
+    def _leave(self, state: FolderState) -> None:
+        """The directory of a renamed mailbox: nothing of it stays."""
+        self._drop_all(state)
+        self._drops.add(f"{_directory(state)}/{model.FOLDER_FILE}")
+        self._out.changed = True
+
+    def _drop_all(self, state: FolderState) -> None:
+        if state.published is not None:
+            for _, line in state.published.all_lines():
+                filename = split_head_any(line)
+                if "/" not in filename:
+                    self._drop(state, filename)
 
     def _drop(self, state: FolderState, filename: str) -> None:
         path = resolve_item(_directory(state), filename)
@@ -265,11 +283,13 @@ class Stager:
 
     def _placeholders(self, state: FolderState) -> Iterator[bytes]:
         """Those still standing in for a message that is not had."""
+        if state.moved:
+            return
         if state.held is not None:
             yield from state.published_lines(model.PLACEHOLDER)
             return
         journal = self._writer.journal
-        lines = list(state.published_lines(model.PLACEHOLDER))
+        lines = list((state.inherits or state).published_lines(model.PLACEHOLDER))
         old = len(lines)
         if journal is not None:
             lines += [journal.line(offset) for offset in state.placeholder_offsets]

@@ -301,6 +301,13 @@ class ArchiveWriter:
         self._queue(state, Item(entry, filename, known.size, known.sha256), 0)
         return known._replace(filename=filename)
 
+    def carry(self, state: FolderState, filename: str, original: Path) -> None:
+        """Give a file that is no item a name in another directory too; the journal is not told."""
+        directory = state.open_dir or self._directory(state)
+        missing = original.exists() and not (state.directory / filename).exists()
+        if missing and not directory.link(filename, original, None):
+            directory.store(filename, FileBody(original), None)
+
     def refer(self, state: FolderState, entry: Entry, known: Written) -> None:
         """An item whose octets lie in a file that is here already (``known.filename``)."""
         self._announce(state)

@@ -85,8 +85,10 @@ class Source(Protocol):
         """The state of the wanted folders, or what changed in them since their tokens.
 
         Per folder: ``FolderOpened``, references in ascending uid order and removals, a
-        ``FetchPoint`` if anything was named, then once more references and a ``FetchPoint`` for
-        what arrived meanwhile, then ``FolderDone``; or ``FolderFailed``. Folders may interleave.
+        ``FetchPoint`` if anything was named (and within long listings one every some thousand
+        references, with ``more``), then once more references and a ``FetchPoint`` for what arrived
+        meanwhile, then ``FolderDone``; or ``FolderFailed``. Folders may interleave, and one
+        ``FetchPoint`` may be for several of them.
         """
         ...
 

@@ -21,6 +21,7 @@ from portarchive.connectors.base import Outcome, Source, Wanted
 from portarchive.errors import BodyCut
 from portarchive.jobs.folder_run import FlagTexts, FolderRun
 from portarchive.jobs.rematch import Rematcher
+from portarchive.jobs.rename import Renames
 from portarchive.jobs.report import Totals
 from portarchive.jobs.selection import Selection
 from portarchive.progress import FolderFinished, FolderStarted, Observer, Stored
@@ -65,6 +66,7 @@ class Collector:
         *,
         single_copy: bool,
         same_ids: bool,
+        renames: Renames,
     ) -> None:
         self._source = source
         self._writer = writer
@@ -73,6 +75,7 @@ class Collector:
         self._observer = observer
         self._single_copy = single_copy
         self._same_ids = same_ids
+        self._renames = renames
         self._previous = writer.published.ledger() if writer.published else {}
         self._flags = FlagTexts()
         self._octets: OctetIndex | None = None
@@ -108,7 +111,7 @@ class Collector:
                     run.load(self._writer.journal)
                     run.remove(event.uids)
                 case FetchPoint():
-                    self._fetch()
+                    self._fetch(more=event.more)
                 case FolderDone():
                     self._done(event)
                 case FolderFailed():
@@ -129,7 +132,11 @@ class Collector:
             if state.published is not None or state.announced:
                 self._writer.renumber(state, opened.uidvalidity)
             state.uidvalidity = opened.uidvalidity
-        run = FolderRun(folder, state, opened, self._previous.get(state.path), self._flags)
+        was = self._renames.follow(opened, state) if self._same_ids else None
+        before = self._previous.get(state.path if was is None else was.path)
+        run = FolderRun(folder, state, opened, before, self._flags)
+        if was is not None:
+            run.ledger.notes.append({"code": "renamed", "from": was.path})
         self.runs[folder.folder_id] = run
         self.failures.pop(folder.folder_id, None)
         self._observer(FolderStarted(state.path, opened.counts.get("exists")))
@@ -176,11 +183,11 @@ class Collector:
         if wanted:
             self._pending.append((ref, wanted))
 
-    def _fetch(self) -> None:
+    def _fetch(self, *, more: bool = False) -> None:
         jobs, self._pending = self._pending, []
         touched = {placement.folder_id for _, wanted in jobs for placement in wanted}
         for run in self.runs.values():
-            if run.done is None:
+            if run.done is None and not more:
                 run.listing_ends()
         jobs = self._adopt(jobs, touched)
         if self._source.capabilities.object_ids:

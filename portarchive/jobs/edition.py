@@ -169,7 +169,7 @@ def _settle_gone(found: Found) -> None:
     listed = set(found.places.values())
     everything = {folder.path for folder in found.listed}
     for state in found.writer.folders():
-        if state.path in listed or state.names in everything:
+        if state.path in listed or state.names in everything or state.moved:
             continue
         if state.published is None:
             if not state.new_count:

@@ -26,6 +26,7 @@ from portarchive.jobs.collect import Collector
 from portarchive.jobs.identity import SourceCheck, check_selection, check_unfinished
 from portarchive.jobs.ledger import Entry
 from portarchive.jobs.preview import preview
+from portarchive.jobs.rename import Renames
 from portarchive.jobs.report import ExportReport, Totals, totals_of
 from portarchive.jobs.selection import Selection
 from portarchive.progress import Connected, Event, FoldersFound, Notice, Observer
@@ -156,6 +157,7 @@ class _Run:
             self.observer,
             single_copy=self.options.single_copy,
             same_ids=same,
+            renames=Renames(writer, {folder.path for folder in listed}),
         )
         opened = [folder for folder in order if folder.selectable]
         collector.collect(self._wanted(writer, states, opened, same=same))

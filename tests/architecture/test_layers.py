@@ -50,8 +50,10 @@ def test_no_email_package_where_octets_pass(module: Path) -> None:
 
 OWNERS = {
     "imapclient": {"connectors/imap"},
+    "jsonschema": {"schema.py", "validate"},
     "keyring": {"access"},
     "pymap": {"demo"},
+    "referencing": {"schema.py", "validate"},
     "rich": {"cli"},
     "typer": {"cli"},
 }

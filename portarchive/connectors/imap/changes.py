@@ -7,7 +7,7 @@ messages that the server says there are; else the folder is listed whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from portarchive.connectors.imap.mailbox import Mailbox
 from portarchive.connectors.imap.pool import Pool, opened
 from portarchive.connectors.imap.rows import Row, reference
 from portarchive.connectors.imap.session import Session
-from portarchive.connectors.imap.uidset import UidSet
+from portarchive.connectors.imap.uidset import UidSet, slices
 from portarchive.errors import FolderUnavailable
 from portarchive.records import (
     Change,
@@ -116,16 +116,22 @@ class Visitor:
         items = self._items(session, token, same=same, partial=delta)
         mismatch = self._mismatch(key, box, len(uids))
         yield self._event(folder, box, complete=True)
-        if items:
-            identify = items.startswith(listing.IDENTIFY)
-            for row in listing.describe(session, uids, items):
+        identify = items.startswith(listing.IDENTIFY)
+        told = {} if delta is None else delta.changed
+        for _, last, window in slices(uids, listing.WINDOW):
+            rows: Iterable[Row]
+            if items:
+                # what was named is fetched by now, maybe over another connection
+                session = self._pool.main()
+                opened(session, wire, box.uidvalidity)
+                rows = listing.describe(session, UidSet(window), items)
+            else:
+                rows = (told.get(uid) or Row(uid) for uid in window)
+            for row in rows:
                 yield reference(key, row, identify=identify)
-        else:
-            told = {} if delta is None else delta.changed
-            for uid in uids:
-                yield reference(key, told.get(uid) or Row(uid))
-        if len(uids):
-            yield FetchPoint()
+            more = last != uids.last()
+            if not (more and identify):  # who is who can only be told from all of them
+                yield FetchPoint(more=more)
         yield from self._finish(key, fresh, uids.last(), len(uids), mismatch)
 
     def _event(self, folder: Folder, box: Mailbox, *, complete: bool) -> FolderOpened:

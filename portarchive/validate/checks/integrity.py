@@ -1,0 +1,156 @@
+"""The chain archive.json → manifest.json → manifest-sha256.txt → files, link by link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from portarchive import schema
+from portarchive.archive.tree import INDEX_DIR, PRIVATE_DIR, Stream, unsafe_name
+from portarchive.archive.tree_listing import File
+from portarchive.validate.ijson import Document
+from portarchive.validate.run import DIGESTS_FILE, MANIFEST_FILE, Level, Run
+from portarchive.validate.schema_check import whole
+
+_LINE = re.compile(rb"(\\?)([0-9A-Fa-f]{64}) [ *](.+)", re.DOTALL)
+_LONGEST = 1 << 16
+_PIECE = 1 << 20
+
+
+def read_manifest(run: Run, stream: Stream) -> None:
+    """manifest.json, if it is ours: its schema; it stays in the run for the ledger."""
+    document = Document(stream, run.limits, run.teller(MANIFEST_FILE))
+    value = document.whole()
+    if document.broken:
+        return
+    link = run.section("archive").get("portarchive:manifest")
+    ours = isinstance(value, dict) and str(value.get("$schema", "")).startswith("urn:portarchive:")
+    if link is None and not ours:
+        return  # another program's file of that name
+    for violation in whole("manifest", schema.OWN).violations(value):
+        run.report.add("M-004", MANIFEST_FILE, violation.pointer(), violation.text)
+    if isinstance(value, dict):
+        run.manifest = value
+
+
+def read_digests(run: Run, stream: Stream) -> None:
+    """manifest-sha256.txt: each digest goes to the file that it is of."""
+    report, listing = run.report, run.listing
+    count = 0
+    for number, line in enumerate(_lines(stream), 1):
+        count = number
+        found = _LINE.fullmatch(line)
+        if found is None:
+            report.add("M-006", DIGESTS_FILE, f"{number}:1")
+            continue
+        raw = found[3]
+        if found[1]:  # as sha256sum escapes them
+            raw = raw.replace(rb"\n", b"\n").replace(rb"\r", b"\r").replace(rb"\\", b"\\")
+        name = raw.decode("utf-8", "surrogateescape")
+        if unsafe_name(name) is not None:
+            report.add("M-007", DIGESTS_FILE, f"{number}:67", f"{name[:120]!a}")
+            continue
+        top = name.partition("/")[0]
+        if top in {PRIVATE_DIR, INDEX_DIR} or name in {
+            run.metadata_file,
+            MANIFEST_FILE,
+            DIGESTS_FILE,
+        }:
+            report.add("M-016", DIGESTS_FILE, f"{number}:67", name)
+            if top in {PRIVATE_DIR, INDEX_DIR}:
+                continue
+        file = listing.file(name)
+        if file is None:
+            report.add("M-008", name)
+        elif file.expected is not None:
+            report.add("M-014", DIGESTS_FILE, f"{number}:67", name)
+        else:
+            file.expected = bytes.fromhex(found[2].decode())
+    files = (run.manifest or {}).get("files")
+    told = files.get("count") if isinstance(files, dict) else None
+    if type(told) is int and told != count:
+        report.add("M-015", DIGESTS_FILE, "", f"{count:,} lines, manifest.json says {told:,}")
+
+
+def _lines(stream: Stream) -> Iterator[bytes]:
+    """Lines without their ends; one without end is cut where nothing sensible is left."""
+    rest = b""
+    while octets := stream.read(_PIECE):
+        lines = (rest + octets).split(b"\n")
+        rest = lines.pop()
+        yield from lines
+        if len(rest) > _LONGEST:
+            yield rest
+            return
+    if rest:
+        yield rest
+
+
+def check_chain(run: Run) -> None:
+    """The links that are not lines of manifest-sha256.txt."""
+    listing, report = run.listing, run.report
+    link = run.section("archive").get("portarchive:manifest")
+    if link is None:
+        has = listing.file(DIGESTS_FILE) is not None
+        report.add("M-017" if has else "M-001", DIGESTS_FILE if has else "")
+        return
+    pointer = "/archive/portarchive:manifest"
+    if not _follow(run, run.metadata_file, pointer, link, MANIFEST_FILE):
+        return
+    manifest = run.manifest
+    if manifest is None:
+        return
+    told, own = manifest.get("archive_id"), run.section("archive").get("id")
+    if isinstance(told, str) and told != own:
+        report.add("M-005", MANIFEST_FILE, "/archive_id")
+    if manifest.get("files") is not None:
+        _follow(run, MANIFEST_FILE, "/files", manifest["files"], DIGESTS_FILE)
+
+
+def _follow(run: Run, holder: str, pointer: str, link: Any, wanted: str) -> bool:
+    """One link; whether the file that it names is here."""
+    report = run.report
+    if not isinstance(link, dict) or link.get("path") != wanted:
+        report.add("M-004", holder, pointer, f"it does not name {wanted}")
+        return False
+    file = run.listing.file(wanted)
+    if file is None:
+        report.add("M-002", wanted, "", f"{holder} names it")
+        return False
+    size, digest = link.get("bytes"), link.get("sha256")
+    if type(size) is int and size != file.size:
+        text = f"{holder} says {size:,} octets, it has {file.size:,}"
+        report.add("M-003", wanted, "", text)
+    elif file.sha256 is not None and (
+        not isinstance(digest, str) or digest.lower() != file.sha256.hex()
+    ):
+        report.add("M-003", wanted, "", f"its SHA-256 is not the one that {holder} has")
+    return True
+
+
+def compare(run: Run) -> None:
+    """What was hashed against what is claimed for it, of every file."""
+    if run.level < Level.DEEP:
+        return
+    report = run.report
+    for directory, files in run.listing.directories.items():
+        for name, file in files.items():
+            found = file.sha256
+            if found is None:
+                continue
+            wrong = file.expected is not None and file.expected != found
+            if wrong or (file.claim is not None and file.claim != found):
+                path = f"{directory}/{name}" if directory else name
+                report.add("M-009" if wrong else "M-019", path)
+
+
+def follow_aliases(run: Run) -> None:
+    """Hard links of a tar have the octets of the member that they name."""
+    for path, file in run.listing.files():
+        if file.alias:
+            target: File | None = run.listing.file(file.alias)
+            if target is None:
+                run.report.add("F-012", path, "", "it is a hard link to nothing that is here")
+            else:
+                file.sha256, file.size = target.sha256, target.size

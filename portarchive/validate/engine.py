@@ -1,0 +1,285 @@
+"""``validate``: opens an archive, runs every check over it, and returns a report.
+
+Owns the order of things: names first, then archive.json, then every document in one go while the
+octets are hashed beside it, then what only shows in company. A tree that is read in one pass is
+read three times at most: for its names, for archive.json, for everything. Refuses to write
+anything, to import writer or reader, and to stay silent about a check that broke down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from portarchive.archive.dialect import METADATA_FILES
+from portarchive.archive.tree import PRIVATE_DIR, BadMemberError, Limits, Stream, Tree, open_tree
+from portarchive.archive.tree_listing import File, Listing
+from portarchive.errors import NotAnArchive, SettingsError, Unfinished
+from portarchive.validate.checks.container import check_private, check_tree, check_unnamed
+from portarchive.validate.checks.folders import check_folder, check_folders
+from portarchive.validate.checks.integrity import (
+    check_chain,
+    compare,
+    follow_aliases,
+    read_digests,
+    read_manifest,
+)
+from portarchive.validate.checks.ledger import check_ledger
+from portarchive.validate.checks.messages import check_messages
+from portarchive.validate.checks.metadata import check_metadata
+from portarchive.validate.checks.objects import check_object, is_document
+from portarchive.validate.checks.partial import check_base
+from portarchive.validate.checks.references import check_references
+from portarchive.validate.hashing import Hashing
+from portarchive.validate.ijson import Document
+from portarchive.validate.report import Report
+from portarchive.validate.run import (
+    DIGESTS_FILE,
+    FOLDER_FILE,
+    JUNK,
+    MANIFEST_FILE,
+    Level,
+    Run,
+)
+
+_PIECE = 1 << 20
+_JOURNAL = "journal"
+
+
+def validate(
+    path: str | os.PathLike[str],
+    *,
+    level: str = "deep",
+    base: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+) -> Report:
+    """Validate an archive of anybody's; nothing is written, nothing of it is believed.
+
+    Args:
+        path: a directory, a ``.zip`` or ``.pdpa``, a ``.tar``, ``.tar.gz`` or ``.tar.zst``.
+        level: ``schema`` (each document by itself), ``structure`` (also what they mean to each
+            other and to the files), ``deep`` (also the octets of every file).
+        base: the full archive that a partial one updates.
+        limits: what the archive may cost.
+
+    Returns:
+        The report. Whatever is wrong with the archive is in it.
+
+    Raises:
+        NotAnArchive: there is no archive at ``path``.
+        Unfinished: an export was interrupted there.
+        SettingsError: there is no such level.
+        OSError: ``path`` itself cannot be read.
+    """
+    try:
+        wanted = Level[level.upper()]
+    except KeyError:
+        raise SettingsError(f"there is no level {level!r}: schema, structure or deep") from None
+    limits = limits or Limits()
+    tree = open_tree(Path(path), limits)
+    report = Report(os.fspath(path), wanted.name.lower())
+    listing = Listing.of(tree, limits)
+    run = Run(tree, listing, limits, wanted, report)
+    check_tree(run)
+    run.guarded("container", "", partial(check_private, run))
+    if listing.fatal:
+        return report
+    _find_root(run)
+    report.files, report.octets = listing.count, listing.octets
+    if not run.metadata_file:
+        return report
+    hashing = Hashing(tree, listing)
+    if wanted is Level.DEEP and tree.random_access:
+        hashing.start()
+    run.guarded("metadata", run.metadata_file, partial(_read_metadata, run))
+    run.guarded("documents", "", partial(_read_documents, run, hashing))
+    if wanted is Level.DEEP and tree.random_access:
+        run.guarded("hashing", "", hashing.finish)
+    run.guarded("references", "", partial(check_references, run))
+    if wanted >= Level.STRUCTURE:
+        _compare_all(run, hashing)
+        if base is not None:
+            run.guarded("partial", "", partial(check_base, run, Path(base)))
+    return report
+
+
+def _compare_all(run: Run, hashing: Hashing) -> None:
+    """What needs everything to have been read."""
+    for path, code, text in hashing.bad:
+        run.report.add(code, path, "", text)
+    for what, check in (
+        ("aliases", follow_aliases),
+        ("folders", check_folders),
+        ("chain", check_chain),
+        ("digests", compare),
+        ("ledger", check_ledger),
+        ("strays", check_unnamed),
+    ):
+        run.guarded(what, "", partial(check, run))
+    if run.level is Level.DEEP:
+        run.guarded("messages", "", partial(check_messages, run, hashing))
+
+
+def _find_root(run: Run) -> None:
+    """Where archive.json is; "" for ``metadata_file`` if a damaged container hides it.
+
+    Raises:
+        NotAnArchive, Unfinished: it is nowhere.
+    """
+    listing, tree = run.listing, run.tree
+    if tree.kind == "directory":
+        run.journal = (tree.path / PRIVATE_DIR / _JOURNAL).exists()
+    else:
+        inside = [name for name in listing.subdirectories[""] if name not in JUNK]
+        if (
+            len(inside) == 1
+            and listing.file(METADATA_FILES[0]) is None
+            and listing.file(f"{inside[0]}/{METADATA_FILES[0]}") is not None
+        ):
+            run.prefix = f"{inside[0]}/"
+            listing.descend(inside[0])
+            run.report.add("Z-020", inside[0])
+    for name in METADATA_FILES:
+        if listing.file(name) is not None:
+            run.metadata_file = name
+            return
+    run.metadata_file = ""
+    path = tree.path
+    if tree.kind == "directory" and (path / PRIVATE_DIR).is_dir():
+        raise Unfinished(
+            f"the archive at {path} is unfinished: an export was interrupted",
+            hint="run the same export again; it goes on where it stopped",
+        )
+    if run.report.ok:
+        raise NotAnArchive(
+            f"there is no archive at {path}: it has no {METADATA_FILES[0]}",
+            hint=f"name the directory or container that holds {METADATA_FILES[0]} at its root",
+        )
+
+
+def _streams(run: Run) -> Iterator[tuple[str, Stream]]:
+    """The members of a tree that is read in one pass, below the archive's root."""
+    cut = len(run.prefix)
+    for name, stream in run.tree.stream():
+        if name.startswith(run.prefix):
+            yield name[cut:], stream
+
+
+def _read_metadata(run: Run) -> None:
+    path = run.metadata_file
+    if run.tree.random_access:
+        file = run.listing.file(path)
+        stream = run.tree.open(run.prefix + path, file.place if file is not None else None)
+    else:
+        first = True
+        for name, stream in _streams(run):  # noqa: B007 - the loop is for its last stream
+            if name == path:
+                break
+            first = False
+        else:
+            return
+        if not first:
+            run.report.add("Z-012", path)
+    hashed = _Hashed(stream)
+    with closing(stream):
+        document = Document(hashed, run.limits, run.teller(path))
+        value = document.whole()
+        hashed.drain()
+    run.report.fingerprint = hashed.hexdigest()
+    if not document.broken:
+        check_metadata(run, value)
+
+
+def _read_documents(run: Run, hashing: Hashing) -> None:
+    """Every document; in a tree that is read in one pass, everything else too."""
+    if run.tree.random_access:
+        for path, file in _in_order(run.listing):
+            if _kind(path) is not None:
+                run.guarded(path, path, partial(_open_document, run, path, file))
+        return
+    deep = run.level is Level.DEEP
+    for path, stream in _streams(run):
+        file = run.listing.file(path)
+        if file is None:
+            continue
+        if _kind(path) is not None:
+            hashed = _Hashed(stream)
+            run.guarded(path, path, partial(_read_document, run, path, hashed))
+            run.guarded(path, path, hashed.drain)
+            if deep:
+                file.sha256 = hashed.digest()
+        elif deep:
+            hashing.one(path, file, stream)
+    for path, file in run.listing.files():
+        if file.alias and _kind(path) is not None:
+            run.report.add("Z-018", path)
+
+
+def _in_order(listing: Listing) -> Iterator[tuple[str, File]]:
+    """manifest.json before the rest: its count is wanted beside manifest-sha256.txt."""
+    for name in (MANIFEST_FILE, DIGESTS_FILE):
+        file = listing.file(name)
+        if file is not None:
+            yield name, file
+    for path, file in listing.files():
+        if path not in {MANIFEST_FILE, DIGESTS_FILE}:
+            yield path, file
+
+
+def _kind(path: str) -> str | None:
+    """Which reader a document has, by its path; None for what is no document."""
+    if path in {MANIFEST_FILE, DIGESTS_FILE}:
+        return path
+    if path.endswith(f"/{FOLDER_FILE}") and not path.startswith(("blob/", "sieve/")):
+        return FOLDER_FILE
+    return "object" if is_document(path) else None
+
+
+def _open_document(run: Run, path: str, file: File) -> None:
+    stream = run.tree.open(run.prefix + path, file.place)
+    with closing(stream):
+        _read_document(run, path, stream)
+
+
+def _read_document(run: Run, path: str, stream: Stream) -> None:
+    kind = _kind(path)
+    if kind == MANIFEST_FILE:
+        read_manifest(run, stream)
+    elif kind == DIGESTS_FILE:
+        if run.level >= Level.STRUCTURE:
+            read_digests(run, stream)
+    elif kind == FOLDER_FILE:
+        check_folder(run, path.removesuffix(f"/{FOLDER_FILE}"), stream)
+    else:
+        check_object(run, path, stream)
+
+
+class _Hashed:
+    """A stream that is hashed as it is read."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.digest = self._hash.digest
+        self.hexdigest = self._hash.hexdigest
+
+    def read(self, size: int, /) -> bytes:
+        octets = self._stream.read(size)
+        self._hash.update(octets)
+        return octets
+
+    def drain(self) -> None:
+        """Read what nobody read, so that the digest is of the whole.
+
+        Raises:
+            BadMemberError, OSError: it cannot be had.
+        """
+        while self.read(_PIECE):
+            pass
+
+    def close(self) -> None:
+        self._stream.close()
