@@ -153,7 +153,9 @@ def check(root: Path) -> Facts:
     assert set(digests(root)) == {
         path for path in there if path not in ROOT_FILES and not path.startswith("index/")
     }, "manifest-sha256.txt names every file and no other"
-    assert sorted(os.listdir(root / PRIVATE)) == ["lock"], "nothing is left in .portarchive"
+    assert [path.name for path in (root / PRIVATE).iterdir()] == ["lock"], (
+        "nothing is left in .portarchive"
+    )
     named: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in facts.items:
         _check_folder(root, path, named)
@@ -232,7 +234,7 @@ def copy(root: Path, to: Path) -> None:
     seen: dict[int, Path] = {}
 
     def one(source: str, target: str) -> str:
-        number = os.stat(source).st_ino
+        number = Path(source).stat().st_ino
         if number in seen:
             os.link(seen[number], target)
         else:

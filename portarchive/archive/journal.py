@@ -29,6 +29,9 @@ from portarchive.archive.durable import FILE_MODE, Durability, write_all
 from portarchive.errors import Damaged
 
 NAME = "journal"
+_LOOKS = 8192
+"""Lines looked up before the pages of the file are given back."""
+
 
 
 class Journal:
@@ -40,6 +43,7 @@ class Journal:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
         self._size = os.fstat(self._fd).st_size
         self._map: mmap.mmap | None = None
+        self._looks = 0
 
     def append(self, lines: list[bytes]) -> list[int]:
         """Write one block and make it durable.
@@ -68,6 +72,9 @@ class Journal:
             if self._map is not None:
                 self._map.close()
             self._map = mmap.mmap(self._fd, self._size, prot=mmap.PROT_READ)
+        self._looks += 1
+        if self._looks % _LOOKS == 0 and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)  # pages once read count as our memory
         return self._map[offset : self._map.find(b"\n", offset)]
 
     def truncate(self, size: int) -> None:

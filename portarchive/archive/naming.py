@@ -60,6 +60,8 @@ _OWN_NAMES = frozenset(
     }
 )
 _TAGGED = re.compile(r"~[0-9a-f]{8}\Z")
+_DIGITS = re.compile(r"[0-9a-f]{8,64}(?:-[0-9]{1,9})?")
+"""Ids that are their own file name whatever is asked of one."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -168,6 +170,8 @@ def item_filename(item_id: str, attempt: int = 0) -> str:
     Two tags agree once in 2^32: a caller that finds the name in use for another id of the folder
     asks for the next ``attempt``.
     """
+    if not attempt and _DIGITS.fullmatch(item_id):
+        return f"{item_id}.eml"  # as below, a hundred thousand times
     stem = _encode(item_id, guard_first=False)
     text = "".join(stem)
     long = len(text.encode()) > MAX_SEGMENT

@@ -119,7 +119,8 @@ class TarTree:
         try:
             with self._opened() as tar:
                 while (info := tar.next()) is not None:
-                    tar.members = []  # the library would keep every one
+                    # the library would keep every one of them
+                    tar.members = []  # type: ignore[attr-defined]  # missing in the stubs
                     yield tar, info
         except _TooLargeError as error:
             raise BadMemberError(error.code, error.text) from None

@@ -80,10 +80,19 @@ def _explain(error: BaseException, words: list[str]) -> int:
     if isinstance(error, OSError) and (storage := _storage_error(error)) is not None:
         error = storage
     if isinstance(error, PortArchiveError):
-        _say(words, code=error.code, text=error.text, hint=error.hint)
+        hint = error.hint or _NEXT_STEPS.get(error.exit_code)
+        _say(words, code=error.code, text=error.text, hint=hint)
         return int(error.exit_code)
     _report_bug(error, words)
     return int(ExitCode.BUG)
+
+
+_NEXT_STEPS = {
+    ExitCode.LOGIN_REFUSED: "check the user name and the password or token",
+    ExitCode.UNREACHABLE: "try later: the same command again goes on where this one stopped",
+    ExitCode.UNFINISHED: "take the archive from a copy of it, or export into a new directory",
+}
+"""For errors that name no next step of their own."""
 
 
 def _usage_text(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -419,12 +420,22 @@ def _with_old(entry: Entry, placement: Placement, old: dict[str, Any], flags: Fl
 
 
 def _rest(ref: MessageRef, placement: Placement) -> str:
-    members: list[tuple[str, Any]] = [
-        (model.EMAIL_ID, ref.email_id),
-        (model.THREAD_ID, ref.thread_id),
-        (model.LABELS, list(ref.labels) if ref.labels is not None else None),
-        (model.SAVE_DATE, placement.save_date),
-    ]
-    return "".join(
-        f',"{name}":{model.dumps(value)}' for name, value in members if value is not None
-    )
+    members: list[tuple[str, str]] = []
+    if ref.email_id is not None:
+        members.append((model.EMAIL_ID, _id_text(ref.email_id)))
+    if ref.thread_id is not None:
+        members.append((model.THREAD_ID, _id_text(ref.thread_id)))
+    if ref.labels is not None:
+        members.append((model.LABELS, _labels_text(ref.labels)))
+    if placement.save_date is not None:
+        members.append((model.SAVE_DATE, model.dumps(placement.save_date)))
+    return "".join([f',"{name}":{text}' for name, text in members])
+
+
+def _id_text(value: str) -> str:
+    return f'"{value}"' if value.isalnum() else model.dumps(value)
+
+
+@lru_cache(maxsize=4096)
+def _labels_text(labels: tuple[str, ...]) -> str:
+    return model.dumps(list(labels))

@@ -111,8 +111,12 @@ class _Run:
         identity = self.source.identity()
         self.observer(Connected(identity.service, identity.account, _product(identity)))
         listed = self.source.folders()
-        updating = (self.path / model.ARCHIVE_FILE).exists()
+        there = (self.path / model.ARCHIVE_FILE).exists()
+        updating = there and not self.options.change_selection
         chosen = choose.folders(listed, self.options.selection, updating=updating)
+        for pattern in self.options.selection.unmatched(listed):
+            text = f"the account has no folder {pattern} any more"
+            self.observer(Notice("no-such-folder", text))
         counts = [folder.messages for folder in chosen if folder.selectable]
         known = sum(count for count in counts if count is not None)
         self.observer(FoldersFound(len(counts), known if None not in counts else None))

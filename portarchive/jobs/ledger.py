@@ -14,7 +14,7 @@ Entry = dict[str, Any]
 
 _TEXT_LIMIT = 1000
 
-_EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server"})
+_EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server", "renamed"})
 """Notes about what happened once, as opposed to what is so."""
 
 

@@ -32,11 +32,9 @@ def preview(
         check_selection(published.manifest.get("selection", {}), selection.to_json(), change=change)
     identity = source.identity()
     layout = Layout(path)
-    chosen = [
-        f
-        for f in choose.folders(source.folders(), selection, updating=published is not None)
-        if f.selectable
-    ]
+    updating = published is not None and not change
+    listed = choose.folders(source.folders(), selection, updating=updating)
+    chosen = [folder for folder in listed if folder.selectable]
     places = layout.assign(folder.path for folder in chosen)
     counters: dict[str, _Counter] = {}
     entries: list[Entry] = []

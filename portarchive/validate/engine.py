@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from portarchive.archive.dialect import METADATA_FILES
-from portarchive.archive.tree import PRIVATE_DIR, BadMemberError, Limits, Stream, Tree, open_tree
+from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, open_tree
 from portarchive.archive.tree_listing import File, Listing
 from portarchive.errors import NotAnArchive, SettingsError, Unfinished
 from portarchive.validate.checks.container import check_private, check_tree, check_unnamed
@@ -203,24 +203,24 @@ def _read_documents(run: Run, hashing: Hashing) -> None:
         return
     deep = run.level is Level.DEEP
     for path, stream in _streams(run):
-        file = run.listing.file(path)
-        if file is None:
+        found = run.listing.file(path)
+        if found is None:
             continue
         if _kind(path) is not None:
             hashed = _Hashed(stream)
             run.guarded(path, path, partial(_read_document, run, path, hashed))
             run.guarded(path, path, hashed.drain)
             if deep:
-                file.sha256 = hashed.digest()
+                found.sha256 = hashed.digest()
         elif deep:
-            hashing.one(path, file, stream)
-    for path, file in run.listing.files():
-        if file.alias and _kind(path) is not None:
+            hashing.one(path, found, stream)
+    for path, linked in run.listing.files():
+        if linked.alias and _kind(path) is not None:
             run.report.add("Z-018", path)
 
 
 def _in_order(listing: Listing) -> Iterator[tuple[str, File]]:
-    """manifest.json before the rest: its count is wanted beside manifest-sha256.txt."""
+    """The manifests before the rest, the rest in the order of paths."""
     for name in (MANIFEST_FILE, DIGESTS_FILE):
         file = listing.file(name)
         if file is not None:

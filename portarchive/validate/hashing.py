@@ -105,7 +105,7 @@ class Hashing:
                     write_frame(cast("BinaryIO", to), [chunk[0], _wanted(chunk)])
                     answers = read_frame(cast("BinaryIO", back))
                     if answers is None:
-                        raise BrokenPipeError  # noqa: TRY301 - as if the pipe had said so
+                        raise BrokenPipeError
                     self._take(chunk, answers)
                 to.close()
         except OSError:

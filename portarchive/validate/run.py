@@ -103,7 +103,7 @@ class Run:
         manifest: manifest.json; None if there is none that can be read.
         journal: an export is, or was, going on in this directory.
         failed_documents: (path, defects) of files that were taken for documents and are not JSON.
-        base_uids: see ``partial``.
+        digest_lines: lines of manifest-sha256.txt, None if it was not read.
     """
 
     tree: Tree
@@ -117,6 +117,7 @@ class Run:
     metadata_file: str = "archive.json"
     partial: bool = False
     manifest: dict[str, Any] | None = None
+    digest_lines: int | None = None
     journal: bool = False
     folders: dict[str, FolderFacts] = field(default_factory=dict)
     objects: list[ObjectFacts] = field(default_factory=list)
@@ -160,4 +161,4 @@ def _where(error: BaseException) -> str:
         return type(error).__name__
     code = trace.tb_frame.f_code
     name = os.path.basename(code.co_filename)  # noqa: PTH119 - a name of a module, not a file
-    return f"{type(error).__name__} at {name}:{trace.tb_lineno} (Python {sys.version_info[0]}.{sys.version_info[1]})"
+    return f"{type(error).__name__} at {name}:{trace.tb_lineno}, Python {sys.version.split()[0]}"

@@ -50,7 +50,7 @@ class SchemaCheck:
     """One schema, or a part of one, ready to judge values of bounded depth."""
 
     def __init__(self, reference: str) -> None:
-        """``reference``: the ``$id`` of a schema of ours, with a JSON pointer as fragment or not."""
+        """``reference``: the ``$id`` of a schema of ours, with or without a JSON pointer."""
         self._reference = reference
         self._fast = jsonschema_rs.validator_for(
             {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": reference},

@@ -51,8 +51,7 @@ class Calls:
 
         found = durable._find_syncfs()
         if found is not None:
-            syncfs = found
-            counted = self._counted("syncfs", lambda fd: syncfs(fd))
+            counted = self._counted("syncfs", found)
             durable._find_syncfs = lambda: counted
 
     def _wrapped(self, name: str) -> Callable[..., Any]:
@@ -136,7 +135,7 @@ def _path(arguments: tuple[Any, ...]) -> str:
     first = arguments[0] if arguments else ""
     if isinstance(first, int):
         try:
-            return os.readlink(f"/proc/self/fd/{first}")
+            return str(pathlib.Path(f"/proc/self/fd/{first}").readlink())
         except OSError:
             return ""
     return " > ".join(os.fspath(part) for part in arguments if isinstance(part, str | os.PathLike))

@@ -1,7 +1,7 @@
 """Runs exports in children of its own and lets one call of each go wrong. A script.
 
 Reads one JSON object a line from stdin: ``situation``, ``when`` (``past`` or ``present``),
-``archive``, ``at`` and ``how`` (see ``counted_calls``). Answers each with one: ``status`` (exit
+``archive``, ``at`` and ``how`` (see ``counted_calls``), ``scribe_after`` (see ``writer``). Answers each with one: ``status`` (exit
 code, or minus the signal), ``delivered`` (messages that the source handed out), ``calls``
 ([name, path] of each) and ``result`` (of the export, or ``error`` and ``exit_code``).
 
@@ -16,12 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
-
 from counted_calls import Calls
 from mailboxes import BATCH, PAST, PRESENT, SITUATIONS
 
-from portarchive.archive import batch, stray
+from portarchive.archive import batch, stray, writer
 from portarchive.errors import PortArchiveError
 from portarchive.jobs.export import ExportOptions, run_export
 from portarchive.progress import silent
@@ -39,7 +37,10 @@ def export(job: dict[str, Any], pipe: int) -> None:
     def tell(kind: str, value: object) -> None:
         _write(pipe, f"{json.dumps([kind, value])}\n".encode())
 
+    assert batch.MESSAGES > BATCH
+    assert writer.SCRIBE_AFTER > 1
     batch.MESSAGES = BATCH
+    writer.SCRIBE_AFTER = job["scribe_after"]
     situation = SITUATIONS[job["situation"]]
     build = situation.past if job["when"] == "past" else situation.present
     assert build is not None

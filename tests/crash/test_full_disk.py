@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import archive_facts
 import pytest
 from killing import Driver, fast_directory, state
 from mailboxes import SITUATIONS
 
+import archive_facts
 from portarchive.archive.reader import ArchiveReader
 from portarchive.connectors.memory import MemorySource
 from portarchive.errors import ExitCode, NotAnArchive, StorageFailed, Unfinished
@@ -94,7 +94,7 @@ def test_nothing_is_left_in_a_new_directory_that_takes_no_octet(driver: Driver) 
             failed = driver.export("first", archive, at=at, how="full")
             assert failed.result is not None
             assert failed.result["error"] == "storage-failed"
-            assert os.listdir(directory / "deep") == [], f"full from call {at}: {path}"
+            assert list((directory / "deep").iterdir()) == [], f"full from call {at}: {path}"
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
 
 def _unprivileged() -> bool:
     """Root of a container that may not mount."""
-    with open("/proc/self/status", encoding="ascii") as status:
+    with Path("/proc/self/status").open(encoding="ascii") as status:
         for line in status:
             if line.startswith("CapEff:"):
                 return not int(line.split()[1], 16) & (1 << 21)

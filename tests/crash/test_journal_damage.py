@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import account, export, mail
 from killing import fast_directory
 
+import archive_facts
+from exporting import account, export, mail
 from portarchive.archive import batch
 from portarchive.connectors.memory import MemorySource
 
 MESSAGES = 7
 
 
-class Stopped(Exception):  # noqa: N818 - it is how a run ends here, not an error
+class Stopped(Exception):
     """A run is stopped as if the process had died."""
 
 

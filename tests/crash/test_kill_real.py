@@ -10,11 +10,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import archive_facts
 import pytest
 from killing import WRITES, fast_directory, spread, starts
 from mailboxes import octets
 
+import archive_facts
 from portarchive.archive.reader import ArchiveReader
 from portarchive.errors import NotAnArchive, Unfinished
 from servers.daemon import ROOT, Account
@@ -98,7 +98,7 @@ def test_the_real_process(dovecot_user: Account, what: str) -> None:
         assert len(after.items["Work/Deep"]) == (6 if what == "first" else 7)
 
         first = starts(calls)
-        places = spread(1, first - 1, 18) + list(range(first, len(calls) + 1))
+        places = spread(1, first - 1, 14) + list(range(first, len(calls) + 1))
         assert len(places) >= 30
         for at in places:
             shutil.rmtree(process.archive, ignore_errors=True)

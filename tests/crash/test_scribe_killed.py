@@ -7,10 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import account, export, mail
 
+import archive_facts
+from exporting import account, export, mail
 from portarchive.archive import batch, writer
 from portarchive.archive.scribe import Scribe
 from portarchive.errors import ExitCode, StorageFailed

@@ -11,9 +11,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import KINDS, NOW, export, has, mail
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,6 +22,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+import archive_facts
+from exporting import KINDS, NOW, export, has, mail
 from portarchive.archive import batch, writer
 from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.errors import ConnectionLost, ConnectorError, RateLimited

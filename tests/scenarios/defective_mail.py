@@ -112,7 +112,9 @@ CORPUS: dict[str, bytes] = {
     "nested two hundred deep": _nested(200),
     "a message in itself": _mime(b"message/rfc822", PLAIN + b"inside\r\n"),
     "base64 with rubbish": _mime(
-        b"application/pdf", b"JVB*ERi0#x\r\n====\r\n\xff\xfe\r\n", b"Content-Transfer-Encoding: base64"
+        b"application/pdf",
+        b"JVB*ERi0#x\r\n====\r\n\xff\xfe\r\n",
+        b"Content-Transfer-Encoding: base64",
     ),
     "quoted-printable with rubbish": _mime(
         b"text/plain", b"=ZZ =\r\n=E\r\n=", b"Content-Transfer-Encoding: quoted-printable"
@@ -125,7 +127,7 @@ CORPUS: dict[str, bytes] = {
     "partial that has no rest": _mime(b'message/partial; id="x"; number=3; total=2', b"rest\r\n"),
     # --- what looks like the server talking
     "responses of a server": PLAIN
-    + b'* 1 FETCH (UID 1 BODY[] {5}\r\nhello)\r\n* 2 EXPUNGE\r\n* BYE no\r\n* OK [UIDVALIDITY 9] x\r\n'
+    + b"* 1 FETCH (UID 1 BODY[] {5}\r\nhello)\r\n* 2 EXPUNGE\r\n* BYE no\r\n* OK [UIDVALIDITY 9] x\r\n"
     + b"A1 OK done\r\np1 OK done\r\np2 NO failed\r\np3 BAD what\r\n+ go ahead\r\n",
     "many tagged answers": PLAIN + b"".join(b"p%d OK done\r\n" % n for n in range(200)),
     "X-Spam-Flag: NO": b"X-Spam-Flag: NO\r\nX-Spam-Status: No, score=-1\r\n" + PLAIN + b"NO\r\n",
@@ -133,7 +135,8 @@ CORPUS: dict[str, bytes] = {
     "ends like a literal": PLAIN + b"BODY[] {100}",
     "ends like a literal with CRLF": PLAIN + b"BODY[] {100}\r\n",
     "the end of a FETCH": PLAIN + b")\r\np1 OK done\r\n",
-    "flags of a FETCH": PLAIN + b' FLAGS (\\Seen) UID 99 INTERNALDATE "01-Jan-2000 00:00:00 +0000")\r\n',
+    "flags of a FETCH": PLAIN
+    + b' FLAGS (\\Seen) UID 99 INTERNALDATE "01-Jan-2000 00:00:00 +0000")\r\n',
     "a placeholder that is quoted": PLAIN
     + b"Subject: Retrieval using the IMAP4 protocol failed for the following message: 7\r\n",
 }

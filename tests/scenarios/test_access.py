@@ -219,8 +219,9 @@ ECHOES = {
     "the password in quotes": lambda: f'LOGIN jane "{WRONG}"',
     "the response in base64": lambda: base64.b64encode(f"\0jane\0{WRONG}".encode()).decode(),
     "the password in base64": lambda: base64.b64encode(WRONG.encode()).decode(),
-    "the whole command": lambda: "A1 AUTHENTICATE PLAIN "
-    + base64.b64encode(f"\0jane\0{WRONG}".encode()).decode(),
+    "the whole command": lambda: (
+        "A1 AUTHENTICATE PLAIN " + base64.b64encode(f"\0jane\0{WRONG}".encode()).decode()
+    ),
 }
 
 

@@ -26,9 +26,7 @@ WITHOUT_IDS = [name for name in KINDS["qresync"] if name != "OBJECTID"]
 
 @pytest.mark.parametrize("renumber_from", [1, 5001])
 @pytest.mark.parametrize("offered", [KINDS["qresync"], WITHOUT_IDS, KINDS["plain"]])
-def test_25_a_new_uidvalidity_fetches_no_body_again(
-    scripted, root, renumber_from, offered
-) -> None:
+def test_25_a_new_uidvalidity_fetches_no_body_again(scripted, root, renumber_from, offered) -> None:
     scripted.capabilities = list(offered)
     inbox = scripted.mailbox("INBOX")
     for number in range(300):

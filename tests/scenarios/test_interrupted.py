@@ -365,9 +365,7 @@ class SmallDisk:
         return judge(Ran(code, out, err, self.temp / name))
 
 
-def test_23_a_full_disk_stops_cleanly_and_the_next_run_fetches_the_rest(
-    scripted, tmp_path
-) -> None:
+def test_23_a_full_disk_stops_cleanly_and_the_next_run_fetches_the_rest(scripted, tmp_path) -> None:
     scripted.mailbox("INBOX").add_many(1500, lambda uid: letter(uid, size=3000))
     disk = SmallDisk(scripted, tmp_path, "first")
     disk.stand()

@@ -82,9 +82,7 @@ def check_names(root: Path) -> None:
 
 def messages_by_name(ran: Ran) -> dict[tuple[str, ...], str]:
     names = names_of(ran.root)
-    return {
-        names[path]: items[0].sha256 for path, items in ran.there.items.items() if items
-    }
+    return {names[path]: items[0].sha256 for path, items in ran.there.items.items() if items}
 
 
 def fill(scripted) -> dict[tuple[str, ...], str]:
@@ -152,7 +150,9 @@ def test_39_other_delimiters(scripted, root, delimiter) -> None:
     join = delimiter or "/"
     paths = [("Work",), ("Work", "a/b" if delimiter else "2024"), ("Work", "2025")]
     for number, path in enumerate(paths):
-        scripted.add_mailbox(join.join(path), delimiter=delimiter).add(letter(number), email_id=f"M{number}")
+        scripted.add_mailbox(join.join(path), delimiter=delimiter).add(
+            letter(number), email_id=f"M{number}"
+        )
     ran = export(scripted, root)
     assert ran.code == 0
     found = set(messages_by_name(ran))

@@ -184,7 +184,9 @@ def test_42_a_literal_that_says_no_is_a_literal(scripted, root, kind, connection
     inbox = scripted.mailbox("INBOX")
     octets = [faults.TRAP, b"X-Spam-Flag: NO\r\n\r\nNO\r\n"]
     octets += [b"p%d NO failed\r\n" % n * 50 for n in range(1, 30)]
-    octets += [b"X-Spam-Flag: NO\r\nMessage-ID: NO [ALERT] p%d BAD <x@y>\r\n\r\n" % n for n in range(9)]
+    octets += [
+        b"X-Spam-Flag: NO\r\nMessage-ID: NO [ALERT] p%d BAD <x@y>\r\n\r\n" % n for n in range(9)
+    ]
     for message in octets * 20:
         inbox.add(message)
     ran = export(scripted, root, "--connections", connections)
@@ -273,7 +275,17 @@ def test_45_answers_that_break_the_grammar_are_lived_with(
 
 def test_45_flags_that_are_none(scripted, root) -> None:
     """Flags a server should not have: brackets, quotes, 8-bit, double ones, no backslash."""
-    flags = ["\\Seen", "$MDNSent", "Gr\xfcn", "[odd]", "a]b", "x/y", "NIL", "\\Flagged", "\\NotOurs"]
+    flags = [
+        "\\Seen",
+        "$MDNSent",
+        "Gr\xfcn",
+        "[odd]",
+        "a]b",
+        "x/y",
+        "NIL",
+        "\\Flagged",
+        "\\NotOurs",
+    ]
     inbox = scripted.mailbox("INBOX")
     inbox.add(letter(1), flags)
     inbox.add(letter(2), ["\\Recent", "\\SEEN", "Kw", "kw", "KW"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import archive_facts
 import pytest
 
+import archive_facts
 from portarchive.archive.digests import DigestBlocks, DigestsWriter, file_sha256, read_lines
 from portarchive.errors import Damaged
 

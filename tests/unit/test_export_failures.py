@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import KINDS, account, export, has, mail
 
+import archive_facts
+from exporting import KINDS, account, export, has, mail
 from portarchive.archive import batch
 from portarchive.connectors.base import Wanted
 from portarchive.connectors.memory import Fault, MemorySource

@@ -7,10 +7,10 @@ import random
 import stat
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import EVERYTHING, KINDS, NOW, account, export, has, mail
 
+import archive_facts
+from exporting import EVERYTHING, KINDS, NOW, account, export, has, mail
 from portarchive.archive.reader import ArchiveReader
 from portarchive.connectors.base import SourceCapabilities
 from portarchive.connectors.memory import Fault, MemorySource
@@ -268,7 +268,7 @@ def test_nothing_is_left_when_the_source_cannot_be_had(tmp_path: Path, where: st
     source.faults.append(Fault(where=where, error=Unreachable("no"), times=99))
     with pytest.raises(Unreachable):
         export(source, tmp_path / "a")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_left_when_it_is_lost_before_anything_is_stored(tmp_path: Path) -> None:
@@ -276,18 +276,18 @@ def test_nothing_is_left_when_it_is_lost_before_anything_is_stored(tmp_path: Pat
     source.faults.append(Fault(where="changes", error=Unreachable("no"), times=99))
     with pytest.raises(Unreachable):
         export(source, tmp_path / "a")
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "there").mkdir()
     source.reconnect()
     with pytest.raises(Unreachable):
         export(source, tmp_path / "there")
-    assert os.listdir(tmp_path / "there") == []
+    assert list((tmp_path / "there").iterdir()) == []
 
 
 def test_nothing_is_left_when_the_selection_names_nothing(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no folder"):
         export(account(INBOX=1), tmp_path / "a", selection=Selection(folders=("Nowhere",)))
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_had_stays_when_it_is_lost_later(tmp_path: Path) -> None:

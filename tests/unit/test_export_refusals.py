@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import LISTS_ONLY, account, export, mail
 
+import archive_facts
+from exporting import LISTS_ONLY, account, export, mail
 from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.errors import (
     ConnectionLost,
@@ -48,7 +47,7 @@ def test_a_directory_of_something_else(tmp_path: Path) -> None:
         export(account(INBOX=1), tmp_path / "a")
     assert caught.value.exit_code == ExitCode.REFUSED
     assert caught.value.code == "foreign-directory"
-    assert os.listdir(tmp_path / "a") == ["thesis.tex"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["thesis.tex"]
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -64,7 +63,7 @@ def test_an_archive_of_another_program(tmp_path: Path) -> None:
     with pytest.raises(Refused) as caught:
         export(account(INBOX=1), tmp_path / "a")
     assert caught.value.code == "foreign-archive"
-    assert os.listdir(tmp_path / "a") == ["archive.json"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["archive.json"]
 
 
 def test_below_a_file(tmp_path: Path) -> None:
@@ -279,7 +278,7 @@ def test_a_resume_from_another_source(tmp_path: Path) -> None:
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     source = account("lists", INBOX=3, Work=2)
     report = export(source, tmp_path / "a", dry_run=True)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
     assert {entry["path"]: entry["to_fetch"] for entry in report.folders} == {"INBOX": 3, "Work": 2}
     export(source, tmp_path / "a")
     source.add(mail("new"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import account, export, has, mail
 
+import archive_facts
+from exporting import account, export, has, mail
 from portarchive.archive.reader import ArchiveReader
 from portarchive.connectors.base import SourceCapabilities
 from portarchive.connectors.memory import Fault, MemorySource

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import archive_facts
 import pytest
 
+import archive_facts
 from portarchive.archive import folder_state, model
 from portarchive.archive.folder_file import FolderFile, FolderFileWriter, parse_entry
 from portarchive.errors import Damaged

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporting import account, export, mail
 
+from exporting import account, export, mail
 from portarchive.connectors.memory import MemorySource
 from portarchive.errors import Refused, WrongSource
 from portarchive.jobs.identity import check_selection, check_unfinished, host

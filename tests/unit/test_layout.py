@@ -76,7 +76,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_a_folder_json_that_does_not_parse(tmp_path: Path) -> None:
     (tmp_path / "mail/A").mkdir(parents=True)
     (tmp_path / "mail/A/folder.json").write_bytes(b"{")
-    with pytest.raises(Damaged, match="mail/A/folder.json"):
+    with pytest.raises(Damaged, match=r"mail/A/folder\.json"):
         Layout(tmp_path)
 
 

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import account, export
 
+import archive_facts
+from exporting import account, export
 from portarchive.archive.durable import Durability
 from portarchive.archive.lock import WriterLock
 from portarchive.archive.writer import ArchiveWriter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from exporting import account, export
 
+from exporting import account, export
 from portarchive.jobs.loss import MANY
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import archive_facts
 import pytest
 
+import archive_facts
 from portarchive.archive.durable import Durability
 from portarchive.archive.publish import Staging, discard, finish_interrupted, publish
 from portarchive.errors import Damaged, UnsafePath
@@ -34,7 +33,7 @@ def test_files_come_to_their_places(tmp_path: Path) -> None:
     fingerprint = publish(tmp_path, staging, b"{}", QUICK)
     assert fingerprint == archive_facts.sha256(b"{}")
     assert set(archive_facts.files(tmp_path)) == {"mail/A/x", "top", "archive.json"}
-    assert os.listdir(tmp_path / ".portarchive") == []
+    assert list((tmp_path / ".portarchive").iterdir()) == []
     assert not finish_interrupted(tmp_path, QUICK)
 
 
@@ -67,7 +66,7 @@ def test_discarded(tmp_path: Path) -> None:
     (tmp_path / ".portarchive/journal").write_bytes(b"x")
     discard(tmp_path)
     discard(tmp_path)
-    assert os.listdir(tmp_path / ".portarchive") == []
+    assert list((tmp_path / ".portarchive").iterdir()) == []
 
 
 def test_the_old_state_comes_back_if_a_person_removed_the_record(tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-import archive_facts
 import pytest
-from exporting import account, export, mail
 
+import archive_facts
+from exporting import account, export, mail
 from portarchive.archive.reader import ArchiveReader
 from portarchive.connectors.memory import Fault
 from portarchive.errors import (
@@ -195,4 +194,4 @@ def test_a_device_or_a_pipe_does_not_hang_it(archive: Path) -> None:
     path.mkdir()
     (problem,) = [p for _, _, p in reader.check_digests() if p is not None]
     assert "cannot be read" in str(problem)
-    assert os.path.isdir(path)
+    assert path.is_dir()

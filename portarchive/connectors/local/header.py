@@ -12,6 +12,8 @@ from typing import Final
 LIMIT: Final = 1 << 18
 """Octets of a message in which its header is looked for."""
 
+_LF: Final = b"\n\n"
+_CRLF: Final = b"\n\r\n"
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -22,9 +24,13 @@ def end_of_header(octets: bytes) -> int:
     """
     if octets[:1] == b"\n" or octets[:2] == b"\r\n":
         return 0
-    bare = octets.find(b"\n\n", 0, LIMIT)
-    crlf = octets.find(b"\n\r\n", 0, LIMIT if bare < 0 else bare)
-    found = crlf if crlf >= 0 else bare
+    # The likely one first: where it is found ends the search for the other.
+    first = octets.find(b"\n", 0, LIMIT)
+    likely, other = (_CRLF, _LF) if octets[first - 1 : first] == b"\r" else (_LF, _CRLF)
+    found = octets.find(likely, 0, LIMIT)
+    earlier = octets.find(other, 0, LIMIT if found < 0 else found)
+    if earlier >= 0:
+        found = earlier
     return found + 1 if found >= 0 else min(len(octets), LIMIT)
 
 

@@ -167,7 +167,7 @@ class Box:
             ) from error
         if len(octets) < length:
             return None
-        if self._rd:
+        if self._rd and (length != index.sizes[number] or self.verify):
             octets = unquoted(octets)
         if self.verify:
             cuts = cuts_of(octets, takeout=self.takeout)

@@ -56,7 +56,7 @@ class Index:
         self.facts: list[Fact] = []
         self.ranks: dict[int, int] = {}
         self._fact_numbers: dict[Fact, int] = {}
-        self._seen: set[bytes] = set()
+        self._seen: set[bytes] | None = set()
         self._counts: dict[bytes, int] = {}
         self._rows: dict[str, int] | None = None
 
@@ -74,6 +74,8 @@ class Index:
     def append(self, row: Row) -> None:
         """Remember a message. The n-th of equal ones has rank n."""
         start, length, size, digest, epoch, fact, thread, gmail_id = row
+        if self._seen is None:
+            self._seen = {self.digest(number) for number in range(len(self.starts))}
         if digest in self._seen:
             rank = self._counts[digest] = self._counts.get(digest, 1) + 1
             self.ranks[len(self.starts)] = rank
@@ -89,15 +91,19 @@ class Index:
         self.gmail_ids.append(gmail_id)
         self._rows = None
 
+    def settle(self) -> None:
+        """Nothing more comes for now: give back the memory that only adding needs."""
+        self._seen = None
+
     def pop(self) -> None:
         """Forget the last message: the file went on, and it may be another one now."""
         number = len(self.starts) - 1
         digest = self.digest(number)
         rank = self.ranks.pop(number, None)
-        if rank is None:
-            self._seen.discard(digest)
-        else:
+        if rank is not None:
             self._counts[digest] = rank - 1
+        elif self._seen is not None:
+            self._seen.discard(digest)
         del self.digests[-DIGEST:]
         for column in (self.starts, self.lengths, self.sizes, self.threads, self.gmail_ids):
             column.pop()

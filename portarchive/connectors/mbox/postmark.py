@@ -7,6 +7,7 @@ line must come before it is for the scanner to see.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from portarchive.connectors.local import dates
@@ -39,11 +40,18 @@ def instant(line: bytes) -> int | None:
     if found is None:
         return dates.instant(line) if _RFC5322.search(line) else None
     month, day, hour, minute, second, before, year, after = found.groups()
-    days = dates.days(int(year), dates.MONTHS.get(month.lower(), 0), int(day))
-    if days is None or int(hour) > 23 or int(minute) > 59 or int(second or 0) > 60:
+    days = _days(year, month, day)
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+    if days is None or hours > 23 or minutes > 59 or seconds > 60:
         return None
-    seconds = int(hour) * 3600 + int(minute) * 60 + int(second or 0)
-    return days * dates.DAY + seconds - dates.zone_seconds(before or after)
+    zone = before or after
+    east = 0 if zone is None or zone == b"+0000" else dates.zone_seconds(zone)
+    return days * dates.DAY + hours * 3600 + minutes * 60 + seconds - east
+
+
+@lru_cache(maxsize=4096)
+def _days(year: bytes, month: bytes, day: bytes) -> int | None:
+    return dates.days(int(year), dates.MONTHS.get(month.lower(), 0), int(day))
 
 
 def is_bare(line: bytes) -> bool:

@@ -24,7 +24,7 @@ from portarchive.connectors.mbox.quoting import unquoted
 from portarchive.errors import ConnectionLost
 
 _BLOCK: Final = 4 << 20
-_MARK: Final = b"\nFrom "
+_WORD: Final = b"From "
 _EMPTY_LINE: Final = re.compile(rb"(?:\r?\n)?(?=From )")
 _LABELS_CACHE: Final = 8192
 
@@ -35,6 +35,7 @@ class Mark(NamedTuple):
     Attributes:
         end: where the message before it ends, its empty line not counted.
         line, start: of the postmark, and of the message after it.
+        quoted: whether the message before it has a quoted ``From ``; True also if nobody looked.
         epoch: its date; None if it has none.
         gmail_id: see ``postmark.gmail_id``.
     """
@@ -42,6 +43,7 @@ class Mark(NamedTuple):
     end: int
     line: int
     start: int
+    quoted: bool
     epoch: int | None
     gmail_id: int
 
@@ -69,6 +71,7 @@ class Scanner:
         self._rd = rd
         self._last_line: int | None = None
         self._last_row = False
+        self._quoted_at_end = True
         self._counts_before: dict[str, int] = {}
         self._labels: dict[bytes, tuple[str, ...]] = {}
         self._now = time.time()
@@ -90,6 +93,7 @@ class Scanner:
             self.counts = self._counts_before
         self._now = time.time()
         self._scan(at, size)
+        self.index.settle()
         self.upto = size
 
     def postmarks_after(self, size: int) -> int:
@@ -118,25 +122,32 @@ class Scanner:
         yield first
         base = at
         data = os.pread(self._fd, min(_BLOCK, size - base), base)
-        position = 0
+        position = len(_WORD)
+        quoted = False
         while True:
-            found = data.find(_MARK, position)
+            found = data.find(_WORD, position)
             there = base + len(data)
             if there < size and (found < 0 or len(data) - found <= postmark.LONGEST):
-                base = max(0, base + (found if found >= 0 else len(data) - len(_MARK)) - 2)
+                base = max(0, base + (found if found >= 0 else len(data) - len(_WORD)) - 3)
                 data = os.pread(self._fd, min(_BLOCK, size - base), base)
                 if base + len(data) <= there:
                     raise ConnectionLost("the mbox file became shorter while it was being read")
-                position = 0
+                position = 3
                 continue
             if found < 0:
+                self._quoted_at_end = quoted
                 return
             position = found + 1
-            mark = self._mark(data, found, base)
-            if mark is not None:
-                yield mark
+            before = data[found - 1]
+            if before == 62:  # >
+                quoted = True
+            elif before == 10:
+                mark = self._mark(data, found - 1, base, quoted=quoted)
+                if mark is not None:
+                    quoted = False
+                    yield mark
 
-    def _mark(self, data: bytes, found: int, base: int) -> Mark | None:
+    def _mark(self, data: bytes, found: int, base: int, *, quoted: bool) -> Mark | None:
         """The postmark after this line end, if it is one. The octets before it are at hand."""
         line_end = data.find(b"\n", found + 1, found + 1 + postmark.LONGEST)
         if line_end < 0:
@@ -156,7 +167,7 @@ class Scanner:
                 self._count("postmark-without-empty-line")
             return None
         gmail_id = postmark.gmail_id(line) if self.takeout is not False else 0
-        return Mark(base + end, base + found + 1, base + line_end + 1, epoch, gmail_id)
+        return Mark(base + end, base + found + 1, base + line_end + 1, quoted, epoch, gmail_id)
 
     def _mark_at(self, at: int, *, dated: bool = False) -> Mark | None:
         """The line at this place, which counts as a postmark whatever stands in it."""
@@ -166,7 +177,7 @@ class Scanner:
         if not line.startswith(b"From") or (dated and epoch is None):
             return None
         start = at + len(line) + len(newline)
-        return Mark(at, at, start, epoch, postmark.gmail_id(line))
+        return Mark(at, at, start, True, epoch, postmark.gmail_id(line))
 
     def _end(self, start: int, size: int) -> int:
         """Where the last message ends: before the file's last empty line, if it has one."""
@@ -220,24 +231,27 @@ class Scanner:
                     head = os.pread(self._fd, min(end - mark.start, LARGE), mark.start)
             self._last_line = mark.line
             self._counts_before = dict(self.counts)
-            self._last_row = self._add(mark, end - mark.start, head, header, lowered)
+            quoted = self._quoted_at_end if following is None else following.quoted
+            if not self._rd or not quoted:
+                octets = head
+            else:
+                octets = unquoted(head)
+                if len(octets) != len(head):  # the header may have moved
+                    header = octets[: end_of_header(octets)]
+                    lowered = header.lower()
+            self._last_row = self._add(mark, end - mark.start, octets, header, lowered)
             mark = following
 
     def _go_on(self, found: int | Mark, size: int) -> tuple[Iterator[Mark], Mark | None, int]:
         if isinstance(found, int):
+            self._quoted_at_end = True
             return iter(()), None, found
         marks = self._marks(found.line, size)
         next(marks)
         return marks, found, found.end
 
-    def _add(self, mark: Mark, length: int, head: bytes, header: bytes, lowered: bytes) -> bool:
+    def _add(self, mark: Mark, length: int, octets: bytes, header: bytes, lowered: bytes) -> bool:
         """Index one message; False if it is none."""
-        octets = head
-        if self._rd:
-            octets = unquoted(head)
-            if len(octets) != len(head):  # the header may have moved
-                header = octets[: end_of_header(octets)]
-                lowered = header.lower()
         flags: tuple[str, ...] = ()
         cuts: list[tuple[int, int]] = []
         told: tuple[str, ...] | None = None

@@ -158,17 +158,18 @@ class MboxSource:
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``. The references know everything already."""
         fetched, octets = _LOOK_EVERY, 0
-        boxes: dict[Box, bool] = {}
+        looked: set[Box] = set()
         for ref in refs:
             if fetched >= _LOOK_EVERY or octets >= _LOOK_OCTETS:
                 self._root.check()
-                boxes.clear()
+                looked.clear()
                 fetched = octets = 0
             box, number = self._find(ref)
-            if box is not None and not boxes.setdefault(box, box.look()):
-                self._reread(box)
-                boxes.clear()
-                box, number = self._find(ref)
+            if box is not None and box not in looked:
+                looked.add(box)
+                if not box.look():
+                    self._reread(box)
+                    box, number = self._find(ref)
             body = box.body(number) if box is not None else None
             if body is None and box is not None:
                 self._reread(box)
@@ -259,23 +260,32 @@ class MboxSource:
 
     def _windows(self, shelf: Shelf, *, last: bool) -> Iterator[Change]:
         """References, and fetch points between them."""
-        count = octets = 0
+        window: list[tuple[MessageRef, Box, Index, int]] = []
+        octets = 0
+        for one in shelf.references(last=last):
+            window.append(one)
+            octets += one[0].size or 0
+            if len(window) >= WINDOW or octets >= WINDOW_OCTETS:
+                yield from self._window(shelf, window)
+                self._root.check()
+                window = []
+                octets = 0
+        if window:
+            yield from self._window(shelf, window)
+
+    def _window(
+        self, shelf: Shelf, window: list[tuple[MessageRef, Box, Index, int]]
+    ) -> Iterator[Change]:
+        """By folder: whoever writes them need not change directories at each message."""
+        window.sort(key=lambda one: one[0].placements[0].folder_id)
         self._place = {}
-        for ref, box, index, number in shelf.references(last=last):
+        for ref, box, index, number in window:
             if shelf.identifies(ref):
                 ref = ref._replace(message_id=_message_id(box, index, number))  # noqa: PLW2901
             placement = ref.placements[0]
             self._place[placement.folder_id, placement.uid] = box, index, number
             yield ref
-            count += 1
-            octets += ref.size or 0
-            if count >= WINDOW or octets >= WINDOW_OCTETS:
-                yield FetchPoint()
-                self._root.check()
-                count = octets = 0
-                self._place = {}
-        if count:
-            yield FetchPoint()
+        yield FetchPoint()
 
     def _find(self, ref: MessageRef) -> tuple[Box | None, int]:
         """Where a message lies; it may have been named long ago."""

@@ -7,6 +7,7 @@ whenever a flag changes, the identity of a message does not depend on them.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from portarchive import keywords
@@ -34,18 +35,14 @@ _FIELDS: Final = (
     b"x-mozilla-keys", b"x-uid", b"x-imap", b"x-imapbase",
 )  # fmt: skip
 
+_ANY: Final = re.compile(rb"\n(?:status:|x-(?:status:|keywords:|mozilla-|uid:|imap))")
+
 _INTERNAL: Final = b"subject: don't delete this message -- folder internal data"
 
 
 def may_have(lowered: bytes) -> bool:
     """Whether a header, in lower case, is worth a closer look."""
-    return (
-        b"status" in lowered
-        or b"x-keywords" in lowered
-        or b"x-mozilla-" in lowered
-        or b"x-uid" in lowered
-        or b"x-imap" in lowered
-    )
+    return _ANY.search(lowered) is not None or _ANY.match(b"\n" + lowered[:16]) is not None
 
 
 def is_internal(lowered: bytes) -> bool:

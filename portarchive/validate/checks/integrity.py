@@ -67,10 +67,7 @@ def read_digests(run: Run, stream: Stream) -> None:
             report.add("M-014", DIGESTS_FILE, f"{number}:67", name)
         else:
             file.expected = bytes.fromhex(found[2].decode())
-    files = (run.manifest or {}).get("files")
-    told = files.get("count") if isinstance(files, dict) else None
-    if type(told) is int and told != count:
-        report.add("M-015", DIGESTS_FILE, "", f"{count:,} lines, manifest.json says {told:,}")
+    run.digest_lines = count
 
 
 def _lines(stream: Stream) -> Iterator[bytes]:
@@ -104,8 +101,13 @@ def check_chain(run: Run) -> None:
     told, own = manifest.get("archive_id"), run.section("archive").get("id")
     if isinstance(told, str) and told != own:
         report.add("M-005", MANIFEST_FILE, "/archive_id")
-    if manifest.get("files") is not None:
-        _follow(run, MANIFEST_FILE, "/files", manifest["files"], DIGESTS_FILE)
+    files = manifest.get("files")
+    if files is None or not _follow(run, MANIFEST_FILE, "/files", files, DIGESTS_FILE):
+        return
+    count = files.get("count")
+    if type(count) is int and run.digest_lines not in {None, count}:
+        text = f"{run.digest_lines:,} lines, manifest.json says {count:,}"
+        report.add("M-015", DIGESTS_FILE, "", text)
 
 
 def _follow(run: Run, holder: str, pointer: str, link: Any, wanted: str) -> bool:

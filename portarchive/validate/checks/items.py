@@ -98,7 +98,7 @@ class Items:
         key: int | str = uid
         if uid.isdecimal() and uid.isascii() and uid[0] != "0" and len(uid) <= 10:
             key = int(uid)
-            if key > self.highest:  # max() would cost a call an item
+            if key > self.highest:  # noqa: PLR1730 - max() costs a call an item
                 self.highest = key
         else:
             self.all_decimal = False

@@ -104,7 +104,7 @@ def check_base(run: Run, path: Path) -> None:
     by_uid = {facts.uid: facts for facts in base.folders.values() if facts.uid}
     for directory, facts in run.folders.items():
         if facts.is_mail:
-            old = by_uid.get(facts.uid) or base.folders.get(directory)
+            old = by_uid.get(facts.uid or "") or base.folders.get(directory)
             _check_folder(run, facts, old)
 
 

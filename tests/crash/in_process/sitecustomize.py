@@ -7,9 +7,10 @@ how many messages a second process writes the files.
 
 import os
 import sys
+from pathlib import Path
 
 if "CRASH_AT" in os.environ and not sys.flags.isolated:
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from counted_calls import Calls
 
     from portarchive.archive import batch, writer
