@@ -145,6 +145,15 @@ def load(maildir: Path, user: str, count: int) -> Mailbox:
     return _lay_down(maildir, user, shares(count), pieces())
 
 
+def load_spread(maildir: Path, user: str, count: int, folders: int) -> Mailbox:
+    """``count`` real messages, the same number in each of so many folders."""
+    originals = messages()
+    each = count // folders
+    places = [("INBOX", each), *((f"Folder {number:02d}", each) for number in range(1, folders))]
+    pieces = ([originals[at % len(originals)].read_bytes()] for at in range(each * folders))
+    return _lay_down(maildir, user, places, pieces)
+
+
 def load_small(maildir: Path, user: str, count: int) -> Mailbox:
     """One folder of ``count`` messages of some 300 octets."""
     small = (

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import corpus
+import takeout
 from corpus import Mailbox
+from latency import DelayLine, OneByOne
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
 from wire import Relay
@@ -33,11 +35,22 @@ class Sizes:
     small: int = 10_000
     durable: int = 12_000
     many: int = 300_000
+    spread: int = 5_000
+    folders: int = 50
     large_octets: int = 200 * MEGABYTE
+    takeout_octets: int = 1000 * MEGABYTE
 
 
 QUICK = Sizes(
-    full=4_000, middle=1_200, small=400, durable=600, many=12_000, large_octets=20 * MEGABYTE
+    full=4_000,
+    middle=1_200,
+    small=400,
+    durable=600,
+    many=12_000,
+    spread=500,
+    folders=10,
+    large_octets=20 * MEGABYTE,
+    takeout_octets=50 * MEGABYTE,
 )
 
 
@@ -286,9 +299,78 @@ def _memory_block(bench: Bench, _: Sequence[str]) -> list[Row]:
     return rows
 
 
+_WAY = 0.05
+"""Seconds on the line, one way: 100 ms there and back."""
+
+
+def _latency_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
+    """Many folders over a line with a delay."""
+    sizes = bench.sizes
+    bench.tell(f"  loading {sizes.spread} messages in {sizes.folders} folders")
+    mailbox = corpus.load_spread(bench.maildir("far"), "far", sizes.spread, sizes.folders)
+    with DelayLine(bench.endpoint.host, bench.endpoint.port, seconds=_WAY) as line:
+        far = replace(bench.endpoint, port=line.port)
+        ours = Portarchive(far, mailbox, bench.memory / "archive")
+        contenders: dict[str, Callable[[], Run]] = {"export": ours.export}
+        mbsync = Mbsync(far, mailbox, bench.memory / "mbsync")
+        simple = OneByOne(far, mailbox, bench.memory / "simple", folders=1)
+        if "far-mbsync" in wanted:
+            contenders["mbsync"] = mbsync.pull
+        if "far-simple" in wanted:
+
+            def pull() -> Run:
+                remove(simple.target)
+                return simple.pull()
+
+            contenders["imapclient"] = pull
+        runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+    about = f"100 ms away, {mailbox.messages:,} messages in {sizes.folders} folders"
+    rows = []
+    if "far-simple" in wanted:
+        row = Row("far-simple", f"{about} / imapclient, one message a call", 0.1, "x")
+        rows.append(_ratio(row, runs, failed, "export", "imapclient"))
+        count = mailbox.folders[0][1]
+        rows[-1].figure += f" (from the {count:,} messages of one folder)"
+    if "far-mbsync" in wanted:
+        row = Row("far-mbsync", f"{about} / mbsync, FSync off", 1.0, "x")
+        rows.append(_ratio(row, runs, failed, "export", "mbsync"))
+    bench.drop(mailbox)
+    for target in ("archive", "mbsync", "simple"):
+        remove(bench.memory / target)
+    return rows
+
+
 def _floor() -> int:
     """This process's own highest memory in MB: Linux counts it in the peak of what it starts."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MEGABYTE
+
+
+def _takeout_block(bench: Bench, _: Sequence[str]) -> list[Row]:
+    """A Takeout mbox on tmpfs, to tmpfs without fsync: seconds a gigabyte, and peak memory."""
+    megabytes = bench.sizes.takeout_octets // MEGABYTE
+    bench.tell(f"  writing a Takeout of {megabytes} MB")
+    made = takeout.write(bench.memory / "takeout.mbox", bench.sizes.takeout_octets)
+    archive = bench.memory / "takeout"
+    runs, failed = interleave(
+        {"export": lambda: takeout.export(made, archive)}, rounds=bench.rounds, tell=bench.tell
+    )
+    title = f"Takeout mbox, {megabytes} MB, {made.messages:,} messages"
+    speed = Row("takeout", title, 10, "s/GB", figure=failed.get("export", ""))
+    memory = Row("takeout", f"peak memory of it, {title}", 150, "MB", figure=speed.figure)
+    if not failed:
+        series = runs["export"]
+        gigabytes = made.octets / 1e9
+        walls = [one.wall / gigabytes for one in series.runs]
+        speed.value, speed.spread = series.median / gigabytes, (min(walls), max(walls))
+        rate = made.octets / MEGABYTE / series.median
+        speed.figure = f"export {series.spread()}, {rate:.0f} MB/s"
+        peaks = [one.peak / MEGABYTE for one in series.runs]
+        memory.value, memory.spread = max(peaks), (min(peaks), max(peaks))
+        memory.figure = f"no figure can be below {_floor()} MB"
+        speed.series = {"export": series.as_json()}
+    made.path.unlink()
+    remove(archive)
+    return [speed, memory]
 
 
 def _help_block(bench: Bench, _: Sequence[str]) -> list[Row]:
@@ -313,5 +395,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("mbsync", "drain", "update", "marginal"), _full_block),
     (("durable",), _durable_block),
     (("memory",), _memory_block),
+    (("takeout",), _takeout_block),
+    (("far-simple", "far-mbsync"), _latency_block),
 )
 NAMES = tuple(name for names, _ in BLOCKS for name in names)

@@ -49,14 +49,14 @@ def write(path: Path, octets: int) -> Takeout:
     Raises:
         CorpusUnavailableError: the real messages could not be had.
     """
-    real = [_QUOTED.sub(rb">\1", file.read_bytes()) for file in corpus.messages()]
+    real = corpus.messages()
     path.parent.mkdir(parents=True, exist_ok=True)
     count = written = 0
     with path.open("wb", buffering=1 << 20) as file:
         while written < octets:
             number = _FIRST + count * 1009
             date = time.strftime("%a %b %d %H:%M:%S +0000 %Y", time.gmtime(10**9 + 60 * count))
-            text = real[count % len(real)]
+            text = _QUOTED.sub(rb">\1", real[count % len(real)].read_bytes())
             end = b"\r\n" if text.endswith(b"\n") else b"\r\n\r\n"
             written += file.write(
                 b"From %d@xxx %s\r\nX-GM-THRID: %d\r\nX-Gmail-Labels: %s\r\n%s%s"

@@ -66,6 +66,19 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """The source is at a long task of its own (RFC 9585): for show only, it may jump or go back.
+
+    Attributes:
+        done: items so far, None if it does not say.
+        goal: items in all, more than ``done``; None if it does not say.
+    """
+
+    done: int | None
+    goal: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know. ``code`` is stable, ``text`` is ours or the server's."""
 
@@ -97,6 +110,7 @@ Event = (
     | Passed
     | FolderFinished
     | Waiting
+    | Working
     | Notice
     | Committing
     | Committed

@@ -7,6 +7,7 @@ into it.
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Iterable
@@ -69,12 +70,13 @@ def _words(raw: bytes) -> tuple[str, ...]:
         raise SettingsError(
             "the line has a control character in it", hint="this has to be a text file"
         )
-    reader = shlex.shlex(line, posix=True)
+    stream = io.StringIO(line)
+    reader = shlex.shlex(stream, posix=True)
     reader.whitespace, reader.whitespace_split, reader.commenters = _BLANK, True, ""
     words: list[str] = []
     while True:
         # shlex itself would take the # of mail#1 for a comment as well, and cut the name there.
-        rest = line[reader.instream.tell() :].lstrip(_BLANK)
+        rest = line[stream.tell() :].lstrip(_BLANK)
         if not rest or rest.startswith("#"):
             return tuple(words)
         try:
@@ -124,11 +126,8 @@ def clashes(archives: Iterable[tuple[int, Path]]) -> list[Fault]:
     for path, number in first.items():
         for parent in path.parents:
             if parent in first:
-                inner, outer = ("lies in", "holds")
                 other = first[parent]
-                how = inner if number > other else outer
+                how = "lies in" if number > other else "holds"
                 text = f"the archive {how} that of line {min(number, other)}"
-                faults.append(
-                    Fault(max(number, other), text, "put the archives beside each other")
-                )
+                faults.append(Fault(max(number, other), text, "put the archives beside each other"))
     return faults

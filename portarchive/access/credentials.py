@@ -84,6 +84,35 @@ class SecretOptions:
     mechanism: str | None = None
 
 
+def check_options(options: SecretOptions) -> None:
+    """See whether the options make sense; nothing is run or asked.
+
+    Raises:
+        SettingsError: they contradict each other, or one of them cannot be read.
+    """
+    mechanism = _mechanism(options.mechanism)
+    wanted: Kind | None = MECHANISMS[mechanism] if mechanism is not None else None
+    token, password = options.token_command, options.password_command
+    if token is not None and password is not None:
+        raise SettingsError(
+            "--token-command and --password-command cannot both be given", hint="leave one out"
+        )
+    if token is not None and wanted == "password":
+        raise SettingsError(
+            f"--auth {mechanism} carries a password, and --token-command gives a token",
+            hint="use --auth OAUTHBEARER or XOAUTH2, or leave --auth out",
+        )
+    if token is None and wanted == "token":
+        raise SettingsError(
+            f"--auth {mechanism} needs an access token",
+            hint="give the command that prints one with --token-command",
+        )
+    if token is not None:
+        _words(token, "--token-command")
+    if password is not None:
+        _words(password, "--password-command")
+
+
 def resolve_secret(
     *,
     host: str,
@@ -109,29 +138,15 @@ def resolve_secret(
         SettingsError: the options contradict each other, or no secret is to be had.
         AuthenticationFailed: a command failed.
     """
+    check_options(options)
     mechanism = _mechanism(options.mechanism)
-    wanted: Kind | None = MECHANISMS[mechanism] if mechanism is not None else None
-    if options.token_command is not None and options.password_command is not None:
-        raise SettingsError(
-            "--token-command and --password-command cannot both be given", hint="leave one out"
-        )
     if options.token_command is not None:
-        if wanted == "password":
-            raise SettingsError(
-                f"--auth {mechanism} carries a password, and --token-command gives a token",
-                hint="use --auth OAUTHBEARER or XOAUTH2, or leave --auth out",
-            )
         words = _words(options.token_command, "--token-command")
         return Secret(
             lambda: first_line(words, option="--token-command", on_stderr=on_stderr),
             kind="token",
             origin="--token-command",
             mechanism=mechanism,
-        )
-    if wanted == "token":
-        raise SettingsError(
-            f"--auth {mechanism} needs an access token",
-            hint="give the command that prints one with --token-command",
         )
     if options.password_command is not None:
         words = _words(options.password_command, "--password-command")

@@ -101,7 +101,7 @@ def parse_local(text: str) -> LocalSource | None:
         path = path[: told.start()]
     if not path or path.startswith("//") or "\0" in path:
         raise SettingsError(
-            f"SOURCE names no path after {scheme}:",
+            f"{scheme}: takes a path on this machine" + (", not a host" if path else ""),
             hint=f"write it like this: {scheme}:/home/jane/"
             + ("Maildir" if scheme == "maildir" else "mail.mbox"),
             code="bad-url",

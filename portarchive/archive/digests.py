@@ -6,15 +6,18 @@ blocks of folders that stand still without looking at their messages.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from portarchive.archive import model
 from portarchive.archive.durable import FILE_MODE
 from portarchive.errors import Damaged
 
 _HEX = 64
+_FOLDER_LINE = f"/{model.FOLDER_FILE}\n".encode()
 _BUFFER = 1 << 20
 
 
@@ -46,12 +49,14 @@ def file_sha256(path: Path) -> tuple[str, int]:
 class DigestBlocks:
     """The blocks of a published manifest-sha256.txt, by directory.
 
-    ``spans`` maps a directory ("" for the root) to the (start, end, lines) of its runs of lines.
+    ``spans`` maps a directory ("" for the root) to the (start, end, lines) of its runs of lines,
+    ``folder_files`` a directory to the digest of its folder.json.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spans: dict[str, list[tuple[int, int, int]]] = {}
+        self.folder_files: dict[str, str] = {}
         at = start = count = 0
         current: bytes | None = None
         with path.open("rb", buffering=_BUFFER) as file:
@@ -61,6 +66,10 @@ class DigestBlocks:
                 if directory != current:
                     self._close(current, start, at, count)
                     current, start, count = directory, at, 0
+                if raw.endswith(_FOLDER_LINE):
+                    self.folder_files[directory.decode("utf-8", "replace")] = raw[:_HEX].decode(
+                        "ascii", "replace"
+                    )
                 at += len(raw)
                 count += 1
         self._close(current, start, at, count)
@@ -126,3 +135,8 @@ class DigestsWriter:
         self._flush()
         self._file.close()
         self.sha256 = self._hash.hexdigest()
+
+    def abandon(self) -> None:
+        """Close; the file is a torn one and is not to be published."""
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -6,6 +6,7 @@ layout of the same JSON goes to the general parser, and reads the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -212,7 +213,8 @@ class FolderFileWriter:
 
     def abandon(self) -> None:
         """Close without ending the document; the file is a torn one."""
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:

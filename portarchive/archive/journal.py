@@ -29,9 +29,8 @@ from portarchive.archive.durable import FILE_MODE, Durability, write_all
 from portarchive.errors import Damaged
 
 NAME = "journal"
-_LOOKS = 8192
+_LOOKS = 1024
 """Lines looked up before the pages of the file are given back."""
-
 
 
 class Journal:

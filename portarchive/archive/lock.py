@@ -1,7 +1,8 @@
 """One writer at a time: flock on ``.portarchive/lock`` for the whole run.
 
-The lock is the kernel's, so a dead process never holds it; what lies in the file is only for the
-message to whoever comes second.
+The lock is the kernel's, so a dead run never holds it but for the moment that the process it
+started to write message files needs to notice (``scribe``). What lies in the file is only for the
+message to whoever comes second, and to know that moment from a run that lives.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from portarchive.archive.durable import FILE_MODE
 from portarchive.errors import Locked
+
+_PATIENCE = 5.0
+_PAUSE = 0.02
+"""Seconds; how long, and how often, to look whether a dead run's lock is gone."""
 
 
 class WriterLock:
@@ -30,15 +36,17 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(self.descriptor)
-            os.close(self.descriptor)
-            raise Locked(
-                f"this archive is being written by {holder}",
-                hint="wait until that run has ended, then give the same command again",
-            ) from None
+        patience = _PATIENCE
+        while not _locks(self.descriptor):
+            holder, lives = _holder(self.descriptor)
+            if lives or patience <= 0:
+                os.close(self.descriptor)
+                raise Locked(
+                    f"this archive is being written by {holder}",
+                    hint="wait until that run has ended, then give the same command again",
+                )
+            time.sleep(_PAUSE)
+            patience -= _PAUSE
         mine = {
             "pid": os.getpid(),
             "host": os.uname().nodename,
@@ -54,15 +62,34 @@ class WriterLock:
         os.close(self.descriptor)
 
 
-def _holder(fd: int) -> str:
-    """Who holds the lock, from a file that anybody may have written."""
+def _locks(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(fd: int) -> tuple[str, bool]:
+    """Who holds the lock, from a file that anybody may have written, and whether it may live."""
     try:
         value = json.loads(os.pread(fd, 4096, 0))
         pid, host, start = int(value["pid"]), str(value["host"]), str(value["start"])
-        if not 0 < pid < 1 << 32:
-            return "another process"
+        if not 0 < pid < 1 << 31:
+            return "another process", True
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return "another process"
+        return "another process", True
+    lives = host != os.uname().nodename or _lives(pid)
     host = "".join(c for c in host if c.isalnum() or c in ".-")[:80]
     start = "".join(c for c in start if c.isdigit() or c in "-:T+Z")[:40]
-    return f"process {pid} on {host} (since {start})"
+    return f"process {pid} on {host} (since {start})", lives
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

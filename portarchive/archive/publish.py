@@ -5,7 +5,8 @@ The order is the contract (docs/adr/0006):
 1. every staged file and a redo record are written and synced,
 2. an existing archive.json moves to ``.portarchive/archive.json.prev``: from here the tree is
    *unfinished* for everybody,
-3. the staged files are renamed to their places, 4. every touched directory is synced,
+3. the staged files are renamed to their places, folder.json files of renamed mailboxes go,
+4. every touched directory is synced,
 5. the new archive.json is renamed in,
 6. only now the files of dropped items are unlinked,
 7. journal, old archive.json and redo record are removed.
@@ -168,6 +169,11 @@ def _carry_out(
                     hint="export into a new directory; this one is left as it is",
                 )
             touched.add(place.parent)
+        for name in redo["drops"]:
+            if name.endswith(f"/{model.FOLDER_FILE}"):  # no reader is to find a folder twice
+                with contextlib.suppress(FileNotFoundError):
+                    (root / name).unlink()
+                    touched.add((root / name).parent)
         durability.files(root, sorted(touched))
         (staged / model.ARCHIVE_FILE).rename(commit_point)
         durability.directory(root)

@@ -14,7 +14,7 @@ from typing import Any
 
 from portarchive.archive import model
 from portarchive.archive.digests import DigestBlocks, DigestsWriter, file_sha256
-from portarchive.archive.folder_file import FolderFileWriter, parse_entry
+from portarchive.archive.folder_file import FolderFile, FolderFileWriter, parse_entry
 from portarchive.archive.folder_state import (
     FolderState,
     line_sha256,
@@ -24,6 +24,7 @@ from portarchive.archive.folder_state import (
 from portarchive.archive.naming import resolve_item
 from portarchive.archive.publish import Staging
 from portarchive.archive.writer import ArchiveWriter
+from portarchive.errors import Damaged
 
 _RELATIVE = b'"filename":"../'
 
@@ -90,6 +91,7 @@ class Stager:
             key=lambda s: s.path.encode(),
         )
         self._single = False
+        self._blocks: DigestBlocks | None = None
         self._out = Staged(Staging(self._root / model.PRIVATE_DIR))
         self._still: set[bytes] = set()
         self._foreign: dict[str, str] = {}
@@ -100,7 +102,7 @@ class Stager:
         """Write the staged files.
 
         Raises:
-            Damaged: a published folder.json is torn.
+            Damaged: a published folder.json is torn, or is not the one that was published.
             OSError: local storage failed.
         """
         self._single = any(s.shares or _has_relative(s) for s in self._states)
@@ -109,7 +111,24 @@ class Stager:
             self._find_shared()
         old = self._root / model.DIGESTS_FILE
         blocks = DigestBlocks(old) if self._writer.published and old.exists() else None
+        self._blocks = blocks
         digests = DigestsWriter(self._out.staging.place(model.DIGESTS_FILE))
+        try:
+            self._write(digests, blocks)
+        except BaseException:
+            digests.abandon()
+            raise
+        digests.close()
+        self._out.digests = {
+            "path": model.DIGESTS_FILE,
+            "sha256": digests.sha256,
+            "bytes": digests.size,
+            "count": digests.count,
+        }
+        self._out.staging.drops = sorted(self._drops)
+        return self._out
+
+    def _write(self, digests: DigestsWriter, blocks: DigestBlocks | None) -> None:
         for state in self._states:
             if state.moved and state.header is None:
                 self._leave(state)
@@ -127,15 +146,6 @@ class Stager:
             for directory in blocks.spans:
                 if directory not in mail and directory.split("/")[0] != model.MAIL:
                     blocks.copy(directory, digests)
-        digests.close()
-        self._out.digests = {
-            "path": model.DIGESTS_FILE,
-            "sha256": digests.sha256,
-            "bytes": digests.size,
-            "count": digests.count,
-        }
-        self._out.staging.drops = sorted(self._drops)
-        return self._out
 
     def touches_anything(self) -> bool:
         """Whether any folder.json may differ from the published one."""
@@ -217,6 +227,8 @@ class Stager:
 
     def _leave(self, state: FolderState) -> None:
         """The directory of a renamed mailbox: nothing of it stays."""
+        if state.published is not None:
+            self._published_sha256(state.published)
         self._drop_all(state)
         self._drops.add(f"{_directory(state)}/{model.FOLDER_FILE}")
         self._out.changed = True
@@ -259,10 +271,28 @@ class Stager:
             file.abandon()
             raise
         digests.line(file.sha256, final)
-        if state.published is not None and file_sha256(state.published.path)[0] == file.sha256:
+        if state.published is not None and self._published_sha256(state.published) == file.sha256:
             self._out.staging.withdraw()
         else:
             self._out.changed = True
+
+    def _published_sha256(self, file: FolderFile) -> str:
+        """The digest of a published folder.json, if it is the one that was published.
+
+        Raises:
+            Damaged: it is another one, and what comes of it would look sound.
+        """
+        sha256, _ = file_sha256(file.path)
+        directory = file.path.parent.relative_to(self._root).as_posix()
+        if self._blocks is not None:
+            named = self._blocks.folder_files.get(directory, sha256)
+            if named.lower() != sha256:
+                raise Damaged(
+                    f"{file.name} is not the one that {model.DIGESTS_FILE} names",
+                    hint="get this file back from a copy, or export into a new directory",
+                    code="digest-mismatch",
+                )
+        return sha256
 
     def _listed(
         self, lines: Iterable[bytes], directory: str, digests: DigestsWriter

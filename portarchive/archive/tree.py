@@ -146,6 +146,9 @@ class Tree(Protocol):
             OSError: it cannot be read.
         """
 
+    def close(self) -> None:
+        """Give back what the tree holds."""
+
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _PLAIN = re.compile(

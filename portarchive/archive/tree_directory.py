@@ -68,18 +68,21 @@ class DirectoryTree:
                 with closing(self.open(found.name, None)) as stream:
                     yield found.name, stream
 
+    def close(self) -> None:
+        """As ``Tree.close``."""
+
 
 def _look(entry: os.DirEntry[str], name: str) -> Member | Folder | Trouble:
     unsafe = unsafe_name(name)
     if unsafe is not None:
         return unsafe
-    if entry.is_dir(follow_symlinks=False):
-        return Folder(name)
     if entry.is_file(follow_symlinks=False):
         try:
             return Member(name, entry.stat(follow_symlinks=False).st_size)
         except OSError as error:
             return Trouble("M-026", name, f"the file cannot be looked at: {_why(error)}")
+    if entry.is_dir(follow_symlinks=False):
+        return Folder(name)
     if entry.is_symlink():
         return Trouble("F-012", name, "it is a symbolic link")
     return Trouble("F-013", name, "it is neither a file nor a directory")

@@ -26,29 +26,30 @@ from portarchive.archive.tree import (
     Trouble,
     unsafe_name,
 )
+from portarchive.errors import NotAnArchive
 
 _CHUNK = 1 << 20
+_DAMAGED = "the tar file is damaged or cut off"
 _MAX_HEADER = 1 << 20  # of one extended header (pax, GNU long name)
-
-
-class _TooLargeError(Exception):
-    """A bound of ``Limits`` is passed; ``code`` says which."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 class _Guard(io.RawIOBase):
     """What the tar parser reads from: forwards only, in bounded pieces, up to a total."""
 
-    def __init__(self, source: BinaryIO, limit: int, expansion: int) -> None:
+    def __init__(
+        self,
+        source: BinaryIO,
+        limit: int,
+        expansion: int,
+        broken: tuple[type[Exception], ...],
+    ) -> None:
         super().__init__()
         self._source = source
         self._limit = limit
         self._expansion = expansion
+        self._broken = broken
         self._at = 0
+        self.last = b""
 
     def readable(self) -> bool:
         return True
@@ -61,22 +62,33 @@ class _Guard(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MAX_HEADER:
-            raise _TooLargeError("Z-014", "a header claims an absurd size")
+            raise BadMemberError("Z-014", "a header claims an absurd size")
         pieces = []
         while size:
-            octets = self._source.read(size)
+            octets = self._octets(size)
             if not octets:
                 break
             pieces.append(octets)
             size -= len(octets)
             self._at += len(octets)
         if self._at > self._limit:
-            raise _TooLargeError("F-017", f"it holds over {self._expansion} times its size")
-        return b"".join(pieces)
+            raise BadMemberError("F-017", f"it holds over {self._expansion} times its size")
+        self.last = b"".join(pieces)
+        return self.last
+
+    def _octets(self, size: int) -> bytes:
+        try:
+            return self._source.read(size)
+        except self._broken:
+            raise BadMemberError("Z-014", _DAMAGED) from None
+        except OSError as error:
+            if error.errno is None:  # gzip's own
+                raise BadMemberError("Z-014", _DAMAGED) from None
+            raise
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if whence != io.SEEK_SET or offset < self._at:
-            raise _TooLargeError("Z-014", "a header leads backwards")
+            raise BadMemberError("Z-014", "a header leads backwards")
         while self._at < offset and self.read(min(_CHUNK, offset - self._at)):
             pass
         return self._at
@@ -93,6 +105,10 @@ class TarTree:
         self.path = path
         self._limits = limits
         self._compression = compression
+        self._broken: tuple[type[Exception], ...] = (EOFError, zlib.error)
+        if compression == "zst":
+            self._zstd_file, error = _zstd()
+            self._broken += (error,)
 
     @contextmanager
     def _opened(self) -> Iterator[tarfile.TarFile]:
@@ -103,10 +119,10 @@ class TarTree:
             if self._compression == "gz":
                 source = cast("BinaryIO", gzip.GzipFile(fileobj=raw))
             elif self._compression == "zst":
-                source = _zstd(raw)
+                source = self._zstd_file(raw)  # type: ignore[call-arg]  # it takes any file
             limit = max(self._limits.expansion * length, self._limits.expansion_floor)
             # records of zeros after the end are part of the file, not of what it holds
-            guard = _Guard(source, limit + (1 << 20), self._limits.expansion)
+            guard = _Guard(source, limit + (1 << 20), self._limits.expansion, self._broken)
             with tarfile.open(fileobj=guard, mode="r:", errors="surrogateescape") as tar:
                 yield tar
 
@@ -122,23 +138,11 @@ class TarTree:
                     # the library would keep every one of them
                     tar.members = []  # type: ignore[attr-defined]  # missing in the stubs
                     yield tar, info
-        except _TooLargeError as error:
-            raise BadMemberError(error.code, error.text) from None
-        except (
-            tarfile.TarError,
-            EOFError,
-            zlib.error,
-            ValueError,
-            RecursionError,
-            OverflowError,
-            MemoryError,
-            _zstd_error(),
-        ):
-            raise BadMemberError("Z-014", "the tar file is damaged or cut off") from None
-        except OSError as error:
-            if error.errno is None:  # of the decompressor
-                raise BadMemberError("Z-014", "the tar file is damaged or cut off") from None
-            raise
+                # the library takes a damaged header for the end, which is a block of zeros
+                if cast("_Guard", tar.fileobj).last != bytes(tarfile.BLOCKSIZE):
+                    raise BadMemberError("Z-014", _DAMAGED)
+        except (tarfile.TarError, ValueError, RecursionError, OverflowError, MemoryError):
+            raise BadMemberError("Z-014", _DAMAGED) from None
 
     def scan(self) -> Iterator[Member | Folder | Trouble]:
         """As ``Tree.scan``."""
@@ -177,6 +181,9 @@ class TarTree:
                 if found.name not in seen:
                     yield found.name, _TarStream(tar, info)
                 seen[found.name] = found.size
+
+    def close(self) -> None:
+        """As ``Tree.close``."""
 
 
 def _judge(info: tarfile.TarInfo, sizes: dict[str, int]) -> Member | Folder | Trouble | None:
@@ -224,17 +231,19 @@ class _TarStream:
         pass
 
 
-def _zstd(raw: BinaryIO) -> BinaryIO:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdFile  # noqa: PLC0415 - only where it is wanted
-    else:
-        from backports.zstd import ZstdFile  # noqa: PLC0415
-    return cast("BinaryIO", ZstdFile(raw))
+def _zstd() -> tuple[type[BinaryIO], type[Exception]]:
+    """The reader of Zstandard and its error.
 
-
-def _zstd_error() -> type[Exception]:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdError  # noqa: PLC0415
-    else:
-        from backports.zstd import ZstdError  # noqa: PLC0415
-    return cast("type[Exception]", ZstdError)
+    Raises:
+        NotAnArchive: this Python was built without it.
+    """
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd  # noqa: PLC0415 - only where it is wanted
+        else:
+            from backports import zstd  # noqa: PLC0415
+    except ImportError:
+        raise NotAnArchive(
+            "this Python cannot read Zstandard", hint="unpack the file first: zstd -d"
+        ) from None
+    return cast("type[BinaryIO]", zstd.ZstdFile), zstd.ZstdError

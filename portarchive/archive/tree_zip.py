@@ -149,6 +149,10 @@ class ZipTree:
             if isinstance(found, Member):
                 yield found.name, self.open(found.name, found.place)
 
+    def close(self) -> None:
+        """As ``Tree.close``."""
+        self._file.close()
+
 
 def _overlaps(spans: list[tuple[int, int, str]], directory: int) -> Iterator[Trouble]:
     spans.sort()

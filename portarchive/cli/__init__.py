@@ -75,16 +75,21 @@ def _explain(error: BaseException, words: list[str]) -> int:
         )
         return int(ExitCode.INTERRUPTED)
     if isinstance(error, usage_error):
-        _say(words, code="usage", text=_usage_text(error), hint=_usage_hint(error))
+        _say(words, code="usage", text=usage_text(error), hint=_usage_hint(error))
         return int(ExitCode.USAGE)
+    failure = failure_of(error)
+    _say(words, code=failure.code, text=failure.text, hint=failure.hint)
+    return int(failure.exit_code)
+
+
+def failure_of(error: BaseException) -> PortArchiveError:
+    """What to say of an error, always with the next step; a bug's traceback goes to stderr."""
     if isinstance(error, OSError) and (storage := _storage_error(error)) is not None:
         error = storage
     if isinstance(error, PortArchiveError):
-        hint = error.hint or _NEXT_STEPS.get(error.exit_code)
-        _say(words, code=error.code, text=error.text, hint=hint)
-        return int(error.exit_code)
-    _report_bug(error, words)
-    return int(ExitCode.BUG)
+        error.hint = error.hint or _NEXT_STEPS.get(error.exit_code)
+        return error
+    return _bug(error)
 
 
 _NEXT_STEPS = {
@@ -95,7 +100,8 @@ _NEXT_STEPS = {
 """For errors that name no next step of their own."""
 
 
-def _usage_text(error: BaseException) -> str:
+def usage_text(error: BaseException) -> str:
+    """The words of typer's usage errors as the beginning of a line of ours."""
     text = str(error.format_message()) if hasattr(error, "format_message") else str(error)
     return text[:1].lower() + text[1:].rstrip(".")
 
@@ -131,17 +137,16 @@ def _storage_error(error: OSError) -> StorageFailed | None:
     return StorageFailed(f"local storage failed: {reason}", hint="look at the room on the disk")
 
 
-def _report_bug(error: BaseException, words: list[str]) -> None:
+def _bug(error: BaseException) -> PortArchiveError:
     import traceback  # noqa: PLC0415  only here
 
     from portarchive.cli.safe_text import safe_lines, without_passwords  # noqa: PLC0415
 
     story = "".join(traceback.format_exception(error))
     _write(sys.stderr, without_passwords(safe_lines(story)))
-    _say(
-        words,
+    return PortArchiveError(
+        f"portarchive failed by its own fault ({type(error).__name__})",
         code="bug",
-        text=f"portarchive failed by its own fault ({type(error).__name__})",
         hint="please report it with the lines above, as CONTRIBUTING.md says;"
         " what is in the archive is as the last finished step left it",
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from portarchive.access.credentials import Secret
 from portarchive.access.urls import LocalSource, SourceUrl
 from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.output import columns, counted, report_head, say, to_json
@@ -25,21 +27,61 @@ def check_account(
     Raises:
         SettingsError: after the list, when a ``--folder`` names no folder of the account.
     """
+    seen = look(url, access, selection, speech)
+    if speech.json:
+        say(to_json(seen.to_json()))
+    elif not speech.quiet:
+        for line in seen.words():
+            say(line)
+    refuse_unmatched(seen.unmatched)
+    return int(ExitCode.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an account has, beside what is asked for."""
+
+    identity: SourceIdentity
+    folders: Sequence[Folder]
+    selection: Selection
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Patterns of ``--folder`` that name no folder."""
+        return self.selection.unmatched(self.folders)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``--check --json`` prints."""
+        return _report(self.identity, self.folders, self.selection, self.unmatched)
+
+    def words(self) -> list[str]:
+        """The table for people; its last line but for filters is ``total``."""
+        return _words(self.identity, self.folders, self.selection)
+
+    def total(self) -> str:
+        """What an export takes, in a few words."""
+        return _total(self.folders, self.selection)
+
+
+def look(
+    url: SourceUrl | LocalSource,
+    access: AccessOptions,
+    selection: Selection,
+    speech: Speech,
+    *,
+    secret: Secret | None = None,
+) -> Seen:
+    """Connect, log in, list.
+
+    Raises:
+        PortArchiveError: as the parts say.
+    """
     with observing(speech) as observer:
-        source = connect(url, access, observer=observer)
+        source = connect(url, access, observer=observer, secret=secret)
         try:
-            identity = source.identity()
-            folders = source.folders()
+            return Seen(source.identity(), source.folders(), selection)
         finally:
             source.close()
-    unmatched = selection.unmatched(folders)
-    if speech.json:
-        say(to_json(_report(identity, folders, selection, unmatched)))
-    elif not speech.quiet:
-        for line in _words(identity, folders, selection):
-            say(line)
-    refuse_unmatched(unmatched)
-    return int(ExitCode.OK)
 
 
 def refuse_unmatched(unmatched: Sequence[str]) -> None:
@@ -114,13 +156,17 @@ def _words(
         for folder in folders
     ]
     lines += columns(("FOLDER", "ROLE", "MESSAGES", ""), rows, right=(2,))
-    wanted = [f for f in folders if f.selectable and selection.wants_folder(f)]
-    messages = _wanted_messages(folders, selection)
-    total = "" if messages is None else f", {counted(messages, 'message')}"
-    lines += ["", f"an export takes {counted(len(wanted), 'folder')}{total}"]
+    lines += ["", _total(folders, selection)]
     if selection.needs_description:
         lines.append(f"filters on messages are not counted here: {safe(selection.describe())}")
     return lines
+
+
+def _total(folders: Sequence[Folder], selection: Selection) -> str:
+    wanted = [f for f in folders if f.selectable and selection.wants_folder(f)]
+    messages = _wanted_messages(folders, selection)
+    total = "" if messages is None else f", {counted(messages, 'message')}"
+    return f"an export takes {counted(len(wanted), 'folder')}{total}"
 
 
 def _remark(folder: Folder, selection: Selection) -> str:

@@ -54,14 +54,7 @@ def connect(
         local = registry.LocalAddress(scheme=url.scheme, path=url.path, options=url.options)
         return registry.open_source(local, observer=observer, max_wait=access.max_wait)
     if secret is None:
-        secret = resolve_secret(
-            host=url.host,
-            user=url.user,
-            options=access.secret,
-            environment=os.environ,
-            prompt=_prompter(),
-            on_stderr=_pass_on,
-        )
+        secret = find_secret(url, access)
     address = registry.SourceAddress(
         scheme=url.scheme,
         host=url.host,
@@ -74,6 +67,22 @@ def connect(
         connections=access.connections,
     )
     return registry.open_source(address, observer=observer, max_wait=access.max_wait)
+
+
+def find_secret(url: SourceUrl, access: AccessOptions) -> Secret:
+    """The password or token for a login, from a command, the environment, the keyring, a person.
+
+    Raises:
+        SettingsError, AuthenticationFailed: as ``resolve_secret`` says.
+    """
+    return resolve_secret(
+        host=url.host,
+        user=url.user,
+        options=access.secret,
+        environment=os.environ,
+        prompt=_prompter(),
+        on_stderr=_pass_on,
+    )
 
 
 def _prompter() -> Callable[[str], str] | None:

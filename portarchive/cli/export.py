@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from portarchive.access.credentials import Secret, SecretOptions
-from portarchive.access.urls import (
-    LocalSource,
-    SourceUrl,
-    parse_archive,
-    parse_local,
-    parse_source,
-)
+from portarchive.access.credentials import Secret
+from portarchive.access.urls import LocalSource, SourceUrl
 from portarchive.cli import arguments, options
 from portarchive.cli.check import check_account
 from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.ledger_view import missing_lines, remark_lines
+from portarchive.cli.order import order_of
 from portarchive.cli.output import counted, octets, report_head, say, to_json
 from portarchive.cli.progress_view import Speech, observing
 from portarchive.cli.safe_text import safe
-from portarchive.errors import ExitCode, SettingsError
+from portarchive.errors import ExitCode
 
 if TYPE_CHECKING:
     from portarchive.jobs.export import ExportOptions
@@ -30,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def export(
-    source: options.Source,
+    source: options.Source = None,
     archive: options.ArchiveToWrite = None,
     *,
+    accounts: options.Accounts = None,
     mirror: options.Mirror = False,
     single_copy: options.SingleCopy = False,
     keep_drafts: options.KeepDrafts = False,
@@ -76,61 +71,16 @@ def export(
     finished: only new messages are fetched. The account is never changed. Exit code 0 means that
     every message the server listed is in the archive, 3 that the report names what is missing.
     """
-    url = parse_local(source) or parse_source(source, tls=tls, allow_cleartext=allow_cleartext)
-    if isinstance(url, LocalSource) and (password_command or token_command or auth or tls):
-        raise SettingsError(
-            f"{url.scheme}: is read from this machine, without a login",
-            hint="leave out the options of access: passwords, tokens, --auth, --tls",
-        )
-    access = AccessOptions(
-        secret=SecretOptions(
-            token_command=token_command, password_command=password_command, mechanism=auth
-        ),
-        ca_file=arguments.readable_file("--ca-file", ca_file),
-        timeout=arguments.seconds("--timeout", timeout, least=1),
-        connections=arguments.whole("--connections", connections, least=1, most=32),
-        max_wait=arguments.seconds("--max-wait", max_wait, least=0),
-    )
-    selection = arguments.selection(
-        folders=folder or (),
-        exclude=exclude or (),
-        roles=role or (),
-        since_date=since_date,
-        before_date=before_date,
-        min_size=min_size,
-        max_size=max_size,
-        keywords=keyword or (),
-        namespace=namespace,
-    )
+    given = dict(locals())
     speech = Speech(json=json, mode=arguments.progress_mode(progress), verbose=verbose, quiet=quiet)
-    if check:
-        return check_account(url, access, selection, speech)
-    if archive is None:
-        raise SettingsError(
-            "ARCHIVE is missing: the directory to write",
-            hint="name one, or use --check to look at the account only",
-        )
-    path = parse_archive(archive, writing=True)
-    from portarchive.jobs.export import ExportOptions  # noqa: PLC0415  start-up time
+    if accounts is not None:
+        from portarchive.cli.accounts import export_accounts  # noqa: PLC0415  start-up time
 
-    settings = ExportOptions(
-        selection=selection,
-        mirror=mirror,
-        single_copy=single_copy,
-        keep_drafts=keep_drafts,
-        accept_source_change=accept_source_change,
-        change_selection=change_selection,
-        fsync=not no_fsync,
-        name=name,
-        note=note,
-        legal=legal,
-        language=arguments.language(language),
-        timezone=arguments.timezone(timezone),
-        archive_id=arguments.archive_id(archive_id),
-        dry_run=dry_run,
-        max_wait=access.max_wait,
-        now=arguments.source_date_epoch(os.environ),
-    )
+        return export_accounts(accounts, given, speech)
+    order = order_of(given)
+    url, access, path, settings = order.url, order.access, order.path, order.settings
+    if path is None:
+        return check_account(url, access, settings.selection, speech)
     report = run(url, access, path, settings, speech)
     code = ExitCode.OK if report.complete else ExitCode.INCOMPLETE
     with contextlib.suppress(BrokenPipeError):  # the archive stands, whoever reads on

@@ -29,7 +29,7 @@ def counting(panel: str, spelling: str, text: str) -> Any:
 
 
 Source = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="SOURCE",
         help=f"The account: {FORM}; its last @ counts. Or files: maildir:PATH, mbox:PATH.",
@@ -41,6 +41,16 @@ ArchiveToWrite = Annotated[
     typer.Argument(metavar="ARCHIVE", help="The directory to write. Not needed with --check."),
 ]
 
+Accounts = Annotated[
+    str | None,
+    option(
+        MODE,
+        "--accounts",
+        "In place of SOURCE and ARCHIVE: a file that has them, one account a line, each with"
+        " options of its own if need be.",
+        "FILE",
+    ),
+]
 Mirror = Annotated[
     bool,
     option(

@@ -27,6 +27,7 @@ EVENT_NAMES: dict[type[object], str] = {
     progress.Passed: "passed",
     progress.FolderFinished: "folder-finished",
     progress.Waiting: "waiting",
+    progress.Working: "working",
     progress.Notice: "notice",
     progress.Committing: "committing",
     progress.Committed: "committed",
@@ -196,6 +197,10 @@ def words_for(event: progress.Event, tally: Tally, verbose: int) -> str | None:
             return f"{safe(event.path)}: {event.archived:,} here, {stored:,} fetched{failed}"
         case progress.Waiting():
             return f"waiting {duration(event.seconds)}: {safe(event.reason)}"
+        case progress.Working():
+            so_far = "" if event.done is None else f": {event.done:,}"
+            goal = "" if event.goal is None else f" of {event.goal:,}"
+            return f"the server is still at work{so_far}{goal}"
         case progress.Notice():
             if event.severity == "note" and not verbose:
                 return None

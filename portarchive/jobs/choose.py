@@ -25,9 +25,9 @@ def folders(listed: Sequence[Folder], selection: Selection, *, updating: bool) -
     unmatched = selection.unmatched(listed)
     chosen = [folder for folder in listed if selection.wants_folder(folder)]
     if not updating and (unmatched or (listed and not chosen)):
-        what = ", ".join(unmatched) if unmatched else "the selection"
+        names = ", ".join(map(repr, unmatched))
         raise SettingsError(
-            f"no folder of this account matches {what}",
+            f"the account has no folder {names}" if names else "the selection has no folder",
             hint="portarchive export SOURCE --check lists the folders of the account",
             code="no-such-folder",
         )

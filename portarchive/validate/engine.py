@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from portarchive.archive.dialect import METADATA_FILES
-from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, open_tree
+from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, Tree, open_tree
 from portarchive.archive.tree_listing import File, Listing
 from portarchive.errors import NotAnArchive, SettingsError, Unfinished
 from portarchive.validate.checks.container import check_private, check_tree, check_unnamed
@@ -71,7 +71,7 @@ def validate(
 
     Raises:
         NotAnArchive: there is no archive at ``path``.
-        Unfinished: an export was interrupted there.
+        Unfinished: an export was interrupted there, or published while this was reading.
         SettingsError: there is no such level.
         OSError: ``path`` itself cannot be read.
     """
@@ -80,36 +80,65 @@ def validate(
     except KeyError:
         raise SettingsError(f"there is no level {level!r}: schema, structure or deep") from None
     limits = limits or Limits()
-    tree = open_tree(Path(path), limits)
     report = Report(os.fspath(path), wanted.name.lower())
+    with closing(open_tree(Path(path), limits)) as tree:
+        _validate(tree, wanted, limits, report, Path(base) if base is not None else None)
+    return report
+
+
+def _validate(tree: Tree, wanted: Level, limits: Limits, report: Report, base: Path | None) -> None:
     listing = Listing.of(tree, limits)
     run = Run(tree, listing, limits, wanted, report)
     check_tree(run)
     run.guarded("container", "", partial(check_private, run))
     if listing.fatal:
-        return report
+        return
     _find_root(run)
     report.files, report.octets = listing.count, listing.octets
     if not run.metadata_file:
-        return report
+        return
     hashing = Hashing(tree, listing)
-    if wanted is Level.DEEP and tree.random_access:
+    try:
+        _look(run, hashing, base)
+    finally:
+        hashing.stop()
+    if tree.kind == "directory" and report.fingerprint != _fingerprint(tree.path, run):
+        raise Unfinished(
+            f"the archive at {tree.path} was updated while it was being read",
+            hint="run this command again when the export has ended",
+            code="changed-meanwhile",
+        )
+
+
+def _fingerprint(path: Path, run: Run) -> str | None:
+    """What the metadata file's digest is now; as it was, if nobody could ever read it."""
+    if run.report.fingerprint is None:
+        return None
+    try:
+        with (path / run.metadata_file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _look(run: Run, hashing: Hashing, base: Path | None) -> None:
+    deep = run.level is Level.DEEP and run.tree.random_access
+    if deep:
         hashing.start()
     run.guarded("metadata", run.metadata_file, partial(_read_metadata, run))
     run.guarded("documents", "", partial(_read_documents, run, hashing))
-    if wanted is Level.DEEP and tree.random_access:
+    if deep:
         run.guarded("hashing", "", hashing.finish)
     run.guarded("references", "", partial(check_references, run))
-    if wanted >= Level.STRUCTURE:
+    if run.level >= Level.STRUCTURE:
         _compare_all(run, hashing)
         if base is not None:
-            run.guarded("partial", "", partial(check_base, run, Path(base)))
-    return report
+            run.guarded("partial", "", partial(check_base, run, base))
 
 
 def _compare_all(run: Run, hashing: Hashing) -> None:
     """What needs everything to have been read."""
-    for path, code, text in hashing.bad:
+    for path, code, text in sorted(hashing.bad):
         run.report.add(code, path, "", text)
     for what, check in (
         ("aliases", follow_aliases),
@@ -173,22 +202,26 @@ def _read_metadata(run: Run) -> None:
     path = run.metadata_file
     if run.tree.random_access:
         file = run.listing.file(path)
-        stream = run.tree.open(run.prefix + path, file.place if file is not None else None)
-    else:
-        first = True
-        for name, stream in _streams(run):  # noqa: B007 - the loop is for its last stream
-            if name == path:
-                break
-            first = False
-        else:
+        with closing(
+            run.tree.open(run.prefix + path, file.place if file is not None else None)
+        ) as stream:
+            _take_metadata(run, stream)
+        return
+    # the loop must still stand at the member while that is read
+    for number, (name, stream) in enumerate(_streams(run)):
+        if name == path:
+            _take_metadata(run, stream)
+            if number:
+                run.report.add("Z-012", path)
             return
-        if not first:
-            run.report.add("Z-012", path)
+
+
+def _take_metadata(run: Run, stream: Stream) -> None:
+    path = run.metadata_file
     hashed = _Hashed(stream)
-    with closing(stream):
-        document = Document(hashed, run.limits, run.teller(path))
-        value = document.whole()
-        hashed.drain()
+    document = Document(hashed, run.limits, run.teller(path))
+    value = document.whole()
+    hashed.drain()
     run.report.fingerprint = hashed.hexdigest()
     if not document.broken:
         check_metadata(run, value)

@@ -75,6 +75,11 @@ class Hashing:
         while (chunk := self._next()) is not None:
             self._take(chunk, answer(self._tree, chunk[0], _wanted(chunk)))
 
+    def stop(self) -> None:
+        """Begin nothing more; what is under way ends soon."""
+        while self._next() is not None:
+            pass
+
     def one(self, path: str, file: File, stream: Stream) -> None:
         """A file of a tree that is read in one pass."""
         try:

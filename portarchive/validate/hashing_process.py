@@ -72,11 +72,13 @@ def answer(tree: Tree, directory: str, files: list[Wanted]) -> list[Answer]:
 
 
 def read_frame(pipe: BinaryIO) -> Any:
-    """The next value, None at the end of input."""
+    """The next value, None at the end of input or where that breaks off."""
     head = pipe.read(4)
-    if len(head) < 4:
+    length = int.from_bytes(head, "little")
+    octets = pipe.read(length) if len(head) == 4 else b""
+    if not octets or len(octets) < length:
         return None
-    return marshal.loads(pipe.read(int.from_bytes(head, "little")))  # noqa: S302 - our own process
+    return marshal.loads(octets)  # noqa: S302 - our own process
 
 
 def write_frame(pipe: BinaryIO, value: Any) -> None:

@@ -259,10 +259,10 @@ class Document:
         members: dict[str, Any] = {}
         for part in self.parts():
             if isinstance(part, Member):
-                if not self.is_object:
-                    return part.value
                 members[part.name] = part.value
-        return members if self.is_object and not self.broken else None
+        if self.broken:
+            return None
+        return members if self.is_object else members.get("")
 
 
 def _suspect(text: str) -> bool:

@@ -144,7 +144,9 @@ class Run:
         try:
             step()
         except BadMemberError as error:
-            self.report.add(error.code, path, "", error.text)
+            # a container that breaks off is told once, not once a pass
+            if path or not self.report.counts[error.code]:
+                self.report.add(error.code, path, "", error.text)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else "I/O error"
             self.report.add("M-026", path, "", f"it cannot be read: {why}")

@@ -74,21 +74,41 @@ class SchemaCheck:
         yield from _slow(self._reference).iter_errors(value)
 
 
+@cache
 def whole(name: str, dialect: str) -> SchemaCheck:
     """The check of a data type, or of a file of ours (dialect ``schema.OWN``).
 
     Raises:
         LookupError: the dialect has no such type.
     """
-    return _check(f"{schema.load(name, dialect)['$id']}")
+    return _check(str(schema.load(name, dialect)["$id"]))
 
 
+@cache
 def entries(name: str, dialect: str, member: str) -> SchemaCheck | None:
     """The check of the entries of a list member; None if the schema says nothing of them."""
     document = schema.load(name, dialect)
     if "items" not in document.get("properties", {}).get(member, {}):
         return None
     return _check(f"{document['$id']}#/properties/{member}/items")
+
+
+@cache
+def members(name: str, dialect: str) -> tuple[str, ...]:
+    """The members that a data type defines at its top; none if the dialect has no such type."""
+    try:
+        return tuple(schema.load(name, dialect).get("properties", {}))
+    except LookupError:
+        return ()
+
+
+@cache
+def identifier(name: str, dialect: str) -> str:
+    """Our own ``$id`` of a data type, "" if the dialect has none."""
+    try:
+        return str(schema.load(name, dialect)["$id"])
+    except LookupError:
+        return ""
 
 
 @cache

@@ -27,6 +27,11 @@ Key = tuple[str, str]
 """Folder path with slashes, uid."""
 
 
+def order(uid: str) -> tuple[int, str]:
+    """Numbers by value, other uids after them by their text."""
+    return (int(uid), "") if uid.isascii() and uid.isdecimal() else (1 << 64, uid)
+
+
 @dataclass
 class _Opened:
     complete: bool
@@ -62,6 +67,7 @@ class Mirror:
         ``at`` is called with each event and each fetched reference before the next is asked for.
         """
         folders = [folder for folder in source.folders() if folder.selectable]
+        self._numbered = source.capabilities.imap_uids
         self._paths = {folder.folder_id: "/".join(folder.path) for folder in folders}
         ids = {path: folder_id for folder_id, path in self._paths.items()}
         assert len(ids) == len(folders)
@@ -125,8 +131,9 @@ class Mirror:
 
     def _name(self, ref: MessageRef) -> None:
         first = self._opened[ref.placements[0].folder_id]
-        assert int(ref.placements[0].uid) > first.last, "uids go up"
-        first.last = int(ref.placements[0].uid)
+        if self._numbered:
+            assert int(ref.placements[0].uid) > first.last, "uids go up"
+            first.last = int(ref.placements[0].uid)
         for placement in ref.placements:
             assert placement.folder_id not in self._finished
             opened = self._opened[placement.folder_id]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import pytest
 
-from contract.mirror import Mirror
+from contract.mirror import Mirror, order
 from portarchive.connectors.base import Source, SourceCapabilities, Wanted
 from portarchive.connectors.retry import RetryingSource
 from portarchive.errors import ConnectorError
@@ -125,7 +125,17 @@ def read(pair) -> bytes:
 
 
 class SourceContract:
-    """Inherit, and give a fixture ``provider``."""
+    """Inherit, and give a fixture ``provider``.
+
+    Attributes:
+        octets: messages that the other side can hold as they are.
+    """
+
+    octets: Mapping[str, bytes] = OCTETS
+
+    def alike(self, contents: dict) -> dict:
+        """What has to be equal after a flag changed, where flags are a part of the octets."""
+        return contents
 
     @pytest.fixture
     def source(self, provider: Provider):
@@ -235,7 +245,7 @@ class SourceContract:
     # --- octets
 
     def test_octets_are_what_the_server_has(self, provider, source) -> None:
-        uids = {provider.add("INBOX", octets): octets for octets in OCTETS.values()}
+        uids = {provider.add("INBOX", octets): octets for octets in self.octets.values()}
         mirror = Mirror()
         mirror.run(source)
         assert {uid: octets for (_, uid), octets in mirror.octets.items()} == uids
@@ -359,7 +369,9 @@ class SourceContract:
             mirror.run(source, at=act)
             mirror.run(source)
             source.close()
-            assert mirror.contents() == provider.contents(), f"a change at event {place} is lost"
+            assert self.alike(mirror.contents()) == self.alike(provider.contents()), (
+                f"a change at event {place} is lost"
+            )
             provider.delete(folder)
             if not done:
                 break
@@ -385,10 +397,10 @@ class SourceContract:
     def test_a_delta_is_the_difference_of_two_listings(self, filled, source) -> None:
         mirror = Mirror()
         mirror.run(source)
-        inbox = sorted(int(uid) for path, uid in filled.contents() if path == "INBOX")
-        filled.expunge("INBOX", str(inbox[0]), str(inbox[3]), str(inbox[4]))
-        filled.set_flags("INBOX", str(inbox[1]), ["$answered", "$seen"])
-        filled.set_flags("INBOX", str(inbox[5]), [])
+        inbox = sorted((uid for path, uid in filled.contents() if path == "INBOX"), key=order)
+        filled.expunge("INBOX", inbox[0], inbox[3], inbox[4])
+        filled.set_flags("INBOX", inbox[1], ["$answered", "$seen"])
+        filled.set_flags("INBOX", inbox[5], [])
         new = filled.add("INBOX", mail(50), ["$Label1"])
         gone_again = filled.add("INBOX", mail(51))
         filled.expunge("INBOX", gone_again)
@@ -399,18 +411,18 @@ class SourceContract:
         assert mirror.fetched == 2
         whole = Mirror()
         whole.run(source)
-        assert whole.contents() == mirror.contents()
+        assert self.alike(whole.contents()) == self.alike(mirror.contents())
         assert ("INBOX", new) in mirror.octets
 
     def test_a_delta_names_no_more_than_it_must(self, filled, source) -> None:
         mirror = Mirror()
         mirror.run(source)
-        uid = min(int(uid) for path, uid in filled.contents() if path == "INBOX")
-        filled.set_flags("INBOX", str(uid), ["$flagged"])
+        uid = min((uid for path, uid in filled.contents() if path == "INBOX"), key=order)
+        filled.set_flags("INBOX", uid, ["$flagged"])
         mirror.run(source)
         if source.capabilities.removals:
             (ref,) = mirror.of(MessageRef)
-            assert [placement.uid for placement in ref.placements] == [str(uid)]
+            assert [placement.uid for placement in ref.placements] == [uid]
         assert mirror.fetched == 0
 
     def test_a_folder_can_be_listed_whole_in_spite_of_its_token(self, filled, source) -> None:
@@ -447,10 +459,9 @@ class SourceContract:
         source.close()
 
     def test_an_old_uid_never_brings_a_strangers_octets(self, provider) -> None:
-        for number in range(4):
-            provider.add("INBOX", mail(number))
+        uids = [provider.add("INBOX", mail(number)) for number in range(4)]
         first = provider.add("INBOX", mail(4))
-        provider.expunge("INBOX", "1")
+        provider.expunge("INBOX", uids[0])
         source = provider.source()
         refs = of(MessageRef, listing(source))
         right = {
@@ -530,8 +541,7 @@ class SourceContract:
 
     def test_a_fetch_may_break_and_the_rest_be_asked_for_again(self, provider, source) -> None:
         octets = [mail(number, b"0123456789\r\n" * 200_000) for number in range(6)]
-        for each in octets:
-            provider.add("INBOX", each)
+        there = {provider.add("INBOX", each): each for each in octets}
         refs = of(MessageRef, listing(source))
         got = []
         with pytest.raises(ConnectorError):
@@ -544,7 +554,8 @@ class SourceContract:
         have = {uid for uid, _ in got}
         rest = [ref for ref in refs if ref.placements[0].uid not in have]
         got += [(pair[0].placements[0].uid, read(pair)) for pair in source.fetch(rest)]
-        assert [each for _, each in sorted(got, key=lambda one: int(one[0]))] == octets
+        assert len(got) == 6
+        assert dict(got) == there
 
     def test_wrapped_it_survives_what_breaks_it(self, provider, source) -> None:
         big = [mail(number, b"0123456789\r\n" * 100_000) for number in range(5)]

@@ -1,9 +1,10 @@
 """Runs exports in children of its own and lets one call of each go wrong. A script.
 
 Reads one JSON object a line from stdin: ``situation``, ``when`` (``past`` or ``present``),
-``archive``, ``at`` and ``how`` (see ``counted_calls``), ``scribe_after`` (see ``writer``). Answers each with one: ``status`` (exit
-code, or minus the signal), ``delivered`` (messages that the source handed out), ``calls``
-([name, path] of each) and ``result`` (of the export, or ``error`` and ``exit_code``).
+``archive``, ``at`` and ``how`` (see ``counted_calls``), ``scribe_after`` (see ``writer``). Answers
+each with one: ``status`` (exit code, or minus the signal), ``delivered`` (messages that the source
+handed out), ``calls`` ([name, path] of each) and ``result`` (of the export, or ``error`` and
+``exit_code``).
 
 It forks from one warm process because a thousand fresh interpreters would take minutes.
 """

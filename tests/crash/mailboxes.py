@@ -70,6 +70,18 @@ def live(source: MemorySource) -> MemorySource:
     return source
 
 
+def renamed(source: MemorySource) -> MemorySource:
+    """Mailboxes with other names, one with what lies below it; and mail that comes and goes."""
+    source.rename_folder("Work", "Arbeit")
+    source.rename_folder("Work/Übersicht", "Arbeit/Übersicht")
+    source.rename_folder("Archive", "Old/Archive")
+    source.expunge("Arbeit", 2)
+    source.add(octets("new"), "Arbeit")
+    source.create_folder("Work")
+    source.add(octets("another"), "Work")
+    return source
+
+
 def with_placeholders(source: MemorySource) -> MemorySource:
     """Two messages that the provider replaces by words of its own."""
     for number in (1, 2):
@@ -112,6 +124,14 @@ SITUATIONS = {
     ),
     "update, mirror": Situation(
         lambda: home(capabilities=IDS), lambda: live(home(capabilities=IDS)), {"mirror": True}
+    ),
+    "update, renamed": Situation(
+        lambda: home(capabilities=PLAIN), lambda: renamed(home(capabilities=PLAIN))
+    ),
+    "update, renamed, single copy": Situation(
+        lambda: home(capabilities=IDS, whole=True),
+        lambda: renamed(home(capabilities=IDS, whole=True)),
+        {"single_copy": True},
     ),
     "placeholders": Situation(
         lambda: with_placeholders(home(capabilities=PLAIN)), healed, complete=False

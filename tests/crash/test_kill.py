@@ -120,7 +120,7 @@ def test_killed_at_every_call(driver: Driver, situation: str) -> None:
         assert {"unfinished", "after"} <= set(seen), "both sides of the commit were met"
 
 
-@pytest.mark.parametrize("situation", ["first", "update, ids", "update, single copy"])
+@pytest.mark.parametrize("situation", ["first", "update, ids", "update, renamed"])
 def test_the_resume_is_killed_too(driver: Driver, situation: str) -> None:
     with fast_directory() as directory:
         bench = Bench(driver, situation, directory)

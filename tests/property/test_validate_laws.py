@@ -31,7 +31,7 @@ SAMPLE = Path(__file__).parents[2] / "samples/archive"
 FILES = sorted(path.relative_to(SAMPLE).as_posix() for path in SAMPLE.rglob("*") if path.is_file())
 CHAINED = [name for name in FILES if name != "archive.json"]
 SHARED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -151,7 +151,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @given(data=st.data(), name=st.sampled_from(DOCUMENTS), value=VALUES)
-@settings(SHARED, max_examples=250)
+@settings(SHARED, max_examples=120)
 def test_any_value_anywhere_is_only_a_finding(
     tree: Path, data: st.DataObject, name: str, value: Any
 ) -> None:
@@ -228,7 +228,7 @@ def test_the_container_makes_no_difference(
     edits=st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=6)), max_size=4),
     cut=st.none() | st.integers(0),
 )
-@settings(SHARED, max_examples=150)
+@settings(SHARED, max_examples=100)
 def test_a_damaged_container_is_only_a_finding(
     packed: dict[str, Path],
     name: str,
@@ -236,8 +236,8 @@ def test_a_damaged_container_is_only_a_finding(
     cut: int | None,
 ) -> None:
     octets = bytearray(packed[name].read_bytes())
-    for at, put in edits:
-        at %= len(octets)
+    for where, put in edits:
+        at = where % len(octets)
         octets[at : at + len(put)] = put
     if cut is not None:
         del octets[cut % len(octets) :]

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import archive_facts
-from archive_facts import Facts
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+import archive_facts
+from archive_facts import Facts
 from portarchive.cli import main
 from servers.cyrus import Cyrus
 from servers.daemon import Account
@@ -185,9 +185,14 @@ def command(*words: object, password: str | None = PASSWORD, root: Path) -> Ran:
     _no_secret("argv", " ".join(argv))
     sound = is_sound(root)
     out, err = _Stream(), _Stream()
-    with _environment(environment(password)), _logs() as log, _signals():
-        with redirect_stdout(out), redirect_stderr(err):
-            code = main(argv)
+    with (
+        _environment(environment(password)),
+        _logs() as log,
+        _signals(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = main(argv)
     said = Ran(code, out.text(), err.text(), root)
     _no_secret("log", log.getvalue())
     return judge(said, sound=sound)

@@ -7,7 +7,6 @@ import json
 import shutil
 from pathlib import Path
 
-import archive_facts
 import pytest
 import trustme
 from running import (
@@ -31,8 +30,9 @@ from running import (
     url_of,
 )
 
+import archive_facts
 from servers import scripted_faults as faults
-from servers.scripted import Refuse, ScriptedServer
+from servers.scripted import Refuse
 
 
 @pytest.fixture
@@ -185,19 +185,19 @@ def fill(scripted) -> None:
 
 
 SPEECHES = (
-    (), ("-v",), ("-v", "-v", "-v"), ("--json",), ("--progress", "json"), ("--progress", "none"), ("-q",),
-    ("-v", "--json", "--progress", "json"), ("--dry-run", "-v"), ("--check", "-v"), ("--check", "--json"),
+    "", "-v", "-v -v -v", "--json", "--progress json", "--progress none", "-q", "--dry-run -v",
+    "-v --json --progress json", "--check -v", "--check --json",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", SPEECHES)
 def test_p12_no_secret_and_no_mail_text_is_said(scripted, root, words) -> None:
     fill(scripted)
-    ran = export(scripted, root, *words)  # judged there: stdout, stderr, logs, files, argv
+    ran = export(scripted, root, *words.split())  # judged there: output, logs, files, argv
     assert ran.code == 0
     if "--json" in words:
         REPORT.validate(ran.report)
-    if "json" in words:
+    if "--progress json" in words:
         for line in ran.err.splitlines():
             EVENT.validate(json.loads(line))
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import archive_facts
 import pytest
 from running import KINDS, PASSWORD, Ran, command, export, letter, stamps
 
+import archive_facts
 from portarchive.errors import ExitCode
 from servers import scripted_faults as faults
 from servers.scripted import Drop, Refuse, ScriptedServer

@@ -1,4 +1,4 @@
-"""Filters, selections, namespaces: what is left out is said, and what is asked for must be there."""
+"""Filters, selections, namespaces: what is left out is said, what is asked for must be there."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_what_a_filter_takes_later_is_fetched_later(scripted, root) -> None:
 # --- folders --------------------------------------------------------------------------------------
 
 TREE = {
-    "Work": (), "Work/2023": (), "Work/2024": (), "Workshop": (), "Sent": ("\\Sent",), "Spam": ("\\Junk",),
-    "[Gmail]/All Mail": ("\\All",), "Ärger": (),
+    "Work": (), "Work/2023": (), "Work/2024": (), "Workshop": (), "Sent": ("\\Sent",),
+    "Spam": ("\\Junk",), "[Gmail]/All Mail": ("\\All",), "Ärger": (),
 }  # fmt: skip
 
 
@@ -250,7 +250,7 @@ def test_namespaces_of_cyrus(cyrus_mailbox, real_cyrus, root) -> None:
     assert ran.code == 0
     (lent,) = [path for path in ran.folders if path.endswith("Lent")]
     assert list(ran.octets(lent).values()) == [letter(7)]
-    assert list(other.messages("Lent").values())[0].flags == ()
+    assert next(iter(other.messages("Lent").values())).flags == ()
 
 
 # --- what writes nothing --------------------------------------------------------------------------

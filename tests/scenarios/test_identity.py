@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-import archive_facts
 import pytest
 from running import KINDS, PASSWORD, comparable, export, letter, stamps
 
+import archive_facts
 from servers.daemon import Account
 from servers.scripted import ScriptedServer
 

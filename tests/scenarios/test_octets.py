@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
-import archive_facts
 import pytest
 from defective_mail import CORPUS
 from running import KINDS, export, letter, stamps
 
+import archive_facts
 from servers import scripted_faults as faults
 from servers.daemon import Account
 
@@ -142,8 +142,8 @@ def test_37_a_mailbox_is_examined_and_peeked_at_only(scripted, root, kind) -> No
     assert [mail.flags for mail in scripted.mailbox("INBOX").mails.values()][:50] == before
     words = {line.split()[0].upper() for line in scripted.commands}
     assert words <= {
-        "CAPABILITY", "LOGIN", "AUTHENTICATE", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB", "STATUS",
-        "EXAMINE", "UID", "NOOP", "LOGOUT", "UNSELECT",
+        "CAPABILITY", "LOGIN", "AUTHENTICATE", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB",
+        "STATUS", "EXAMINE", "UID", "NOOP", "LOGOUT", "UNSELECT",
     }  # fmt: skip
     fetches = [line for line in scripted.said("UID FETCH") if "BODY" in line]
     assert fetches

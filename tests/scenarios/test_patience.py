@@ -124,7 +124,7 @@ def test_31_very_many_scattered_uids(scripted, root, kind) -> None:
     scripted.capabilities = list(KINDS[kind])
     inbox = scripted.mailbox("INBOX")
     inbox.next_uid = 4_000_000
-    inbox.add_many(300_000, lambda uid: letter(uid), size=60)
+    inbox.add_many(300_000, letter, size=60)
     inbox.mails = {uid: mail for uid, mail in inbox.mails.items() if uid % 2}
     for uid in list(inbox.mails)[::100]:
         inbox.mails[uid].size = None

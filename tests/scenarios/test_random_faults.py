@@ -76,9 +76,9 @@ def trouble(server, chance: random.Random) -> list:
     return [make() for make in chance.sample(makers, chance.randint(1, 4))]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_p2_the_ledger_adds_up_under_random_faults(scripted, root, seed) -> None:
-    """``export`` judges each archive: listed = archived + skipped + vanished + failed, 0 ⇔ complete."""
+    """``export`` judges each archive: the sums of the ledger, and that 0 means complete."""
     chance = random.Random(seed)
     scripted.capabilities = list(KINDS[chance.choice(list(KINDS))])
     fill(scripted, chance)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import archive_facts
 import pytest
 from running import KINDS, command, export, letter, stamps
 
+import archive_facts
 from servers import scripted_faults as faults
 from servers.scripted_faults import PLACEHOLDER
 

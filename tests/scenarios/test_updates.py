@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import archive_facts
 import pytest
 from running import KINDS, bag, comparable, export, letter, stamps
 
+import archive_facts
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 

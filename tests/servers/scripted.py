@@ -10,8 +10,12 @@
 
 Lies are attributes: ``mail.size``, ``mail.date`` (None: left out), ``mail.octets = None`` (NIL),
 ``mailbox.exists``, ``.status_messages``, ``.cap``, ``.unsearchable``, ``.uidvalidity``, ``.form``,
-``.delimiter``; ``server.capabilities``, ``.greeting``, ``.namespaces``, ``.identity``, ``.terse``,
-``.uid_last``. Bad days are hooks, ready-made ones are in ``scripted_faults.py``:
+``.delimiter``, ``.rights``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
+``.identity``, ``.terse``,
+``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``, ``.fill``, ``.account_id``,
+``.jmap``. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
+``JMAPACCESS`` among the capabilities are played too. Bad days are hooks, ready-made ones are in
+``scripted_faults.py``:
 
     hook = server.on("UID FETCH", do, when=None, times=None)   # do(Event) -> true: it is answered
     hook = server.on_message(do, folder=None, uids=None, times=None)   # do(Delivery)
@@ -211,6 +215,12 @@ class ScriptedServer:
         self.identity: str | None = '("name" "Scripted" "version" "1")'
         self.terse = False  # tagged OK without any text
         self.uid_last = False  # UID after the literal
+        self.limit_apart = False  # MESSAGELIMIT in an untagged NO beside OK [EXPUNGEISSUED]
+        self.least_batch = 500  # of UIDBATCHES
+        self.most_batched = 100_000
+        self.fill = 1.0  # how full the batches are
+        self.account_id: str | None = "A1"
+        self.jmap = "https://jmap.example/.well-known/jmap"
         self.mailboxes: list[Mailbox] = [Mailbox(b"INBOX", delimiter=delimiter)]
         self.commands: list[str] = []
         self.violations: list[str] = []

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from servers.daemon import MONTHS
-from servers.scripted import Cut, Delivery, Drop, Event, Skip
-from servers.scripted_mailboxes import vanished_since
+from servers.scripted import Cut, Delivery, Drop, Event, Refuse, Skip
+from servers.scripted_mailboxes import need_mailbox, vanished_since
 from servers.scripted_model import Mail, in_set, to_set
 from servers.scripted_syntax import Item, SyntaxProblem, Token, fetch_items, section_of
 
@@ -20,12 +18,12 @@ if TYPE_CHECKING:
 
 def fetch(event: Event) -> None:
     """Answer FETCH or UID FETCH, asking the scripts before the command and before each message."""
-    session, server, mailbox = event.session, event.server, event.mailbox
-    if mailbox is None:
-        raise SyntaxProblem("no mailbox is open")
+    session, server = event.session, event.server
+    mailbox = need_mailbox(session)
     if len(event.args) not in {2, 3} or not isinstance(event.args[0], bytes):
         raise SyntaxProblem("FETCH wants a set and items")
     by_uid = event.name == "UID FETCH"
+    no_numbers(event, by_uid=by_uid, text=event.args[0])
     try:
         if by_uid:
             event.uids = in_set(event.args[0], session.view)
@@ -55,11 +53,16 @@ def fetch(event: Event) -> None:
     _check_items(session, items)
     writers = [_writer(item) for item in items]
     hooked = server.has_message_hooks
+    limit = message_limit(session)
+    stopped = None
+    if limit is not None and len(event.uids) > limit:
+        event.uids = event.uids[-limit:][::-1]
+        stopped = event.uids[-1]
     for uid in event.uids:
         mail = mailbox.mails.get(uid)
         if mail is None or (since is not None and mail.modseq <= since):
             continue
-        number = bisect.bisect_left(session.view, uid) + 1
+        number = uid if "UIDONLY" in session.enabled else bisect.bisect_left(session.view, uid) + 1
         data = [pair for writer in writers for pair in writer(mail)]
         if not hooked:
             _send(session, number, data)
@@ -74,7 +77,35 @@ def fetch(event: Event) -> None:
         _send(session, number, delivery.data)
     if by_uid:
         session.announce()
-    event.tagged("OK", "fetched")
+    limited(event, stopped, "fetched")
+
+
+def message_limit(session: Session) -> int | None:
+    """``MESSAGELIMIT=n`` (RFC 9738)."""
+    for name in session.server.capabilities:
+        if name.startswith("MESSAGELIMIT="):
+            return int(name.partition("=")[2])
+    return None
+
+
+def limited(event: Event, stopped: int | None, text: str = "done") -> None:
+    """The tagged OK; ``stopped``: the lowest UID looked at, if a limit cut the rest off."""
+    if stopped is None:
+        event.tagged("OK", text)
+        return
+    code = f"[MESSAGELIMIT {message_limit(event.session)} {stopped}] partly"
+    if event.server.limit_apart:
+        event.untagged(f"NO {code}")
+        event.tagged("OK", "[EXPUNGEISSUED] Some messages were also expunged")
+    else:
+        event.tagged("OK", code)
+
+
+def no_numbers(event: Event, *, by_uid: bool, text: Token = b"") -> None:
+    """Under UIDONLY there are no sequence numbers, nor ``*`` (RFC 9586 §3)."""
+    if "UIDONLY" in event.session.enabled and (not by_uid or b"*" in text):
+        event.session.violate(f"under UIDONLY: {event.line[:200]}")
+        raise Refuse("[UIDREQUIRED] Message numbers are not allowed once UIDONLY is enabled", "BAD")
 
 
 def _modifiers(session: Session, args: list[Token]) -> tuple[int | None, bool]:
@@ -96,6 +127,7 @@ def _modifiers(session: Session, args: list[Token]) -> tuple[int | None, bool]:
 
 _NEEDS = {
     "MODSEQ": "CONDSTORE",
+    "OBJECTID": "OBJECTID+",
     "EMAILID": "OBJECTID",
     "THREADID": "OBJECTID",
     "SAVEDATE": "SAVEDATE",
@@ -133,11 +165,18 @@ _WRITERS: dict[str, Callable[[Mail], tuple[Pair, ...]]] = {
     "MODSEQ": lambda mail: (("MODSEQ", f"({mail.modseq})"),),
     "EMAILID": lambda mail: (("EMAILID", f"({mail.email_id or f'E{mail.uid}'})"),),
     "THREADID": lambda mail: (("THREADID", f"({mail.thread_id})" if mail.thread_id else "NIL"),),
+    "OBJECTID": lambda mail: (("OBJECTID", _compound(mail)),),
     "SAVEDATE": lambda mail: (("SAVEDATE", mail.date),),
     "X-GM-MSGID": lambda mail: (("X-GM-MSGID", mail.email_id or str(mail.uid)),),
     "X-GM-THRID": lambda mail: (("X-GM-THRID", mail.thread_id or str(mail.uid)),),
     "X-GM-LABELS": lambda mail: (("X-GM-LABELS", f"({mail.labels or ''})"),),
 }
+
+
+def _compound(mail: Mail) -> str:
+    """``(EMAILID m THREADID t)``; what there is not is left out."""
+    ids = {"EMAILID": mail.email_id, "THREADID": mail.thread_id}
+    return "(" + " ".join(f"{name} {value}" for name, value in ids.items() if value) + ")"
 
 
 def _section(item: Item, mail: Mail) -> Pair:
@@ -152,7 +191,8 @@ def _section(item: Item, mail: Mail) -> Pair:
 
 
 def _send(session: Session, number: int, data: list[Pair], cut: int | None = None) -> None:
-    session.send(b"* %d FETCH (" % number)
+    word = b"UIDFETCH" if "UIDONLY" in session.enabled else b"FETCH"
+    session.send(b"* %d %s (" % (number, word))
     for position, (name, value) in enumerate(data):
         start = f"{' ' if position else ''}{name} ".encode("latin-1")
         if value is None:
@@ -176,147 +216,6 @@ def _count(session: Session, name: str, octets: int, *, whole: bool) -> None:
         else:
             session.server.body_octets += octets
             session.server.bodies += whole
-
-
-# --- SEARCH -------------------------------------------------------------------------------------
-
-Test = Callable[[Mail, int], bool]
-
-
-def search(event: Event) -> None:
-    """Answer SEARCH or UID SEARCH with untagged data; the caller ends it."""
-    session, mailbox = event.session, event.mailbox
-    assert mailbox is not None
-    args = list(event.args)
-    returning: list[str] | None = None
-    if args and isinstance(args[0], bytes) and args[0].upper() == b"RETURN":
-        if not session.has("ESEARCH"):
-            raise SyntaxProblem("ESEARCH is not offered")
-        if len(args) < 2 or not isinstance(args[1], list):
-            raise SyntaxProblem("RETURN without a list")
-        returning = [str(word, "latin-1").upper() for word in args[1] if isinstance(word, bytes)]
-        args = args[2:]
-    if args and isinstance(args[0], bytes) and args[0].upper() == b"CHARSET":
-        args = args[2:]
-    if not args:
-        raise SyntaxProblem("SEARCH for nothing")
-    tests = []
-    while args:
-        tests.append(_key(session, args))
-    by_uid = event.name == "UID SEARCH"
-    found = []
-    for number, uid in enumerate(session.view, 1):
-        mail = mailbox.mails.get(uid)
-        if mail is None or uid in mailbox.unsearchable:
-            continue
-        if all(test(mail, number) for test in tests):
-            found.append(uid if by_uid else number)
-    if returning is None:
-        session.untagged(" ".join(["SEARCH", *map(str, found)]))
-        return
-    parts = [f'(TAG "{event.tag}")', *(["UID"] if by_uid else [])]
-    for word in returning or ["ALL"]:
-        if word == "COUNT":
-            parts.append(f"COUNT {len(found)}")
-        elif word == "ALL" and found:
-            parts.append(f"ALL {to_set(found)}")
-        elif word in {"MIN", "MAX"} and found:
-            parts.append(f"{word} {found[0] if word == 'MIN' else found[-1]}")
-        elif word not in {"ALL", "MIN", "MAX"}:
-            raise SyntaxProblem(f"no such RETURN option here: {word}")
-    session.untagged(" ".join(["ESEARCH", *parts]))
-
-
-_FLAG_KEYS = {
-    "ANSWERED": r"\Answered",
-    "DELETED": r"\Deleted",
-    "DRAFT": r"\Draft",
-    "FLAGGED": r"\Flagged",
-    "SEEN": r"\Seen",
-}
-
-
-def _key(session: Session, args: list[Token]) -> Test:
-    """Take one search-key from the front of ``args`` (RFC 9051 §6.4.4)."""
-    token = args.pop(0)
-    if isinstance(token, list):
-        tests = []
-        while token:
-            tests.append(_key(session, token))
-        return lambda mail, number: all(test(mail, number) for test in tests)
-    word = token.decode("latin-1").upper()
-    try:
-        return _named_key(session, word, args)
-    except (IndexError, ValueError, AttributeError) as error:
-        raise SyntaxProblem(f"bad search key {word}: {error}") from error
-
-
-def _named_key(session: Session, word: str, args: list[Token]) -> Test:
-    if word == "ALL":
-        return lambda mail, number: True
-    if word == "NOT":
-        inner = _key(session, args)
-        return lambda mail, number: not inner(mail, number)
-    if word == "OR":
-        left, right = _key(session, args), _key(session, args)
-        return lambda mail, number: left(mail, number) or right(mail, number)
-    if word == "UID":
-        uids = set(in_set(bytes(args.pop(0)), session.view))
-        return lambda mail, number: mail.uid in uids
-    if re.fullmatch(r"[\d:,*]+", word):
-        numbers = set(in_set(word.encode(), list(range(1, len(session.view) + 1))))
-        return lambda mail, number: number in numbers
-    if word.removeprefix("UN") in _FLAG_KEYS:
-        flag, wanted = _FLAG_KEYS[word.removeprefix("UN")], not word.startswith("UN")
-        return lambda mail, number: (flag in mail.flags) == wanted
-    if word in {"KEYWORD", "UNKEYWORD"}:
-        keyword = args.pop(0).decode("latin-1").lower()  # type: ignore[union-attr]  # AttributeError is caught
-        has = word == "KEYWORD"
-        return lambda mail, number: (keyword in {flag.lower() for flag in mail.flags}) == has
-    if word in {"LARGER", "SMALLER"}:
-        limit = int(args.pop(0))  # type: ignore[arg-type]  # ValueError is caught
-        larger = word == "LARGER"
-        return lambda mail, number: mail.true_size() > limit if larger else mail.true_size() < limit
-    if word in {"BEFORE", "ON", "SINCE"}:
-        day = _date(args.pop(0).decode("ascii"))  # type: ignore[union-attr]  # AttributeError is caught
-        return lambda mail, number: _compare(word, _received(mail), day)
-    if word == "MODSEQ":
-        if not session.has("CONDSTORE"):
-            raise SyntaxProblem("CONDSTORE is not offered")
-        session.enabled.add("CONDSTORE")
-        least = int(args.pop(0))  # type: ignore[arg-type]  # ValueError is caught
-        return lambda mail, number: mail.modseq >= least
-    if word == "HEADER":
-        name, text = bytes(args.pop(0)), bytes(args.pop(0)).lower()
-        section = b"HEADER.FIELDS (%s)" % name
-
-        def named(mail: Mail, number: int) -> bool:
-            fields = section_of(mail.body() or b"", section)
-            return b":" in fields and text in fields.lower()
-
-        return named
-    raise SyntaxProblem(f"no such search key here: {word}")
-
-
-def _date(text: str) -> date:
-    day, month, year = text.split("-")
-    return date(int(year), [name.lower() for name in MONTHS].index(month.lower()) + 1, int(day))
-
-
-def _received(mail: Mail) -> date | None:
-    """The day of INTERNALDATE in its own zone, which is what RFC 9051 compares."""
-    try:
-        return _date((mail.date or "").strip('" ').split(" ")[0])
-    except ValueError:
-        return None
-
-
-def _compare(word: str, received: date | None, day: date) -> bool:
-    if received is None:
-        return False
-    if word == "BEFORE":
-        return received < day
-    return received >= day if word == "SINCE" else received == day
 
 
 def instant(mail: Mail) -> datetime:

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from servers.scripted_session import Session
 
 
-def _find(session: Session, token: Token) -> Mailbox:
+def find(session: Session, token: Token) -> Mailbox:
     if not isinstance(token, bytes):
         raise SyntaxProblem("a list for a mailbox name")
     try:
         return session.server.find(bytes(token))
     except KeyError:
         raise Refuse("[NONEXISTENT] No such mailbox") from None
+
+
+def need_mailbox(session: Session) -> Mailbox:
+    """The open mailbox. Without one: no fault if an EXAMINE sent ahead of this was refused."""
+    if session.mailbox is not None:
+        return session.mailbox
+    if session.shut:
+        raise Refuse("no mailbox is open", "BAD")
+    raise SyntaxProblem("no mailbox is open")
 
 
 def list_(session: Session, event: Event) -> None:
@@ -68,7 +77,7 @@ def list_(session: Session, event: Event) -> None:
 
 def _list_line(session: Session, word: str, mailbox: Mailbox, attributes: list[str]) -> None:
     start = f"* {word} ({' '.join(attributes)}) {_delimiter(mailbox.delimiter)} "
-    session.send(start.encode("latin-1") + _name(mailbox) + b"\r\n")
+    session.send(start.encode("latin-1") + name_of(mailbox) + b"\r\n")
 
 
 def lsub(session: Session, event: Event) -> None:
@@ -81,7 +90,7 @@ def lsub(session: Session, event: Event) -> None:
 
 
 def status(session: Session, event: Event) -> None:
-    mailbox = _find(session, event.args[0])
+    mailbox = find(session, event.args[0])
     if not mailbox.selectable:
         raise Refuse("[NONEXISTENT] Not selectable")
     _status_line(session, mailbox, event.args[1])
@@ -112,12 +121,12 @@ def _status_line(session: Session, mailbox: Mailbox, items: Token) -> None:
             values.append(f"MAILBOXID ({mailbox.mailbox_id or 'none'})")
         else:
             raise SyntaxProblem(f"no such STATUS item here: {item}")
-    session.send(b"* STATUS " + _name(mailbox) + f" ({' '.join(values)})\r\n".encode())
+    session.send(b"* STATUS " + name_of(mailbox) + f" ({' '.join(values)})\r\n".encode())
 
 
 def examine(session: Session, event: Event) -> None:
     session.mailbox = None
-    mailbox = _find(session, event.args[0])
+    mailbox = find(session, event.args[0])
     if not mailbox.selectable:
         raise Refuse("[NONEXISTENT] Not selectable")
     parameters = event.args[1] if len(event.args) > 1 else []
@@ -137,9 +146,15 @@ def examine(session: Session, event: Event) -> None:
         session.untagged(f"OK [UIDNEXT {uidnext}] next")
     if session.has("CONDSTORE"):
         session.untagged(f"OK [HIGHESTMODSEQ {modseq}] highest")
-    if session.has("OBJECTID") and mailbox.mailbox_id is not None:
+    plus = "OBJECTID+" in session.enabled
+    if session.has("OBJECTID") and mailbox.mailbox_id is not None and not plus:
         session.untagged(f"OK [MAILBOXID ({mailbox.mailbox_id})] id")
+    if "OBJECTID+" in session.enabled:
+        ids = {"MAILBOXID": mailbox.mailbox_id, "ACCOUNTID": session.server.account_id}
+        pairs = " ".join(f"{name} {value}" for name, value in ids.items() if value is not None)
+        session.untagged(f"OK [OBJECTID ({pairs})] ids")
     session.mailbox = mailbox
+    session.shut, session.batched = False, None
     _select_parameters(session, parameters)
     event.tagged("OK", f"[READ-{'ONLY' if read_only else 'WRITE'}] opened")
 
@@ -161,6 +176,8 @@ def _select_parameters(session: Session, parameters: Token) -> None:
     known = parameters[parameters.index(b"QRESYNC") + 1]
     if not isinstance(known, list):
         raise SyntaxProblem("QRESYNC without parameters")
+    if len(known) > 3 and "UIDONLY" in session.enabled:
+        raise SyntaxProblem("sequence match data under UIDONLY")
     validity, since = int(octets_of(known[0])), int(octets_of(known[1]))
     if validity != mailbox.uidvalidity:
         return
@@ -171,7 +188,8 @@ def _select_parameters(session: Session, parameters: Token) -> None:
         mail = mailbox.mails.get(uid)
         if mail is not None and mail.modseq > since:
             flags = " ".join(mail.flags)
-            session.untagged(f"{number} FETCH (UID {uid} FLAGS ({flags}) MODSEQ ({mail.modseq}))")
+            word = f"{uid} UIDFETCH" if "UIDONLY" in session.enabled else f"{number} FETCH"
+            session.untagged(f"{word} (UID {uid} FLAGS ({flags}) MODSEQ ({mail.modseq}))")
 
 
 def close(session: Session, event: Event) -> None:
@@ -198,7 +216,7 @@ def _delimiter(delimiter: str | None) -> str:
     return '"\\\\"' if delimiter == "\\" else f'"{delimiter}"'
 
 
-def _name(mailbox: Mailbox) -> bytes:
+def name_of(mailbox: Mailbox) -> bytes:
     wire = mailbox.wire
     if mailbox.form == "atom":
         return wire

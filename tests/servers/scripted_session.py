@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import re
 import socket
@@ -14,10 +15,21 @@ import threading
 from typing import TYPE_CHECKING
 
 from servers.scripted import Drop, Event, Refuse
-from servers.scripted_answers import fetch, search
+from servers.scripted_answers import fetch, limited
+from servers.scripted_batches import uidbatches
 from servers.scripted_login import authenticate, login
-from servers.scripted_mailboxes import close, examine, list_, lsub, status
+from servers.scripted_mailboxes import (
+    close,
+    examine,
+    find,
+    list_,
+    lsub,
+    name_of,
+    need_mailbox,
+    status,
+)
 from servers.scripted_model import Mailbox
+from servers.scripted_search import search
 from servers.scripted_syntax import SyntaxProblem, tokens
 
 if TYPE_CHECKING:
@@ -31,6 +43,8 @@ WRITING = {
     "UID MOVE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "SETACL", "SETMETADATA",
     "SETANNOTATION", "REPLACE", "UID REPLACE",
 }  # fmt: skip
+
+_ENABLED = {"CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "UIDONLY", "OBJECTID+"}
 
 _LITERAL_AT_END = re.compile(rb"\{(\d+)(\+?)\}\r\n\Z")
 
@@ -46,6 +60,8 @@ class Session:
         self.mailbox: Mailbox | None = None
         self.view: list[int] = []
         self.seen_events = 0
+        self.shut = False  # by an EXAMINE that was refused
+        self.batched: tuple[int, int] | None = None  # size, events when UIDBATCHES was answered
         self.enabled: set[str] = set()
         self.encrypted = server.tls == "implicit"
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -167,6 +183,9 @@ class Session:
             self.violate(f"{rest[:200]!r}: {problem}")
             self.tagged(tag, "BAD", str(problem))
         except Refuse as refusal:
+            if name in {"EXAMINE", "SELECT"}:  # what is open was closed (RFC 9051 §6.3.2)
+                self.mailbox = None
+                self.shut = True
             self.tagged(tag, refusal.status, refusal.text)
 
     def _answer(self, event: Event) -> None:
@@ -239,9 +258,22 @@ class Session:
     def _enable(self, event: Event) -> None:
         self.need("ENABLE")
         asked = [str(word, "latin-1").upper() for word in event.args if isinstance(word, bytes)]
-        now = [word for word in asked if self.has(word) and word in {"CONDSTORE", "QRESYNC"}]
+        now = [word for word in asked if self.has(word) and word in _ENABLED]
         self.enabled |= set(now)
         self.untagged(" ".join(["ENABLED", *now]))
+        self._done(event)
+
+    def _myrights(self, event: Event) -> None:
+        self.need("ACL")
+        mailbox = find(self, event.args[0])
+        if mailbox.rights is None:
+            raise Refuse("[NOPERM] no rights to know the rights")
+        self.send(b"* MYRIGHTS " + name_of(mailbox) + f" {mailbox.rights}\r\n".encode())
+        self._done(event)
+
+    def _jmap_access(self, event: Event) -> None:
+        self.need("JMAPACCESS")
+        self.untagged(f'JMAPACCESS "{self.server.jmap}"')
         self._done(event)
 
     def _namespace(self, event: Event) -> None:
@@ -262,33 +294,36 @@ class Session:
             if what == "bulk":
                 self.view.extend(sorted(set(mailbox.mails) - set(self.view)))
                 grown = True
-            elif what == "add":
+                continue
+            if what == "add":
                 if uid not in self.view[-1:]:
                     self.view.append(uid)
                 grown = True
-            elif uid in self.view and what == "expunge":
-                number = self.view.index(uid) + 1
-                self.view.remove(uid)
-                if "QRESYNC" in self.enabled:
+                continue
+            at = bisect.bisect_left(self.view, uid)
+            if self.view[at : at + 1] != [uid]:
+                continue
+            if what == "expunge":
+                del self.view[at]
+                if self.enabled & {"QRESYNC", "UIDONLY"}:
                     self.untagged(f"VANISHED {uid}")
                 else:
-                    self.untagged(f"{number} EXPUNGE")
-            elif uid in self.view and uid in mailbox.mails:
+                    self.untagged(f"{at + 1} EXPUNGE")
+            elif uid in mailbox.mails:
                 mail = mailbox.mails[uid]
                 modseq = f" MODSEQ ({mail.modseq})" if self.enabled else ""
-                number = self.view.index(uid) + 1
                 flags = " ".join(mail.flags)
-                self.untagged(f"{number} FETCH (UID {uid} FLAGS ({flags}){modseq})")
+                word = f"{uid} UIDFETCH" if "UIDONLY" in self.enabled else f"{at + 1} FETCH"
+                self.untagged(f"{word} (UID {uid} FLAGS ({flags}){modseq})")
         if grown:
             self.untagged(f"{len(self.view)} EXISTS")
 
     def _search(self, event: Event) -> None:
-        if self.mailbox is None:
-            raise SyntaxProblem("no mailbox is open")
-        search(event)
+        need_mailbox(self)
+        limit = search(event)
         if event.name == "UID SEARCH":
             self.announce()
-        self._done(event)
+        limited(event, limit)
 
 
 _COMMANDS = {
@@ -300,6 +335,9 @@ _COMMANDS = {
     "ID": Session._id,
     "ENABLE": Session._enable,
     "NAMESPACE": Session._namespace,
+    "MYRIGHTS": Session._myrights,
+    "GETJMAPACCESS": Session._jmap_access,
+    "UIDBATCHES": uidbatches,
     "LOGIN": login,
     "AUTHENTICATE": authenticate,
     "LIST": list_,

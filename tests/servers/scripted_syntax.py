@@ -105,7 +105,8 @@ class Item(NamedTuple):
 _BODY = re.compile(rb"BODY(\.PEEK)?\[(.*)\](?:<(\d+)\.(\d+)>)?", re.IGNORECASE | re.DOTALL)
 _SIMPLE = {
     "UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "RFC822", "RFC822.HEADER", "RFC822.TEXT",
-    "MODSEQ", "EMAILID", "THREADID", "SAVEDATE", "X-GM-MSGID", "X-GM-THRID", "X-GM-LABELS",
+    "MODSEQ", "OBJECTID", "EMAILID", "THREADID", "SAVEDATE", "X-GM-MSGID", "X-GM-THRID",
+    "X-GM-LABELS",
 }  # fmt: skip
 _SECTIONS = re.compile(rb"|HEADER|TEXT|HEADER\.FIELDS(\.NOT)? \(.+\)", re.IGNORECASE)
 

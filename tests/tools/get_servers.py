@@ -1,4 +1,4 @@
-"""Put Debian's Dovecot, Cyrus and mbsync side by side under ``.servers/``, without installing them.
+"""Put Debian's Dovecot, Cyrus, mbsync and Chromium under ``.servers/``, without installing them.
 
 Owns ``.servers/<group>/``: one directory a group, each the unpacked packages with every library
 that this machine lacks. The packages conflict on installation only, so they are unpacked, never
@@ -34,6 +34,7 @@ GROUPS = {
         "libsasl2-modules-db",
     ),
     "isync": ("isync",),
+    "chromium": ("chromium", "fonts-dejavu-core"),  # looks at the pages that the program writes
 }
 
 # Dependencies of an installed server that one run from a directory has no use for. The C library
@@ -49,6 +50,7 @@ PROGRAMS = {
         "usr/sbin/saslpasswd2",
     ),
     "isync": ("usr/bin/mbsync.bin",),
+    "chromium": ("usr/lib/chromium/chromium",),
 }
 
 
@@ -60,6 +62,7 @@ def library_path(root: Path) -> str:
     """The LD_LIBRARY_PATH that programs unpacked under ``root`` need."""
     found = [root / "usr/lib/dovecot", root / "usr/lib/dovecot/modules/old-stats"]
     found += sorted(root.glob("usr/lib/*-linux-*")) + sorted(root.glob("lib/*-linux-*"))
+    found += sorted(root.glob("usr/lib/*-linux-*/pulseaudio"))
     return ":".join(str(path) for path in found if path.is_dir())
 
 
@@ -137,6 +140,27 @@ def wrap_mbsync(root: Path, final: Path) -> None:
     program.chmod(0o755)
 
 
+def wrap_chromium(root: Path, final: Path) -> None:
+    """``usr/bin/chromium`` becomes a script that finds its libraries, and fonts of our own."""
+    fonts = root / "fonts.conf"
+    fonts.write_text(
+        "<fontconfig>"
+        f"<dir>{final}/usr/share/fonts</dir><cachedir>{final}/var/cache/fontconfig</cachedir>"
+        "</fontconfig>\n",
+        encoding="utf-8",
+    )
+    libraries = library_path(root).replace(str(root), str(final))
+    program = root / "usr/bin/chromium"
+    program.write_text(
+        "#!/bin/sh\n"
+        f"export LD_LIBRARY_PATH='{libraries}'\n"
+        f"export FONTCONFIG_FILE='{final / fonts.name}'\n"
+        f"exec '{final}/usr/lib/chromium/chromium' \"$@\"\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+
+
 def check(group: str, root: Path) -> None:
     """Every program finds all its libraries, or the name of the missing one."""
     environment = {**os.environ, "LD_LIBRARY_PATH": library_path(root), "LC_ALL": "C"}
@@ -174,6 +198,8 @@ def make(group: str) -> bool:
         mend_dovecot(part)
     if group == "isync":
         wrap_mbsync(part, final)
+    if group == "chromium":
+        wrap_chromium(part, final)
     check(group, part)
     part.chmod(0o755)
     (part / ".complete").write_text(stamp, encoding="utf-8")

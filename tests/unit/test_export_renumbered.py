@@ -8,7 +8,6 @@ import pytest
 
 import archive_facts
 from exporting import KINDS, account, export, has, mail
-from portarchive.archive.folder_file import FolderFile
 from portarchive.connectors.memory import MemorySource
 
 
@@ -156,21 +155,3 @@ def test_no_uidvalidity(tmp_path: Path, later: int | None) -> None:
     report = export(source, tmp_path / "a")
     assert report.totals.fetched == 1
     holds(tmp_path / "a", source)
-
-
-def test_a_match_keeps_what_others_wrote(tmp_path: Path) -> None:
-    source = account("lists", INBOX=1)
-    export(source, tmp_path / "a")
-    file = tmp_path / "a/mail/INBOX/folder.json"
-    old = archive_facts.sha256(file.read_bytes())
-    text = file.read_text("utf-8").replace('"}\n', '","x":[1,{"y":"z"}]}\n')
-    assert '"x"' in text
-    file.write_text(text, "utf-8")
-    del old
-    assert FolderFile(file, "f").header
-    source.reset_uidvalidity("INBOX")
-    source.reconnect()
-    export(source, tmp_path / "a")
-    (item,) = archive_facts.folder_json(tmp_path / "a", "INBOX")["items"]
-    assert item["x"] == [1, {"y": "z"}]
-    assert item["portarchive:received_at"].startswith("2026-01-01T00:")

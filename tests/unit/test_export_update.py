@@ -11,7 +11,7 @@ import pytest
 import archive_facts
 from exporting import KINDS, account, export, has, mail
 from portarchive.connectors.memory import MemorySource
-from portarchive.errors import Damaged
+from portarchive.errors import Damaged, UnsafePath
 from portarchive.progress import Notice
 from portarchive.records import FolderDone, Removal
 
@@ -336,6 +336,18 @@ def test_members_of_others_are_written_back(tmp_path: Path) -> None:
     assert facts.archive["datasource"]["tenant"] == 7
 
 
+def test_members_of_others_survive_new_numbers(tmp_path: Path) -> None:
+    source = account("lists", INBOX=1)
+    export(source, tmp_path / "a")
+    rewrite(tmp_path / "a", "INBOX", lambda document: document["items"][0].update(x=[{"y": 1}]))
+    source.reset_uidvalidity("INBOX")
+    source.reconnect()
+    export(source, tmp_path / "a")
+    (item,) = archive_facts.folder_json(tmp_path / "a", "INBOX")["items"]
+    assert item["x"] == [{"y": 1}]
+    assert item["portarchive:received_at"].startswith("2026-01-01T00:")
+
+
 @pytest.mark.parametrize(
     "layout",
     [{"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": True, "sort_keys": True}],
@@ -375,6 +387,28 @@ def test_a_torn_folder_json_is_damage_and_nothing_is_changed(tmp_path: Path) -> 
     file.write_bytes(whole)
     assert export(source, tmp_path / "a").complete
     archive_facts.check(tmp_path / "a")
+
+
+def test_a_bit_that_turned_is_never_published_as_sound(tmp_path: Path) -> None:
+    source = account("lists", INBOX=2)
+    source.expunge("INBOX", 1)
+    export(source, tmp_path / "a", fsync=False)
+    whole = (tmp_path / "a/mail/INBOX/folder.json").read_bytes()
+    source.add(mail("new"))
+    for at in range(len(whole)):
+        archive_facts.copy(tmp_path / "a", tmp_path / "b")
+        file = tmp_path / "b/mail/INBOX/folder.json"
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 7]) + whole[at + 1 :])
+        before = archive_facts.files(tmp_path / "b")
+        with pytest.raises((Damaged, UnsafePath)):
+            export(source, tmp_path / "b", fsync=False, retry=False)
+        after = archive_facts.files(tmp_path / "b")
+        assert before.items() <= after.items(), "what was published is as it was"
+        assert {path.rpartition("/")[2] for path in after.keys() - before.keys()} <= {
+            "1001-0000000002~2.eml",
+            "1001-0000000003.eml",
+            "1001-0000000002.eml",
+        }
 
 
 def test_a_file_manager_leaves_its_files(tmp_path: Path) -> None:

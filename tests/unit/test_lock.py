@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,31 @@ def test_the_second_is_told_who_the_first_is(tmp_path: Path, holder: subprocess.
     assert source.fetches == []
     assert archive_facts.files(tmp_path / "a", private=True) == before
     assert os.umask(umask) == 0o022, "the umask is given back"
+
+
+def test_the_lock_of_a_dead_run_is_waited_for(tmp_path: Path) -> None:
+    """A process that it started has the lock still, and is about to end."""
+    path = tmp_path / "lock"
+    lock = WriterLock(path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    said = {"pid": dead.pid, "host": os.uname().nodename, "start": "2026-11-24T00:00:00+00:00"}
+    path.write_text(json.dumps(said), "utf-8")
+    timer = threading.Timer(0.3, lock.release)
+    timer.start()
+    WriterLock(path).release()
+    timer.join()
+
+
+def test_a_lock_that_does_not_go_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portarchive.archive.lock._PATIENCE", 0.1)
+    path = tmp_path / "lock"
+    lock = WriterLock(path)
+    said = {"pid": 2**31 - 1, "host": os.uname().nodename, "start": "2026-11-24T00:00:00+00:00"}
+    path.write_text(json.dumps(said), "utf-8")
+    with pytest.raises(Locked, match="process 2147483647 "):
+        WriterLock(path)
+    lock.release()
 
 
 def test_a_dead_holder_is_none(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portarchive.access.urls import SourceUrl, parse_archive, parse_source
+from portarchive.access.urls import (
+    LocalSource,
+    SourceUrl,
+    parse_archive,
+    parse_local,
+    parse_source,
+)
 from portarchive.errors import ExitCode, SettingsError
 
 
@@ -111,7 +117,37 @@ def test_what_is_not_read_is_one_line_with_the_next_step(text):
     assert "s3cret" not in error.text + error.hint
 
 
-@pytest.mark.parametrize("text", ["jmaps://jane@h", "jmap://jane@h", "maildir:/x", "mbox:/x"])
+@pytest.mark.parametrize(
+    ("text", "scheme", "path", "options"),
+    [
+        ("maildir:/home/jane/Maildir", "maildir", "/home/jane/Maildir", {}),
+        ("maildir:Maildir", "maildir", "Maildir", {}),
+        ("MAILDIR:~/Maildir", "maildir", "~/Maildir", {}),
+        ("mbox:///home/jane/a b%20c?.mbox", "mbox", "/home/jane/a b%20c?.mbox", {}),
+        ("mbox:/x?format=mboxo", "mbox", "/x", {"format": "mboxo"}),
+        ("mbox:/x?format=mboxo&roles=names", "mbox", "/x", {"format": "mboxo", "roles": "names"}),
+        ("mbox:/what?ever=x", "mbox", "/what?ever=x", {}),
+        ("maildir:/var/mail/jane@example.org", "maildir", "/var/mail/jane@example.org", {}),
+    ],
+)
+def test_files_on_this_machine(text, scheme, path, options):
+    assert parse_local(text) == LocalSource(scheme=scheme, path=path, options=options)
+
+
+@pytest.mark.parametrize("text", ["maildir:", "mbox:?format=mboxo", "mbox://host/x", "mbox:a\0b"])
+def test_no_path_is_one_line_with_the_next_step(text):
+    with pytest.raises(SettingsError) as caught:
+        parse_local(text)
+    assert caught.value.code == "bad-url"
+    assert caught.value.hint
+
+
+def test_what_is_no_local_source():
+    for text in ("imaps://jane@h", "jmap://jane@h", "", "maildirs:/x", "/home/jane"):
+        assert parse_local(text) is None
+
+
+@pytest.mark.parametrize("text", ["jmaps://jane@h", "jmap://jane@h"])
 def test_known_schemes_that_cannot_be_opened_yet(text):
     with pytest.raises(SettingsError, match="yet") as caught:
         parse_source(text)

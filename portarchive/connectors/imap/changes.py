@@ -2,7 +2,8 @@
 
 Decides per folder how little can be asked: nothing (LIST-STATUS says that it stands still), what
 QRESYNC or CONDSTORE name, or a listing. A delta is believed only if it adds up to the number of
-messages that the server says there are; else the folder is listed whole.
+messages that the server says there are; else the folder is listed whole. Small folders are looked
+at together (``group``); here is what one folder takes, with everything that may go wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from portarchive.connectors.base import Wanted
-from portarchive.connectors.imap import listing, quirks
+from portarchive.connectors.imap import listing, planner, quirks, search
 from portarchive.connectors.imap.delta import Delta, find_delta, since
 from portarchive.connectors.imap.examine import examine
 from portarchive.connectors.imap.folders import Known, wire_of
@@ -36,9 +37,11 @@ from portarchive.records import (
 REMOVED_AT_ONCE: Final = 10_000
 """UIDs in one ``Removal``."""
 
+Notes = tuple[Mapping[str, Any], ...]
+
 
 class Visitor:
-    """Visits folders for one call of ``Source.changes``.
+    """Visits folders one by one, for one call of ``Source.changes``.
 
     Args:
         pool: connections; looked up anew at each step, for there may be others by then.
@@ -50,91 +53,99 @@ class Visitor:
     def __init__(
         self, pool: Pool, known: Mapping[str, Known], ledger: Ledger, wanted: Wanted
     ) -> None:
-        self._pool = pool
+        self.pool = pool
+        self.ledger = ledger
+        self.wanted = wanted
         self._known = known
-        self._ledger = ledger
-        self._wanted = wanted
 
     def visit(self, folder: Folder) -> Iterator[Change]:
         """All events of one folder."""
-        key = folder.folder_id
-        token = self._wanted.tokens.get(key)
-        if not folder.selectable:
+        if self.is_quiet(folder):
+            yield from self.quiet(folder)
+            return
+        try:
+            yield from self._open(folder, self.token(folder))
+        except FolderUnavailable as exc:
+            yield FolderFailed(folder.folder_id, exc.code, exc.text)
+
+    # --- a folder that need not be looked at ----------------------------------------------------
+
+    def token(self, folder: Folder) -> Mapping[str, Any] | None:
+        """What the last run left for this folder."""
+        return self.wanted.tokens.get(folder.folder_id)
+
+    def status(self, folder: Folder) -> Mapping[str, int]:
+        """What the listing told of it: MESSAGES, UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ."""
+        known = self._known.get(folder.folder_id)
+        return {} if known is None else known.status
+
+    def is_quiet(self, folder: Folder) -> bool:
+        """Whether all is known without asking: it holds no mail, or stands still."""
+        return not folder.selectable or self._stands_still(folder)
+
+    def quiet(self, folder: Folder) -> Iterator[Change]:
+        """All events of such a folder."""
+        key, token = folder.folder_id, self.token(folder)
+        if not folder.selectable or token is None:
             yield FolderOpened(folder=folder, complete=True)
             yield FolderDone(folder_id=key, token={}, listed=0)
             return
-        if token is not None and key not in self._wanted.relist and self._stands_still(key, token):
-            status = self._known[key].status
-            yield FolderOpened(
-                folder=folder,
-                complete=False,
-                uidvalidity=status["UIDVALIDITY"],
-                uidnext=status["UIDNEXT"],
-                highest_modseq=status["HIGHESTMODSEQ"],
-                counts={"status": status["MESSAGES"]},
-            )
-            yield FolderDone(folder_id=key, token=dict(token))
-            return
-        try:
-            yield from self._open(folder, token)
-        except FolderUnavailable as exc:
-            yield FolderFailed(key, exc.code, exc.text)
+        status = self.status(folder)
+        yield FolderOpened(
+            folder=folder,
+            complete=False,
+            uidvalidity=status["UIDVALIDITY"],
+            uidnext=status["UIDNEXT"],
+            highest_modseq=status["HIGHESTMODSEQ"],
+            counts={"status": status["MESSAGES"]},
+        )
+        yield FolderDone(folder_id=key, token=dict(token))
 
-    def _stands_still(self, key: str, token: Mapping[str, Any]) -> bool:
+    def _stands_still(self, folder: Folder) -> bool:
         """Whether the listing says that nothing happened since the token (RFC 7162 §3.1.7)."""
-        known = self._known.get(key)
-        capabilities = self._pool.main().capabilities
-        if known is None or not {"CONDSTORE", "QRESYNC"} & capabilities:
+        token = self.token(folder)
+        capabilities = self.pool.main().capabilities
+        if token is None or folder.folder_id in self.wanted.relist:
             return False
+        if not {"CONDSTORE", "QRESYNC"} & capabilities:
+            return False
+        status = self.status(folder)
         names = ("uidvalidity", "uidnext", "highest_modseq", "messages")
         told = ("UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ", "MESSAGES")
-        now = [known.status.get(name) for name in told]
+        now = [status.get(name) for name in told]
         return all(now[:3]) and now[3] is not None and now == [token.get(name) for name in names]
 
     # --- a folder that must be looked at --------------------------------------------------------
 
     def _open(self, folder: Folder, token: Mapping[str, Any] | None) -> Iterator[Change]:
         key, wire = folder.folder_id, wire_of(folder.folder_id)
-        session = self._pool.main()
-        relist = key in self._wanted.relist
-        box = examine(session, wire, None if relist else since(session, token))
-        self._ledger.validity[key] = box.uidvalidity
+        session = self.pool.main()
+        relist = key in self.wanted.relist
+        rights = "ACL" in session.capabilities
+        box = examine(session, wire, None if relist else since(session, token), rights=rights)
+        self.ledger.validity[key] = box.uidvalidity
         fresh = box.token()
         same = token is not None and token.get("uidvalidity") == box.uidvalidity is not None
         delta = None
         if token is not None and same and not relist:
             delta = find_delta(session, box, token)
         if delta is not None and delta.uids is None:
-            yield self._event(folder, box, complete=False)
+            yield self.opened(folder, box, complete=False)
             changed = UidSet(delta.changed)
             yield from self._changed(session, key, delta, changed)
-            yield from self._finish(key, fresh, changed.last(), None)
+            yield from self.finish(key, fresh, changed.last(), None)
             return
         uids = delta.uids if delta is not None and delta.uids is not None else None
         if uids is None:
-            uids = listing.all_uids(session, session.capabilities)
-        items = self._items(session, token, same=same, partial=delta)
-        mismatch = self._mismatch(key, box, len(uids))
-        yield self._event(folder, box, complete=True)
-        identify = items.startswith(listing.IDENTIFY)
-        told = {} if delta is None else delta.changed
-        for _, last, window in slices(uids, listing.WINDOW):
-            rows: Iterable[Row]
-            if items:
-                # what was named is fetched by now, maybe over another connection
-                session = self._pool.main()
-                opened(session, wire, box.uidvalidity)
-                rows = listing.describe(session, UidSet(window), items)
-            else:
-                rows = (told.get(uid) or Row(uid) for uid in window)
-            for row in rows:
-                yield reference(key, row, identify=identify)
-            more = last != uids.last()
-            if not (more and identify):  # who is who can only be told from all of them
-                yield FetchPoint(more=more)
-        yield from self._finish(key, fresh, uids.last(), len(uids), mismatch)
+            uids = planner.all_uids(session, session.capabilities)
+        items = self.items(session, token, same=same, partial=delta)
+        mismatch = self.mismatch(folder, box, len(uids))
+        yield self.opened(folder, box, complete=True)
+        yield from self._listed(key, uids, items, {} if delta is None else delta.changed)
+        yield from self.finish(key, fresh, uids.last(), len(uids), mismatch)
 
-    def _event(self, folder: Folder, box: Mailbox, *, complete: bool) -> FolderOpened:
+    def opened(self, folder: Folder, box: Mailbox, *, complete: bool) -> FolderOpened:
+        """The event for a mailbox that was opened."""
         counts = box.counts
         if folder.messages is not None:
             counts["status"] = folder.messages
@@ -144,7 +155,9 @@ class Visitor:
         if not box.sticky:
             notes.append({"code": "uid-not-sticky"})
         return FolderOpened(
-            folder=replace(folder, uid=box.mailbox_id or folder.uid),
+            folder=replace(
+                folder, uid=box.mailbox_id or folder.uid, rights=box.rights or folder.rights
+            ),
             complete=complete,
             uidvalidity=box.uidvalidity,
             uidnext=box.uidnext,
@@ -154,7 +167,7 @@ class Visitor:
             notes=tuple(notes),
         )
 
-    def _items(
+    def items(
         self,
         session: Session,
         token: Mapping[str, Any] | None,
@@ -163,42 +176,49 @@ class Visitor:
         partial: Delta | None,
     ) -> bytes:
         """What a listing asks of each message beyond its UID; empty for nothing."""
-        objects = listing.object_items(session.capabilities)
+        objects = listing.object_items(session.capabilities, session.enabled)
         saved = b" SAVEDATE" if "SAVEDATE" in session.capabilities else b""
         if token is not None and not same:
             return listing.IDENTIFY + objects + saved
-        if objects or self._wanted.describe:
+        if objects or self.wanted.describe:
             return listing.DESCRIBE + objects + saved
         return listing.FLAGS if token is not None and partial is None else b""
+
+    def _listed(
+        self, key: str, uids: UidSet, items: bytes, told: Mapping[int, Row]
+    ) -> Iterator[Change]:
+        """Name all of a folder; a fetch point after each window of it."""
+        identify = items.startswith(listing.IDENTIFY)
+        for _, last, window in slices(uids, listing.window(self.pool.main().capabilities)):
+            rows: Iterable[Row] = (told.get(uid) or Row(uid) for uid in window)
+            if items:
+                # what was named before is fetched by now, maybe over another connection
+                session = self.pool.main()
+                opened(session, wire_of(key), self.ledger.validity[key])
+                rows = listing.describe(session, UidSet(window), items)
+            for row in rows:
+                yield reference(key, row, identify=identify)
+            more = last != uids.last()
+            if not (more and identify):  # who is who can only be told from all of them
+                yield FetchPoint(more=more)
 
     def _changed(
         self, session: Session, key: str, delta: Delta, changed: UidSet
     ) -> Iterator[Change]:
         """Name what a delta holds."""
-        items = self._items(session, None, same=True, partial=None)
-        rows = listing.describe(session, changed, items) if items else map(Row, changed)
+        items = self.items(session, None, same=True, partial=None)
+        size = listing.window(session.capabilities)
+        rows = listing.describe(session, changed, items, size) if items else map(Row, changed)
         for row in rows:
             yield reference(key, delta.changed[row.uid] if row.flags is None else row)
-        gone: list[str] = []
-        for uid in delta.removed:
-            gone.append(str(uid))
-            if len(gone) == REMOVED_AT_ONCE:
-                yield Removal(key, tuple(gone))
-                gone.clear()
-        if gone:
-            yield Removal(key, tuple(gone))
+        yield from removals(key, delta.removed)
         if len(changed):
             yield FetchPoint()
 
     # --- the end of a folder --------------------------------------------------------------------
 
-    def _finish(
-        self,
-        key: str,
-        fresh: dict[str, Any],
-        last: int,
-        listed: int | None,
-        notes: tuple[Mapping[str, Any], ...] = (),
+    def finish(
+        self, key: str, fresh: dict[str, Any], last: int, listed: int | None, notes: Notes = ()
     ) -> Iterator[Change]:
         """Name once more what arrived meanwhile, and close.
 
@@ -211,28 +231,40 @@ class Visitor:
         """
         more, later = UidSet(), 0
         if last:
-            more = self._arrived(key, max(fresh["uidnext"] or 0, last + 1))
+            more = self._arrived(key, next_uid(fresh, last))
         if len(more):
-            session = self._pool.main()
-            items = self._items(session, None, same=True, partial=None)
+            session = self.pool.main()
+            items = self.items(session, None, same=True, partial=None)
             rows = listing.describe(session, more, items) if items else map(Row, more)
             for row in rows:
                 yield reference(key, row)
             yield FetchPoint()
             later = len(self._arrived(key, more.last() + 1))
-        yield FolderDone(
+        yield self.done(key, fresh, listed, notes, len(more), later)
+
+    def done(
+        self,
+        key: str,
+        fresh: dict[str, Any],
+        listed: int | None,
+        notes: Notes = (),
+        more: int = 0,
+        later: int = 0,
+    ) -> FolderDone:
+        """The event for a folder that is finished."""
+        return FolderDone(
             folder_id=key,
             token=fresh,
-            listed=None if listed is None else listed + len(more),
+            listed=None if listed is None else listed + more,
             arrived_later=later,
-            notes=(*notes, *self._ledger.notes(key)),
+            notes=(*notes, *self.ledger.notes(key)),
         )
 
     def _arrived(self, key: str, low: int) -> UidSet:
         """Messages from this UID on, if the server tells of any."""
-        session = self._pool.main()
+        session = self.pool.main()
         before = session.mailbox
-        box = opened(session, wire_of(key), self._ledger.validity.get(key))
+        box = opened(session, wire_of(key), self.ledger.validity.get(key))
         if box is before:
             session.check(session.run(b"NOOP"))
             if not box.arrived:
@@ -240,12 +272,12 @@ class Visitor:
         elif box.uidnext is not None and box.uidnext <= low:
             return UidSet()
         box.arrived = 0
-        return listing.search(session, session.capabilities, low)
+        return search.search(session, session.capabilities, low)
 
-    def _mismatch(self, key: str, box: Mailbox, listed: int) -> tuple[Mapping[str, Any], ...]:
+    def mismatch(self, folder: Folder, box: Mailbox, listed: int) -> Notes:
+        """Notes on a listing that is not what the server counts, or that looks cut short."""
         notes: list[Mapping[str, Any]] = []
-        known = self._known.get(key)
-        status = known.status if known is not None else {}
+        status = self.status(folder)
         counted = status.get("MESSAGES")
         # a count of the listing is old by now: it contradicts only if nothing arrived since
         moved = box.uidnext is not None and status.get("UIDNEXT", box.uidnext) != box.uidnext
@@ -253,6 +285,23 @@ class Visitor:
         if box.exists is not None and (box.exists != listed or contradicts):
             note = {"code": "count-mismatch", "exists": box.exists, "listed": listed}
             notes.append(note if counted is None else {**note, "status": counted})
-        settings = self._pool.settings
-        cap = quirks.suspected_cap(listed, self._pool.main().capabilities, settings.host)
+        settings = self.pool.settings
+        cap = quirks.suspected_cap(listed, self.pool.capabilities, settings.host)
         return (*notes, cap) if cap is not None else tuple(notes)
+
+
+def next_uid(fresh: Mapping[str, Any], last: int) -> int:
+    """The least UID that a message can have that arrived after the listing."""
+    return max(fresh["uidnext"] or 0, last + 1)
+
+
+def removals(key: str, gone: UidSet) -> Iterator[Removal]:
+    """Events for these UIDs."""
+    part: list[str] = []
+    for uid in gone:
+        part.append(str(uid))
+        if len(part) == REMOVED_AT_ONCE:
+            yield Removal(key, tuple(part))
+            part = []
+    if part:
+        yield Removal(key, tuple(part))

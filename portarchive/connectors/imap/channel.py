@@ -1,13 +1,15 @@
 """Commands and answers on one connection, and what the server says in between.
 
-Owns the order of things on the wire: tags, literals, the mailbox that is open, the end by BYE. It
-does not know how the connection came to be, nor what a command is for.
+Owns the order of things on the wire: tags, literals, the mailbox that is open, limits that the
+server names, the end by BYE. It does not know how the connection came to be, nor what a command is
+for.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Final
 
 from portarchive.connectors.imap import quirks
 from portarchive.connectors.imap.mailbox import Mailbox
@@ -18,10 +20,19 @@ from portarchive.connectors.imap.responses import (
     Numbered,
     Response,
     Status,
+    number,
     read_response,
+    working,
 )
 from portarchive.connectors.imap.stream import Stream
 from portarchive.errors import ConnectionLost, ConnectorError
+from portarchive.progress import Observer, silent
+
+DEPTH: Final = 64
+"""Commands on their way at once, where a server is not known to mind."""
+
+AHEAD_OCTETS: Final = 16_000
+"""Octets of the commands on their way at once."""
 
 
 class Channel:
@@ -30,17 +41,43 @@ class Channel:
     Attributes:
         stream: the octets.
         mailbox: the one that is examined now, None before and after a reconnect.
-        in_flight: commands sent ahead and not answered yet.
         broken: nothing can be sent any more.
+        depth: commands that may be on their way at once.
+        uid_only: UIDONLY is enabled (RFC 9586): sequence numbers and ``*`` are errors.
+        observer: is told how far the server is with a long command (RFC 9585).
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, observer: Observer = silent) -> None:
         self.stream = stream
         self.mailbox: Mailbox | None = None
-        self.in_flight = 0
         self.broken = False
+        self.depth = DEPTH
+        self.uid_only = False
+        self.observer = observer
         self._tags = itertools.count(1)
+        self._open: dict[bytes, int] = {}
+        self._octets = 0  # of the commands in _open
         self._answers: dict[bytes, Status] = {}
+        self._stopped: int | None = None
+        self._stops: dict[bytes, int] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that were sent and not answered yet."""
+        return len(self._open)
+
+    def has_room(self) -> bool:
+        """Whether one more command may be sent ahead of the answers.
+
+        Bounded so that what is on its way fits into the buffers in between: a server that waits
+        for us to read, while we wait for it to read, would be the end of both.
+        """
+        return len(self._open) < self.depth and self._octets < AHEAD_OCTETS
+
+    @property
+    def top(self) -> bytes:
+        """The end of a range of UIDs that goes up to the last one."""
+        return b"4294967295" if self.uid_only else b"*"
 
     def fill(self) -> None:
         """Receive more into the buffer; for the loops that look into it themselves."""
@@ -53,6 +90,9 @@ class Channel:
     def send(self, *parts: Part) -> bytes:
         """Send one command; the caller has checked every part's grammar. Returns its tag."""
         tag = b"p%d" % next(self._tags)
+        size = sum(len(part.octets) if isinstance(part, Literal) else len(part) for part in parts)
+        self._open[tag] = size
+        self._octets += size
         line = tag + b" "
         try:
             for part in parts:
@@ -99,11 +139,31 @@ class Channel:
         if isinstance(response, Numbered | Data):
             if self.mailbox is not None:
                 self.mailbox.observe(response)
-        elif isinstance(response, Status) and response.kind == b"BYE":
+        elif isinstance(response, Status):
+            self._status(response)
+
+    def _status(self, status: Status) -> None:
+        if status.tag is not None:
+            self._octets -= self._open.pop(status.tag, 0)
+            stopped = _limit(status) or self._stopped
+            self._stopped = None
+            if stopped is not None:
+                self._stops[status.tag] = stopped
+        elif status.kind == b"BYE":
             self.broken = True
-            raise quirks.patience(response) or ConnectionLost(
-                f"the server said goodbye: {response.words}"
+            raise quirks.patience(status) or ConnectionLost(
+                f"the server said goodbye: {status.words}"
             )
+        elif status.code == b"MESSAGELIMIT":  # beside a tagged OK with another code
+            self._stopped = _limit(status)
+        elif status.code == b"INPROGRESS":
+            event = working(status)
+            if event is not None:
+                self.observer(event)
+
+    def stopped_at(self, status: Status) -> int | None:
+        """The lowest UID that a command came to, if a limit stopped it (RFC 9738 §3.1)."""
+        return None if status.tag is None else self._stops.pop(status.tag, None)
 
     def finish(self, tag: bytes, handle: Callable[[Response], None] | None = None) -> Status:
         """Read until the answer with this tag; hand everything before it to ``handle``."""
@@ -137,3 +197,11 @@ class Channel:
         waiting = quirks.patience(status, temporary=temporary)
         if waiting is not None:
             raise waiting
+
+
+def _limit(status: Status) -> int | None:
+    """The lowest UID that was looked at, as MESSAGELIMIT names it."""
+    if status.code != b"MESSAGELIMIT":
+        return None
+    numbers = [number(word) for word in status.args.split()]
+    return numbers[1] if len(numbers) == 2 else None

@@ -97,6 +97,21 @@ def object_id(token: object) -> str | None:
     return None
 
 
+def object_ids(token: object) -> dict[str, str]:
+    """The ids of a compound ``OBJECTID (EMAILID m THREADID t)`` by name, upper case.
+
+    As draft-ietf-mailmaint-imap-objectid-bis has it: missing keys are left out, none at all is
+    legal. What breaks the grammar of an id is ignored.
+    """
+    found: dict[str, str] = {}
+    pairs = token if isinstance(token, list) else []
+    for name, value in zip(pairs[::2], pairs[1::2], strict=False):
+        known = object_id(value)
+        if isinstance(name, bytes) and known is not None:
+            found[name.decode("ascii", "replace").upper()] = known
+    return found
+
+
 _FIELD: Final = re.compile(rb"message-id[ \t]*:(.*?)\r?\n(?![ \t])", re.IGNORECASE | re.DOTALL)
 
 

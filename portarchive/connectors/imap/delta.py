@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from portarchive.connectors.imap import listing
+from portarchive.connectors.imap import listing, planner
 from portarchive.connectors.imap.channel import Channel
 from portarchive.connectors.imap.mailbox import Mailbox
 from portarchive.connectors.imap.rows import Row
@@ -40,12 +40,8 @@ def since(session: Session, token: Mapping[str, Any] | None) -> tuple[int, int] 
     return validity, modseq
 
 
-def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delta | None:
-    """What changed since the token; None if the server cannot say, or what it says does not add up.
-
-    Raises:
-        FolderUnavailable, TokenExpired, RateLimited, ConnectionLost: see ``listing``.
-    """
+def usable(box: Mailbox, token: Mapping[str, Any]) -> int | None:
+    """The mod-sequence of a token that changes can be counted from; None if they cannot."""
     modseq, uidnext, messages = (
         token.get(name) for name in ("highest_modseq", "uidnext", "messages")
     )
@@ -53,32 +49,64 @@ def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delt
         return None
     if not (isinstance(modseq, int) and isinstance(uidnext, int) and isinstance(messages, int)):
         return None
-    if not 0 < modseq <= box.highest_modseq:
+    return modseq if 0 < modseq <= box.highest_modseq else None
+
+
+def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delta | None:
+    """What changed since the token; None if the server cannot say, or what it says does not add up.
+
+    Raises:
+        FolderUnavailable, TokenExpired, RateLimited, ConnectionLost: see ``listing``.
+    """
+    modseq = usable(box, token)
+    if modseq is None:
         return None
     changed = {row.uid: row for row in box.changed}
-    quick = since(session, token) is not None
-    silent = box.vanished is None and not changed
-    if not quick or (silent and modseq != box.highest_modseq):
+    if must_ask(session, box, token):
         asked = _changed_since(session, box, modseq)
         if asked is None:
             return None
         changed.update(asked)
+    added_up = adds_up(box, token, changed)
+    if added_up is not None or box.vanished is not None:
+        return added_up
+    uids = planner.all_uids(session, session.capabilities)
+    return Delta(changed, UidSet(), uids)
+
+
+def must_ask(session: Session, box: Mailbox, token: Mapping[str, Any]) -> bool:
+    """Whether opening the mailbox did not tell what changed, though something may have."""
+    silent = box.vanished is None and not box.changed
+    return since(session, token) is None or (
+        silent and token.get("highest_modseq") != box.highest_modseq
+    )
+
+
+def adds_up(box: Mailbox, token: Mapping[str, Any], changed: dict[int, Row]) -> Delta | None:
+    """What changed since the token, if that makes as many messages as there are."""
+    uidnext, messages = token["uidnext"], token["messages"]
     removed = (box.vanished or UidSet()).within(1, min(uidnext - 1, MAX_UID))
     arrived = sum(1 for uid in changed if uid >= uidnext)
     if messages - len(removed) + arrived == box.exists:
         return Delta(changed, removed)
-    if box.vanished is not None:
-        return None
-    uids = listing.all_uids(session, session.capabilities)
-    return Delta(changed, UidSet(), uids)
+    return None
+
+
+def ask(channel: Channel, modseq: int, end: bytes) -> bytes:
+    """Send the question for what changed in the messages up to this one; its tag."""
+    return channel.send(b"UID FETCH 1:", end, b" (UID FLAGS) (CHANGEDSINCE %d)" % modseq)
 
 
 def _changed_since(channel: Channel, box: Mailbox, modseq: int) -> dict[int, Row] | None:
-    if not box.exists:
-        return {}
-    command = b"UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE %d)" % modseq
-    rows, status = listing.collect(channel, command)
-    if not status.ok:
-        channel.check(status)
-        return None
-    return rows
+    changed: dict[int, Row] = {}
+    end = channel.top
+    while box.exists:
+        rows, status, stopped = listing.read(channel, ask(channel, modseq, end))
+        if not status.ok:
+            channel.check(status)
+            return None
+        changed.update(rows)
+        if stopped is None or stopped <= 1 or (end.isdigit() and stopped > int(end)):
+            break
+        end = b"%d" % (stopped - 1)
+    return changed

@@ -7,6 +7,7 @@ set ``\Seen``.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import NamedTuple
 
 from portarchive import keywords
 from portarchive.connectors.imap.channel import Channel
@@ -18,35 +19,77 @@ from portarchive.connectors.imap.rows import Row, row_of
 from portarchive.errors import FolderUnavailable
 
 
-def examine(channel: Channel, wire: bytes, since: tuple[int, int] | None = None) -> Mailbox:
-    """Open a mailbox read-only; it is ``channel.mailbox`` from then on.
+class Opening(NamedTuple):
+    """EXAMINE and what goes with it, on their way.
+
+    Attributes:
+        box: what is to become of it.
+        tag: of EXAMINE.
+        rights: tag of MYRIGHTS, None if it was not asked.
+    """
+
+    box: Mailbox
+    tag: bytes
+    rights: bytes | None
+
+
+def send_examine(
+    channel: Channel, wire: bytes, since: tuple[int, int] | None = None, *, rights: bool = False
+) -> Opening:
+    """Send EXAMINE, and MYRIGHTS (RFC 4314) behind it; to be read by ``read_examine``.
 
     Args:
-        channel: where.
+        channel: where. Nothing is known of its open mailbox until it is read.
         wire: the name as it was listed.
         since: UIDVALIDITY and mod-sequence, to be told what changed (QRESYNC enabled only).
+        rights: ask for the rights too; the server has ACL.
+
+    Raises:
+        FolderUnavailable: the name cannot be sent.
+    """
+    name = argument(wire)
+    asked = b"" if since is None else b" (QRESYNC (%d %d))" % since
+    tag = channel.send(b"EXAMINE ", name, asked)
+    return Opening(Mailbox(wire), tag, channel.send(b"MYRIGHTS ", name) if rights else None)
+
+
+def read_examine(channel: Channel, opening: Opening) -> Mailbox:
+    """The mailbox that was opened read-only; it is ``channel.mailbox`` from now on.
 
     Raises:
         FolderUnavailable: the server refuses, with its words.
         TokenExpired, RateLimited: the refusal is about the account.
     """
     channel.mailbox = None
-    asked = b"" if since is None else b" (QRESYNC (%d %d))" % since
-    opened = Mailbox(wire)
-    tag = channel.send(b"EXAMINE ", argument(wire), asked)
-    reading = rows(channel, tag, opened.opening)
+    box = opening.box
+    reading = rows(channel, opening.tag, box.opening)
     while True:
         try:
-            opened.changed.append(next(reading))
+            box.changed.append(next(reading))
         except StopIteration as done:
             status: Status = done.value
             break
+    if status.ok:
+        box.take_code(status)
+        channel.mailbox = box
+    if opening.rights is not None:
+        channel.finish(opening.rights, box.take_rights)
     if not status.ok:
         channel.check(status, temporary=False)
         raise FolderUnavailable(status.words)
-    opened.take_code(status)
-    channel.mailbox = opened
-    return opened
+    return box
+
+
+def examine(
+    channel: Channel, wire: bytes, since: tuple[int, int] | None = None, *, rights: bool = False
+) -> Mailbox:
+    """Open a mailbox read-only: see ``send_examine`` and ``read_examine``.
+
+    Raises:
+        FolderUnavailable, TokenExpired, RateLimited: see there.
+    """
+    channel.mailbox = None
+    return read_examine(channel, send_examine(channel, wire, since, rights=rights))
 
 
 def rows(

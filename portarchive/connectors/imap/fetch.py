@@ -13,10 +13,12 @@ from typing import Final
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import convert
 from portarchive.connectors.imap.answers import Job, Pair
+from portarchive.connectors.imap.convoy import Convoy
 from portarchive.connectors.imap.folders import wire_of
 from portarchive.connectors.imap.lane import Lane
 from portarchive.connectors.imap.ledger import Ledger
-from portarchive.connectors.imap.listing import collect
+from portarchive.connectors.imap.listing import collect, message_limit
+from portarchive.connectors.imap.names import Literal, argument
 from portarchive.connectors.imap.pool import Pool, opened
 from portarchive.connectors.imap.rows import Row
 from portarchive.connectors.imap.session import Session
@@ -46,15 +48,43 @@ class Fetcher:
         at, waiting = 0, list(refs)
         while waiting:
             further: list[MessageRef] = []
-            for folder_id, group, rest in _groups(waiting, at):
-                for ref, outcome in self._folder(folder_id, at, group):
-                    if isinstance(outcome, Vanished) and len(ref.placements) > at + 1:
-                        further.append(ref)
-                    else:
-                        yield ref, outcome
+            groups = list(_groups(waiting, at))
+            for ref, outcome in self._folders(at, {key: group for key, group, _ in groups}):
+                if isinstance(outcome, Vanished) and len(ref.placements) > at + 1:
+                    further.append(ref)
+                else:
+                    yield ref, outcome
+            for _, _, rest in groups:
                 for ref in rest:
                     yield ref, Failure("no-data", "the reference has no usable UID")
             at, waiting = at + 1, further
+
+    def _folders(self, at: int, groups: dict[str, dict[int, MessageRef]]) -> Iterator[Pair]:
+        """Small folders in one go, as far as that goes well; then what is left, one by one."""
+        if not self._ledger.suspects:
+            small = {key: refs for key, refs in groups.items() if self._small(key, refs)}
+            if len(small) > 1:
+                jobs = [self._job(key, at, refs) for key, refs in small.items()]
+                yield from Convoy(self._pool.main(), self._ledger).run(jobs)
+        for key, refs in groups.items():
+            if refs:
+                yield from self._folder(key, at, refs)
+
+    def _small(self, folder_id: str, refs: dict[int, MessageRef]) -> bool:
+        """Whether a folder is best fetched together with others."""
+        if self._pool.settings.connections > 1 and len(refs) > WINDOW:
+            return False
+        try:
+            return not isinstance(argument(wire_of(folder_id)), Literal)  # which waits for a "+"
+        except FolderUnavailable:
+            return False
+
+    def _job(self, folder_id: str, at: int, refs: dict[int, MessageRef], lanes: int = 1) -> Job:
+        session = self._pool.main()
+        saved = b" SAVEDATE" if "SAVEDATE" in session.capabilities else b""
+        size = min(_window_size(session.capabilities, lanes, len(refs)), self._ledger.most)
+        windows = self._windows(folder_id, refs, size)
+        return Job(folder_id, at, refs, windows, _META + saved + _BODY)
 
     # --- one folder -----------------------------------------------------------------------------
 
@@ -87,14 +117,10 @@ class Fetcher:
             except ConnectorError:  # one connection less, no more than that
                 continue
             lanes_for.append(session)
-        capabilities = main.capabilities
-        saved = b" SAVEDATE" if "SAVEDATE" in capabilities else b""
-        size = _window_size(capabilities, len(lanes_for), len(refs))
-        windows = self._windows(folder_id, refs, size)
-        job = Job(folder_id, at, refs, windows, _META + saved + _BODY)
+        job = self._job(folder_id, at, refs, len(lanes_for))
         yield from self._drive([Lane(session, job, ledger) for session in lanes_for], job)
         if job.leftovers:
-            yield from self._leftovers(job, wire, validity, _META + saved)
+            yield from self._leftovers(job, wire, validity, job.items.removesuffix(_BODY))
 
     def _windows(self, folder_id: str, refs: dict[int, MessageRef], size: int) -> list[list[int]]:
         if not self._ledger.suspects:
@@ -228,11 +254,7 @@ def _groups(
 def _window_size(capabilities: frozenset[str], lanes: int, count: int) -> int:
     """As much as one command may ask, and little enough to keep every lane busy."""
     size = WINDOW if lanes == 1 else max(1, min(WINDOW, -(-count // (2 * lanes))))
-    for capability in capabilities:
-        name, _, limit = capability.partition("=")
-        if name == "MESSAGELIMIT" and limit.isdecimal() and int(limit) > 0:
-            size = min(size, int(limit))  # RFC 9738
-    return size
+    return min(size, message_limit(capabilities) or size)
 
 
 def _enriched(ref: MessageRef, at: int, row: Row) -> MessageRef:

@@ -13,8 +13,17 @@ from typing import Final
 
 from portarchive import keywords
 from portarchive.connectors.imap import convert, quirks
-from portarchive.connectors.imap.answers import Answers, Pair, Window, placeholder, with_placement
+from portarchive.connectors.imap.answers import (
+    Answers,
+    Job,
+    Pair,
+    Window,
+    placeholder,
+    with_placement,
+)
 from portarchive.connectors.imap.body import WholeBody
+from portarchive.connectors.imap.channel import Channel
+from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.parser import BODY_LINE
 from portarchive.connectors.imap.responses import SMALL, Status
 from portarchive.connectors.imap.uidset import UidSet
@@ -28,12 +37,31 @@ _FETCH: Final = re.compile(rb"\* +\d+ +(?:UID)?FETCH ", re.IGNORECASE)
 
 
 class Lane(Answers):
-    """See the module. The mailbox is examined already."""
+    """See the module. The mailbox is examined already.
+
+    Args:
+        channel: the connection.
+        job: what is to be fetched.
+        ledger: what is known of single messages.
+        ahead: other commands were sent behind those of this lane: it must send no more.
+    """
+
+    def __init__(self, channel: Channel, job: Job, ledger: Ledger, *, ahead: bool = False) -> None:
+        super().__init__(channel, job, ledger)
+        self._ahead = ahead
+
+    def send_ahead(self) -> None:
+        """Send all windows at once."""
+        self._offer(len(self._job.todo))
 
     def offer(self) -> None:
         """Send windows until ``DEPTH`` are on their way."""
+        if not self._ahead:
+            self._offer(DEPTH)
+
+    def _offer(self, depth: int) -> None:
         job = self._job
-        while job.todo and len(self.windows) < DEPTH:
+        while job.todo and len(self.windows) < depth:
             uids = [uid for uid in job.todo.popleft() if uid in job.refs]
             if not uids:
                 continue
@@ -49,7 +77,6 @@ class Lane(Answers):
                     raise
                 return  # what is still on its way to us is read before the end is met
             self.windows.append(Window(tag, uids))
-            self.channel.in_flight = len(self.windows)
 
     def read(self, *, wait: bool) -> Iterator[Pair]:
         """Outcomes as they arrive.
@@ -150,9 +177,12 @@ class Lane(Answers):
             else:
                 self._refused(status, left)
         self.windows.remove(window)
-        self.channel.in_flight = len(self.windows)
         if len(self._unseen) > 4 * 500:
             self._unseen.clear()
+        stopped = self.channel.stopped_at(status)
+        if stopped is not None and len(left) < len(window.uids):  # a limit (RFC 9738) cut it
+            job.todo.appendleft([uid for uid in left if uid < stopped])
+            left = [uid for uid in left if uid >= stopped]
         if status.ok:
             job.leftovers += left
         elif len(left) == 1:
@@ -179,5 +209,4 @@ class Lane(Answers):
         if head and not self._was_cut:
             self._ledger.died(self._job.folder_id, head)
         self.windows.clear()
-        self.channel.in_flight = 0
         return [uid for uids in waiting for uid in uids]

@@ -1,27 +1,24 @@
-"""Which messages an examined mailbox has, and what they look like: UID sets and described rows.
+"""What the messages of an examined mailbox look like: described rows, read as they come.
 
-Every list is asked for in a way that the server can answer with little, and checked against the
-number of messages that it names; no list is ever kept as one object a message.
+Every list is asked for in a way that the server can answer with little; what a limit cuts off is
+asked for again. Which messages there are is ``planner``'s matter.
 """
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from collections.abc import Collection, Iterator
 from typing import Final
 
 from portarchive.connectors.imap.channel import Channel
 from portarchive.connectors.imap.examine import rows
-from portarchive.connectors.imap.mailbox import parse_set
-from portarchive.connectors.imap.parser import tokens
-from portarchive.connectors.imap.responses import Data, Response, Status, number
+from portarchive.connectors.imap.responses import Status
 from portarchive.connectors.imap.rows import Row
 from portarchive.connectors.imap.uidset import UidSet, slices
 from portarchive.errors import FolderUnavailable
 
 WINDOW: Final = 5_000
-"""Messages a listing command asks about."""
+"""Messages that one listing command is about; a mailbox of no more is listed by one search."""
 
 MAX_SET: Final = 7_000
 """Octets of a set in a command; servers need not take lines over 8,000 (RFC 7162 §4)."""
@@ -31,8 +28,24 @@ DESCRIBE: Final = b"FLAGS INTERNALDATE RFC822.SIZE"
 IDENTIFY: Final = DESCRIBE + b" BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 
 
-def object_items(capabilities: Collection[str]) -> bytes:
-    """What names equal messages: RFC 8474, or Gmail's own; empty if the server has neither."""
+def message_limit(capabilities: Collection[str]) -> int | None:
+    """``MESSAGELIMIT=n`` (RFC 9738); SAVELIMIT is none of ours, we save nothing."""
+    for capability in capabilities:
+        name, _, limit = capability.partition("=")
+        if name == "MESSAGELIMIT" and limit.isdecimal() and int(limit) > 0:
+            return int(limit)
+    return None
+
+
+def window(capabilities: Collection[str]) -> int:
+    """How many messages one listing command may be about."""
+    return min(WINDOW, message_limit(capabilities) or WINDOW)
+
+
+def object_items(capabilities: Collection[str], enabled: Collection[str] = ()) -> bytes:
+    """What names equal messages: OBJECTID+, RFC 8474, Gmail's own; empty if there is none."""
+    if "OBJECTID+" in enabled:
+        return b" OBJECTID"
     if "OBJECTID" in capabilities:
         return b" EMAILID THREADID"
     if "X-GM-EXT-1" in capabilities:
@@ -40,149 +53,101 @@ def object_items(capabilities: Collection[str]) -> bytes:
     return b""
 
 
-def all_uids(channel: Channel, capabilities: Collection[str]) -> UidSet:
-    """The UIDs of the open mailbox.
-
-    Where SEARCH does not find as many messages as the server says there are, they are listed by
-    FETCH too: what either names is there.
+def fetched_uids(channel: Channel) -> UidSet:
+    """The UIDs of the open mailbox, by FETCH.
 
     Raises:
-        FolderUnavailable: the server refuses every way of listing.
-        TokenExpired, RateLimited: the refusal is about the account.
+        FolderUnavailable, TokenExpired, RateLimited: the server refuses.
     """
-    box = channel.mailbox
-    if box is not None and box.exists == 0:
-        return UidSet()
-    try:
-        found = search(channel, capabilities)
-    except FolderUnavailable:
-        return _fetched_uids(channel)
-    if box is not None and box.exists is not None and len(found) != box.exists:
-        with contextlib.suppress(FolderUnavailable):  # SEARCH did answer; the ledger has the counts
-            found = found.union(_fetched_uids(channel))
-    return found
-
-
-def search(channel: Channel, capabilities: Collection[str], low: int = 1) -> UidSet:
-    """The UIDs from ``low`` on, by UID SEARCH (with ESEARCH of RFC 4731 where offered).
-
-    A server with MESSAGELIMIT (RFC 9738) looks at the newest only and says how far it came; it
-    is asked again for those below.
-
-    Raises:
-        FolderUnavailable, TokenExpired, RateLimited: it refuses.
-    """
-    extended = "ESEARCH" in capabilities or "IMAP4REV2" in capabilities
-    found, high = UidSet(), 0
+    numbers = array("Q")
+    end = channel.top
     while True:
-        key = b"UID %d:%s" % (low, b"%d" % high if high else b"*") if low > 1 or high else b"ALL"
-        part, status = _search(channel, key, extended=extended)
-        if not status.ok and extended:
-            extended = False
-            continue
+        reading = rows(channel, channel.send(b"UID FETCH 1:" + end + b" (UID)"))
+        while True:
+            try:
+                numbers.append(next(reading).uid)
+            except StopIteration as done:
+                status: Status = done.value
+                break
         if not status.ok:
             channel.check(status)
             raise FolderUnavailable(status.words)
-        found = found.union(part) if len(found) else part
-        lowest = _limit(status)
-        if lowest is None or lowest - 1 < low or (high and lowest > high):
-            # "n:*" names the last message even if its UID is lower (RFC 9051 §6.4.8)
-            return found.within(low, found.last()) if low > 1 else found
-        high = lowest - 1
+        stopped = channel.stopped_at(status)
+        if stopped is None or stopped <= 1 or (end.isdigit() and stopped > int(end)):
+            return UidSet(numbers)
+        end = b"%d" % (stopped - 1)
 
 
-def _search(channel: Channel, key: bytes, *, extended: bool) -> tuple[UidSet, Status]:
-    answers: list[UidSet] = []
-
-    def note(response: Response) -> None:
-        if isinstance(response, Data):
-            if response.kind == b"SEARCH":
-                words = response.parts[0].partition(b"(")[0].split()
-                answers.append(
-                    UidSet(int(word) for word in words if word.isdigit() and len(word) < 11)
-                )
-            elif response.kind == b"ESEARCH":
-                answers.append(_esearch(response))
-
-    command = b"UID SEARCH RETURN (ALL) " if extended else b"UID SEARCH "
-    status = channel.run(command, key, handle=note)
-    found = UidSet()
-    for answer in answers:
-        found = found.union(answer) if len(found) else answer
-    return found, status
-
-
-def _esearch(response: Data) -> UidSet:
-    found = response.tokens()
-    for at, token in enumerate(found[:-1]):
-        if isinstance(token, bytes) and token.upper() == b"ALL":
-            return parse_set(found[at + 1]) or UidSet()
-    return UidSet()
-
-
-def _limit(status: Status) -> int | None:
-    """The lowest UID that was looked at, if a limit stopped the server."""
-    if status.code != b"MESSAGELIMIT":
-        return None
-    numbers = [number(token) for token in tokens([status.args])]
-    return numbers[1] if len(numbers) == 2 else None
-
-
-def _fetched_uids(channel: Channel) -> UidSet:
-    numbers = array("Q")
-    reading = rows(channel, channel.send(b"UID FETCH 1:* (UID)"))
-    while True:
-        try:
-            numbers.append(next(reading).uid)
-        except StopIteration as done:
-            status: Status = done.value
-            break
-    if not status.ok:
-        channel.check(status)
-        raise FolderUnavailable(status.words)
-    return UidSet(numbers)
-
-
-def describe(channel: Channel, uids: UidSet, items: bytes) -> Iterator[Row]:
+def describe(channel: Channel, uids: UidSet, items: bytes, size: int = WINDOW) -> Iterator[Row]:
     """A row for each of these UIDs, ascending; bare if the server says nothing of it.
 
     A window that is refused is split until what the server refuses stands alone.
 
+    Args:
+        channel: with the mailbox open.
+        uids: of it.
+        items: what is asked of each beyond its UID.
+        size: messages of one command.
+
     Raises:
         TokenExpired, RateLimited: the refusal is about the account.
     """
-    for _, _, window in slices(uids, WINDOW):
-        yield from _window(channel, window, items)
+    for _, _, part in slices(uids, size):
+        yield from _window(channel, part, items)
 
 
 def _window(channel: Channel, window: list[int], items: bytes) -> list[Row]:
-    wanted = UidSet(window).text().encode("ascii")
-    if len(wanted) > MAX_SET:
-        wanted = b"%d:%d" % (window[0], window[-1])  # what lies between is not looked at
-    found, status = collect(channel, b"UID FETCH " + wanted + b" (UID " + items + b")")
-    if not status.ok:
-        channel.check(status)
-        if len(window) == 1:
-            return [Row(window[0])]
-        half = len(window) // 2
-        return _window(channel, window[:half], items) + _window(channel, window[half:], items)
+    found: dict[int, Row] = {}
+    left = window
+    while left:
+        part, status, stopped = read(channel, ask(channel, left, items))
+        if not status.ok:
+            channel.check(status)
+            if len(left) == 1:
+                break
+            half = len(left) // 2
+            for rest in (left[:half], left[half:]):
+                found.update((row.uid, row) for row in _window(channel, rest, items))
+            break
+        found.update(part)
+        if stopped is None:
+            break
+        # the limit cut it (RFC 9738): the server works from the highest UID downwards
+        rest = [uid for uid in left if uid < stopped]
+        if len(rest) == len(left):
+            break
+        left = rest
     return [found.get(uid) or Row(uid) for uid in window]
 
 
-def collect(channel: Channel, command: bytes) -> tuple[dict[int, Row], Status]:
-    """The rows of a FETCH by UID, and its status.
+def ask(channel: Channel, window: list[int], items: bytes) -> bytes:
+    """Send a FETCH for these UIDs, ascending; its tag."""
+    wanted = UidSet(window).text().encode("ascii")
+    if len(wanted) > MAX_SET:
+        wanted = b"%d:%d" % (window[0], window[-1])  # what lies between is not looked at
+    return channel.send(b"UID FETCH " + wanted + b" (UID " + items + b")")
+
+
+def read(channel: Channel, tag: bytes) -> tuple[dict[int, Row], Status, int | None]:
+    """The rows of a FETCH by UID, its status, and the lowest UID if a limit stopped it.
 
     Of several answers the fullest one counts: a server tells of a changed flag at any time, with
     less in it.
     """
     found: dict[int, Row] = {}
-    reading = rows(channel, channel.send(command))
+    reading = rows(channel, tag)
     while True:
         try:
             row = next(reading)
         except StopIteration as done:
             status: Status = done.value
-            return found, status
+            return found, status, channel.stopped_at(status)
         earlier = found.get(row.uid)
         if earlier is None or sum(map(bool, row)) >= sum(map(bool, earlier)):
             found[row.uid] = row
+
+
+def collect(channel: Channel, command: bytes) -> tuple[dict[int, Row], Status]:
+    """The rows of a FETCH of a few messages, and its status."""
+    found, status, _ = read(channel, channel.send(command))
+    return found, status

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from portarchive import keywords
-from portarchive.connectors.imap.convert import object_id
+from portarchive.connectors.imap.convert import object_id, object_ids
 from portarchive.connectors.imap.parser import tokens
 from portarchive.connectors.imap.responses import Data, Numbered, Response, Status, number
 from portarchive.connectors.imap.rows import Row
 from portarchive.connectors.imap.uidset import MAX_UID, UidSet
+
+RIGHTS: Final = re.compile(rb"[a-z0-9]{0,36}")
+"""Letters of RFC 4314 §2.1, digits for rights of a site's own."""
 
 
 class Mailbox:
@@ -18,10 +22,13 @@ class Mailbox:
     Attributes:
         wire: its name on the wire.
         exists: how many messages it has now, None if the server never said.
-        arrived: how many came since it was opened.
+        arrived: how many came since it was opened, or since this was set to 0.
+        came, went: how many arrived and were expunged since it was opened.
         uidvalidity: None if missing, 0 or out of range.
         uidnext, highest_modseq: None if missing; ``highest_modseq`` also for NOMODSEQ.
         mailbox_id: RFC 8474.
+        account_id: of the compound OBJECTID code, where the server has it.
+        rights: RFC 4314 MYRIGHTS.
         keywords: PERMANENTFLAGS without ``\*``; None if missing or empty, as on EXAMINE.
         sticky: False for UIDNOTSTICKY: its UIDs do not live beyond the session.
         changed: messages changed since the mod-sequence that was asked for (QRESYNC).
@@ -31,15 +38,18 @@ class Mailbox:
     def __init__(self, wire: bytes) -> None:
         self.wire = wire
         self.exists: int | None = None
-        self.arrived = 0
+        self.arrived = self.came = self.went = 0
         self.uidvalidity: int | None = None
         self.uidnext: int | None = None
         self.highest_modseq: int | None = None
         self.mailbox_id: str | None = None
+        self.account_id: str | None = None
+        self.rights: str | None = None
         self.keywords: tuple[str, ...] | None = None
         self.sticky = True
         self.changed: list[Row] = []
         self.vanished: UidSet | None = None
+        self._batched: tuple[int, int, int] | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -48,12 +58,27 @@ class Mailbox:
 
     def token(self) -> dict[str, Any]:
         """What the next run needs to ask for changes only. To be taken before any listing."""
-        return {
+        token = {
             "uidvalidity": self.uidvalidity,
             "uidnext": self.uidnext,
             "highest_modseq": self.highest_modseq,
             "messages": self.exists,
         }
+        return token if self.account_id is None else {**token, "account_id": self.account_id}
+
+    def batched(self, size: int) -> None:
+        """UIDBATCHES was answered for batches of so many."""
+        self._batched = size, self.came, self.went
+
+    def may_batch(self) -> bool:
+        """Whether UIDBATCHES may be sent: not again unless more than half a batch changed.
+
+        A client MUST NOT (RFC 10022 §3.1.1) while the same mailbox is open.
+        """
+        if self._batched is None:
+            return True
+        size, came, went = self._batched
+        return 2 * (self.came - came) > size or 2 * (self.went - went) > size
 
     def observe(self, response: Numbered | Data) -> None:
         """EXISTS, EXPUNGE and VANISHED, whenever they come."""
@@ -61,14 +86,17 @@ class Mailbox:
             if response.kind == b"EXISTS":
                 if self.exists is not None and response.number > self.exists:
                     self.arrived += response.number - self.exists
+                    self.came += response.number - self.exists
                 self.exists = response.number
             elif response.kind == b"EXPUNGE" and self.exists:
                 self.exists -= 1
+                self.went += 1
         elif response.kind == b"VANISHED" and self.exists is not None:
             found = response.tokens()
             gone = parse_set(found[0]) if len(found) == 1 else None
             if gone is not None:
                 self.exists = max(0, self.exists - len(gone))
+                self.went += len(gone)
 
     def opening(self, response: Response) -> None:
         """What EXAMINE answers with. ``[CLOSED]``: all before it was about another mailbox."""
@@ -82,6 +110,13 @@ class Mailbox:
                 gone = parse_set(found[1])
                 if gone is not None:
                     self.vanished = gone if self.vanished is None else self.vanished.union(gone)
+
+    def take_rights(self, response: Response) -> None:
+        """``* MYRIGHTS name rights`` (RFC 4314 §3.8)."""
+        if isinstance(response, Data) and response.kind == b"MYRIGHTS":
+            found = response.tokens()
+            if len(found) == 2 and isinstance(found[1], bytes) and RIGHTS.fullmatch(found[1]):
+                self.rights = found[1].decode("ascii")
 
     def take_code(self, status: Status) -> None:
         """A response code of EXAMINE, tagged or not."""
@@ -103,6 +138,10 @@ class Mailbox:
         elif code == b"MAILBOXID":
             found = tokens([status.args])
             self.mailbox_id = object_id(found[0]) if found else None
+        elif code == b"OBJECTID":
+            ids = object_ids(next(iter(tokens([status.args])), None))
+            self.mailbox_id = ids.get("MAILBOXID", self.mailbox_id)
+            self.account_id = ids.get("ACCOUNTID")
         elif code == b"PERMANENTFLAGS":
             inner = status.args.strip().removeprefix(b"(").removesuffix(b")")
             self.keywords = keywords.parse_flag_list(inner) or None

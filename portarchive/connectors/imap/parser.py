@@ -78,6 +78,7 @@ def _lex(text: bytes, stack: list[list[Token]]) -> None:
 _KNOWN: Final = frozenset(
     {
         b"UID", b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"MODSEQ", b"EMAILID", b"THREADID",
+        b"OBJECTID",
         b"SAVEDATE", b"BODY[]", b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS",
     }
 )  # fmt: skip

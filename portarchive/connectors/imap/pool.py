@@ -33,6 +33,11 @@ class Pool:
             self._sessions.insert(0, self._again())
         return self._sessions[0]
 
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Of the first session; also while something is on its way there."""
+        return self._sessions[0].capabilities if self._sessions else frozenset()
+
     def several(self, count: int) -> list[Session]:
         """The first session and up to ``count`` in all, as far as the server lets us in."""
         self.main()

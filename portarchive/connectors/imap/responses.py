@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from portarchive.connectors.imap.parser import LITERAL_AT_END, Token, fetch_items, tokens
 from portarchive.connectors.imap.stream import Stream
 from portarchive.errors import ServerMisbehaved
+from portarchive.progress import Working
 
 SMALL: Final = 1 << 20
 """Literals up to this many octets are kept in memory: 1 MiB."""
@@ -111,6 +112,26 @@ def printable(octets: bytes, limit: int = 300) -> str:
     text = "".join(char if char.isprintable() else " " for char in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def working(status: Status) -> Working | None:
+    """What an INPROGRESS code tells (RFC 9585 §4); None if it is none, or malformed (§6)."""
+    if status.code != b"INPROGRESS" or status.tag is not None:
+        return None
+    found = tokens([status.args])
+    if not found:
+        return Working(None, None)
+    details = found[0]
+    if not isinstance(details, list) or len(details) != 3:
+        return None
+    done, goal = (number(token) for token in details[1:])
+    if [done, goal].count(None) != details[1:].count(None):
+        return None  # not a number
+    if done is None:
+        return Working(None, None) if goal is None else None
+    if (goal is not None and not 0 <= done <= goal < 1 << 32) or goal == 0 or done >= 1 << 32:
+        return None
+    return Working(done, goal)
 
 
 def number(token: Token) -> int | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from portarchive import keywords
 from portarchive.connectors.imap import convert, names
-from portarchive.connectors.imap.convert import object_id
+from portarchive.connectors.imap.convert import object_id, object_ids
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import number
 from portarchive.records import MessageRef, Placement
@@ -35,14 +35,15 @@ class Row(NamedTuple):
 
 def row_of(uid: int, items: dict[bytes, Token]) -> Row:
     """A row from items in any shape; what is malformed counts as not answered."""
+    ids = object_ids(items.get(b"OBJECTID"))
     return Row(
         uid,
         flags_of(items.get(b"FLAGS")),
         _text(items.get(b"INTERNALDATE")),
         number(items.get(b"RFC822.SIZE")),
         _text(items.get(b"SAVEDATE")),
-        object_id(items.get(b"EMAILID") or items.get(b"X-GM-MSGID")),
-        object_id(items.get(b"THREADID") or items.get(b"X-GM-THRID")),
+        ids.get("EMAILID") or object_id(items.get(b"EMAILID") or items.get(b"X-GM-MSGID")),
+        ids.get("THREADID") or object_id(items.get(b"THREADID") or items.get(b"X-GM-THRID")),
         next((_text(value) for key, value in items.items() if key.startswith(b"BODY[H")), None),
         _labels(items.get(b"X-GM-LABELS")),
     )

@@ -140,7 +140,7 @@ class Session(Channel):
         self.server: dict[str, str] = {}
         self.enabled: frozenset[str] = frozenset()
         self._client = _connect(settings)
-        super().__init__(self._client.imap4.stream)
+        super().__init__(self._client.imap4.stream, settings.observer)
         try:
             self._log_in()
             self._introduce()
@@ -162,8 +162,6 @@ class Session(Channel):
         except ConnectorError as exc:  # a server may repeat what it was sent
             exc.text = login.hide(exc.text, revealed)
             exc.args = (exc.text,)
-            if isinstance(exc, ConnectionLost) and exc.hint is None:
-                exc.hint = "the server hung up on the login: check the user name, or try later"
             raise
 
     def _prove(self, mechanism: str, user: str, revealed: str) -> None:
@@ -228,16 +226,23 @@ class Session(Channel):
             wanted.add("UTF8=ACCEPT")
         if "QRESYNC" in wanted:
             wanted.discard("CONDSTORE")
-        if not wanted:
-            return
+        # nothing here needs sequence numbers, and a server may be spared them (RFC 9586)
+        newer = {"UIDONLY", "OBJECTID+"} & self.capabilities
+        if not (newer and self._enabled(wanted | newer)) and wanted:
+            self._enabled(wanted)
+        self.uid_only = "UIDONLY" in self.enabled
+
+    def _enabled(self, wanted: set[str]) -> bool:
+        """ENABLE these; False if the server refuses the command."""
         found: set[str] = set()
 
         def note(response: Response) -> None:
             if isinstance(response, Data) and response.kind == b"ENABLED":
                 found.update(_words(response.tokens()))
 
-        self.run(b"ENABLE " + " ".join(sorted(wanted)).encode("ascii"), handle=note)
+        status = self.run(b"ENABLE " + " ".join(sorted(wanted)).encode("ascii"), handle=note)
         self.enabled = frozenset(found)
+        return status.ok
 
     # --- the end --------------------------------------------------------------------------------
 

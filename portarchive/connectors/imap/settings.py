@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from portarchive.progress import Observer, silent
+
 TlsMode = Literal["implicit", "starttls", "none"]
 
 
@@ -47,6 +49,7 @@ class ImapSettings:
         ca_file: trusted certificates in PEM, in place of the system's.
         timeout: seconds without any octet after which a connection counts as lost.
         connections: sessions used for fetching, ≥ 1.
+        observer: is told how far the server is with a long command, and of refused ways.
     """
 
     host: str
@@ -57,6 +60,7 @@ class ImapSettings:
     ca_file: Path | None = None
     timeout: float = 90.0
     connections: int = 1
+    observer: Observer = silent
 
     @property
     def service(self) -> str:

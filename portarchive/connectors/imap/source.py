@@ -10,6 +10,7 @@ from portarchive.connectors.imap import folders
 from portarchive.connectors.imap.changes import Visitor
 from portarchive.connectors.imap.fetch import Fetcher
 from portarchive.connectors.imap.folders import Known
+from portarchive.connectors.imap.group import Grouped
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.names import Prefix
 from portarchive.connectors.imap.pool import Pool
@@ -64,10 +65,9 @@ class ImapSource:
         return listed
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``. Folders come one after the other."""
+        """See ``Source.changes``. Small folders come together, with one fetch point."""
         visitor = Visitor(self._pool, self._known, self._ledger, wanted)
-        for folder in wanted.folders:
-            yield from visitor.visit(folder)
+        yield from Grouped(visitor).visit(wanted.folders)
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``."""

@@ -10,6 +10,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 MAX_UID: Final = 0xFFFFFFFF
@@ -103,6 +104,10 @@ class UidSet:
         """First and last of each run, ascending."""
         yield from zip(self._low, self._high, strict=True)
 
+    def first(self) -> int:
+        """The lowest UID, 0 for the empty set."""
+        return self._low[0] if self._low else 0
+
     def last(self) -> int:
         """The highest UID, 0 for the empty set."""
         return self._high[-1] if self._high else 0
@@ -110,6 +115,24 @@ class UidSet:
     def union(self, other: UidSet) -> UidSet:
         """Those in either."""
         return UidSet.from_ranges([*self.ranges(), *other.ranges()])
+
+    @classmethod
+    def joined(cls, parts: Iterable[UidSet]) -> UidSet:
+        """Those in any of the parts, which seldom overlap."""
+        ordered = sorted(filter(len, parts), key=cls.first)
+        if len(ordered) == 1:
+            return ordered[0]
+        made = cls()
+        for low, high in chain.from_iterable(part.ranges() for part in ordered):
+            if not made._high or low > made._high[-1] + 1:
+                made._low.append(low)
+                made._high.append(high)
+            elif low == made._high[-1] + 1:
+                made._high[-1] = high
+            else:  # they do overlap
+                return cls.from_ranges(pair for part in ordered for pair in part.ranges())
+        made._count = sum(map(len, ordered))
+        return made
 
     def within(self, low: int, high: int) -> UidSet:
         """Those from ``low`` to ``high``, both included."""

@@ -43,13 +43,28 @@ class Pieces:
         close: Callable[[], object] = lambda: None,
     ) -> None:
         self.size = size
-        self.close = close
         self._read = read
+        self._close = close
+        self._over = False
 
     def chunks(self) -> Iterator[bytes]:
         """See ``records.Body``.
 
         Raises:
             ConnectionLost: they end early, or are not what was announced.
+            RuntimeError: it is read too late: what it was read from may be another file by now.
         """
-        return self._read()
+        self._check()
+        for octets in self._read():
+            yield octets
+            self._check()
+
+    def _check(self) -> None:
+        if self._over:
+            raise RuntimeError("a body is to be read before the next message is asked for")
+
+    def close(self) -> None:
+        """Let go of what it is read from; it cannot be read any more."""
+        if not self._over:
+            self._over = True
+            self._close()

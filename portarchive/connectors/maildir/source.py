@@ -158,19 +158,19 @@ class MaildirSource:
         subscribed = dovecot.subscriptions(self._root.path)
         known = roles.by_name(place.path for place in found) if self._by_name else {}
         for place in found:
-            key = "/".join(place.path)
+            key = _key(place.path)
             if key not in self._folders or self._folders[key].directory != place.directory:
                 self._folders[key] = MaildirFolder(place.directory, self._root)
         ids = self._mailbox_ids(found)
         return [
             Folder(
-                folder_id="/".join(place.path),
+                folder_id=_key(place.path),
                 path=place.path,
                 raw_name=place.raw,
                 uid=ids.get(place.path),
                 roles=("inbox",) if place.path == ("INBOX",) else _role(known.get(place.path)),
                 subscribed=None if subscribed is None else place.path in subscribed,
-                messages=self._folders["/".join(place.path)].count(),
+                messages=self._folders[_key(place.path)].count(),
             )
             for place in found
         ]
@@ -312,6 +312,10 @@ class MaildirSource:
 
     def _unique(self, key: str, uid: str) -> str | None:
         return self._uniques.get(key, {}).get(uid)
+
+
+def _key(path: tuple[str, ...]) -> str:
+    return "\x1f".join(path)
 
 
 def _by_uid(pair: tuple[str, str]) -> tuple[int, str]:

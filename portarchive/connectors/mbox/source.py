@@ -75,12 +75,7 @@ class MboxSource:
                 root.shown, error, hint=_HINT
             ) from error
         if not root.is_directory and tree.folders[0].refused is not None:
-            code, words = tree.folders[0].refused
-            hint = {
-                "mmdf": "convert it first; mutt, among others, writes it as mbox",
-                "not-mbox": "unpack it first if it is an archive (.zip, .tgz)",
-            }.get(code, "see who may read it")
-            raise Unreachable(f"{root.shown} cannot be read: {words}", hint=hint, code=code)
+            raise _refusal(root, *tree.folders[0].refused)
         if not tree.folders:
             raise Unreachable(
                 f"there is no mbox file in {root.shown}",
@@ -157,6 +152,8 @@ class MboxSource:
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``. The references know everything already."""
+        if refs and not self._shelves:
+            self.folders()
         fetched, octets = _LOOK_EVERY, 0
         looked: set[Box] = set()
         for ref in refs:
@@ -317,6 +314,18 @@ class MboxSource:
         except OSError as error:
             self._root.check()
             raise ConnectionLost(f"{box.path} went away: {error.strerror}") from error
+
+
+def _refusal(root: Root, code: str, words: str) -> Unreachable:
+    """The error of a single file that cannot be read as an mbox."""
+    text = f"{root.shown} cannot be read: {words}"
+    if code == "mmdf":
+        hint = "convert it first; mutt, among others, writes it as mbox"
+        return Unreachable(text, hint=hint, code="mmdf")
+    if code == "not-mbox":
+        hint = "unpack it first if it is an archive (.zip, .tgz)"
+        return Unreachable(text, hint=hint, code="not-mbox")
+    return Unreachable(text, hint="see who may read it", code="unreadable")
 
 
 def _record(found: Found, messages: int | None) -> Folder:

@@ -20,7 +20,7 @@ from portarchive.validate.run import (
     Level,
     Run,
 )
-from portarchive.validate.schema_check import SchemaCheck, Violation, entries
+from portarchive.validate.schema_check import SchemaCheck, Violation, entries, members
 
 _KEPT = "portarchive:kept"
 _PLACEHOLDER = "portarchive:placeholder"
@@ -107,8 +107,7 @@ def _check_schema(
     for violation in schema_of("folder", shape).violations(value):
         run.report.add(_code(violation), path, violation.pointer(), violation.text)
     check_schema_member(run, path, header, "folder")
-    known = schema.load("folder", shape).get("properties", {})
-    tell_misspelt(run, path, "", header, known)
+    tell_misspelt(run, path, "", header, members("folder", shape))
 
 
 def _code(violation: Violation) -> str:

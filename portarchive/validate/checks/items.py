@@ -75,7 +75,7 @@ class Items:
         flags = item.get("flags")
         if flags.__class__ is list:
             for flag in flags:
-                if flag not in self._good_flags:
+                if flag.__class__ is str and flag not in self._good_flags:
                     self._flag(flag, number)
             if len(flags) > 1 and len({str(flag).lower() for flag in flags}) != len(flags):
                 self._report.add("F-051", self._path, f"/{self._member}/{number}/flags")
@@ -158,9 +158,7 @@ class Items:
                     pointer = f"/{self._member}/{number}/portarchive:sha256"
                     self._report.add("M-019", self._path, pointer, "two items disagree about it")
 
-    def _flag(self, flag: Any, number: int) -> None:
-        if flag.__class__ is not str:
-            return
+    def _flag(self, flag: str, number: int) -> None:
         pointer = f"/{self._member}/{number}/flags"
         if flag.startswith("\\"):
             lower = flag.lower()

@@ -9,7 +9,7 @@ from portarchive.validate.run import MAIL, Run
 
 def check_messages(run: Run, hashing: Hashing) -> None:
     """The marks of every message that an item names, and equal octets (P-004b)."""
-    for path, marks in hashing.marks:
+    for path, marks in sorted(hashing.marks):
         file = run.listing.file(path)
         if file is None or not file.named:
             continue

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from portarchive import schema
 from portarchive.archive.dialect import QUIRKS, identify
 from portarchive.validate.run import Run
-from portarchive.validate.schema_check import SchemaCheck, Violation, whole
+from portarchive.validate.schema_check import SchemaCheck, Violation, identifier, whole
 
 _DATATYPES = {
     "MAIL": "mail",
@@ -66,19 +67,17 @@ def check_metadata(run: Run, document: Any) -> None:
     if run.partial and not dataset.get("portarchive:base_id"):
         report.add("C-041", path, "/dataset")
     for name in ("archive", "dataset", "datasource"):
-        known = _known(run.dialect).get(name, {}).get("properties", {})
-        tell_misspelt(run, path, f"/{name}", run.section(name), known)
+        tell_misspelt(run, path, f"/{name}", run.section(name), _known(run.dialect, name))
 
 
-def _known(dialect: str) -> dict[str, Any]:
-    try:
-        document = schema.load("archive", dialect)
-    except LookupError:
-        document = schema.load("archive", "happel-01")
-    properties: dict[str, Any] = document.get("properties", {})
-    return properties
+@cache
+def _known(of_dialect: str, section: str) -> tuple[str, ...]:
+    name = of_dialect if "archive" in schema.DIALECTS[of_dialect] else "happel-01"
+    sections = schema.load("archive", name).get("properties", {})
+    return tuple(sections.get(section, {}).get("properties", {}))
 
 
+@cache
 def schema_of(name: str, dialect: str) -> SchemaCheck:
     """The check of a type in a dialect; where that does not define it, the newest one's."""
     for other in (dialect, "happel-01" if dialect.startswith("happel") else schema.CURRENT):
@@ -96,25 +95,18 @@ def check_schema_member(run: Run, path: str, document: Any, name: str) -> None:
     value = document.get("$schema")
     if value is None:
         run.report.add("C-014", path)
-    elif value not in {_DRAFT_SCHEMA + name, schema_id(name, run.dialect)}:
+    elif value not in (_DRAFT_SCHEMA + name, identifier(name, run.dialect)):  # of any type
         run.report.add("C-015", path, "/$schema")
 
 
-def schema_id(name: str, dialect: str) -> str:
-    """Our own id of a schema, "" if there is none."""
-    try:
-        return str(schema.load(name, dialect)["$id"])
-    except LookupError:
-        return ""
-
-
-def tell_misspelt(run: Run, path: str, pointer: str, value: dict[str, Any], known: Any) -> None:
+def tell_misspelt(
+    run: Run, path: str, pointer: str, value: dict[str, Any], known: Sequence[str]
+) -> None:
     """C-104: a member that is not known and differs from one that is by a slip only."""
-    names = list(known)
     for name in value:
         if name in known or ":" in name or name.startswith(("$", "@")) or len(name) < 4:
             continue
-        close = get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.85)
+        close = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.85)
         if close and close[0] not in value:
             run.report.add("C-104", path, pointer, f"{name[:60]!a}: {close[0]!r} may be meant")
 

@@ -102,7 +102,7 @@ def _type_of(run: Run, path: str, value: dict[str, Any]) -> str | None:
         return told
     reference = value.get("$schema")
     last = reference.rstrip("/").rpartition("/")[2] if isinstance(reference, str) else ""
-    name = _OF_SCHEMA.get(last) or (_OF_TOP.get(top) if told is None else None)
+    name = None if isinstance(told, str) else _OF_SCHEMA.get(last) or _OF_TOP.get(top)
     if name is None:
         shown = f"@type is {told[:60]!a}" if isinstance(told, str) else "@type is missing"
         run.report.add("P-024" if top in {"calendars", "tasks"} else "F-036", path, "", shown)

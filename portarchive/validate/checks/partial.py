@@ -21,10 +21,13 @@ class _Base:
     def __init__(self, path: Path, limits: Limits) -> None:
         """Raises ArchiveError, BadMemberError, OSError where there is none."""
         self._limits = limits
-        tree = open_tree(path, limits)
-        listing = Listing.of(tree, limits)
         self.metadata: Any = None
         self.folders: dict[str, FolderFacts] = {}
+        with closing(open_tree(path, limits)) as tree:
+            self._read(tree, limits)
+
+    def _read(self, tree: Tree, limits: Limits) -> None:
+        listing = Listing.of(tree, limits)
         if listing.fatal:
             return
         for name, stream in _documents(tree, listing):

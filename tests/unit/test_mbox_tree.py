@@ -1,0 +1,174 @@
+"""Which mbox files a tree has, what their folders are called, and what is refused."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from portarchive.connectors.base import Wanted
+from portarchive.connectors.mbox import open_source
+from portarchive.errors import ExitCode, SettingsError, Unreachable
+from portarchive.records import FolderDone, FolderFailed, MessageRef
+
+ONE = b"From a Sat Jan  3 01:05:34 2015\nSubject: 1\n\nx\n\n"
+
+
+def lay(root, **files):
+    for name, octets in files.items():
+        path = root / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)
+
+
+def folders(path, **options):
+    source = open_source(str(path), options)
+    found = {"/".join(each.path): each for each in source.folders()}
+    source.close()
+    return found
+
+
+def test_one_file_is_one_folder(tmp_path):
+    (tmp_path / "Old mail.mbox").write_bytes(ONE * 3)
+    found = folders(tmp_path / "Old mail.mbox")
+    assert [(name, each.messages, each.roles) for name, each in found.items()] == [
+        ("Old mail", 3, ())
+    ]
+    (tmp_path / "inbox").write_bytes(ONE)
+    (only,) = folders(tmp_path / "inbox").values()
+    assert (only.path, only.roles) == (("inbox",), ())
+    (only,) = folders(tmp_path / "inbox", roles="names").values()
+    assert (only.path, only.roles) == (("INBOX",), ("inbox",))
+
+
+def test_thunderbird(tmp_path):
+    """Well-known names mean what they say where Thunderbird's own files lie beside them."""
+    lay(
+        tmp_path,
+        Inbox=ONE,
+        Inbox_dot_msf=b'// <!-- <mdb:mork:z v="1.4"/> -->',
+        Sent=ONE * 2,
+        Drafts=b"",
+        Trash=ONE,
+        Work=ONE,
+        Work_dot_sbd__Projects=ONE,
+        Work_dot_sbd__Projects_dot_sbd__2024=b"",
+        filterlog_dot_html=b"<html>",
+        msgFilterRules_dot_dat=b"version=9",
+    )
+    found = folders(tmp_path)
+    assert {name: (each.roles, each.messages) for name, each in found.items()} == {
+        "INBOX": (("inbox",), 1), "Sent": (("sent",), 2), "Drafts": (("drafts",), 0),
+        "Trash": (("trash",), 1), "Work": ((), 1), "Work/Projects": ((), 1),
+        "Work/Projects/2024": ((), 0),
+    }  # fmt: skip
+    assert next(iter(found)) == "INBOX"
+
+
+def test_a_tree_of_files_has_no_roles_unless_asked(tmp_path):
+    lay(tmp_path, inbox=ONE, sent=ONE, lists__python_dot_mbox=ONE)
+    assert {name: each.roles for name, each in folders(tmp_path).items()} == {
+        "inbox": (), "sent": (), "lists/python": (),
+    }  # fmt: skip
+    assert {name: each.roles for name, each in folders(tmp_path, roles="names").items()} == {
+        "INBOX": ("inbox",), "sent": ("sent",), "lists/python": (),
+    }  # fmt: skip
+
+
+def test_apple_mail(tmp_path):
+    lay(tmp_path, Work_dot_mbox__mbox=ONE, Work_dot_mbox__table_of_contents=b"\0\1")
+    assert list(folders(tmp_path)) == ["Work"]
+
+
+def test_junk_is_no_folder(tmp_path):
+    """Scenario 48: what unpacking leaves is not counted as mail."""
+    lay(
+        tmp_path,
+        Takeout__Mail__All_dot_mbox=ONE,
+        __MACOSX__Takeout__Mail__x_dot_mbox=ONE,
+        _dot_DS_Store=b"\0\0\0\1Bud1",
+        Takeout__archive_browser_dot_html=b"<html>",
+        Takeout__Mail__User_dot_json=b"{}",
+    )
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "._All.mbox").write_bytes(ONE)
+    assert list(folders(tmp_path)) == ["Takeout/Mail/All"]
+
+
+def test_links_are_not_followed(tmp_path):
+    lay(tmp_path, tree__Work=ONE, outside__Secret=ONE)
+    (tmp_path / "tree/Link").symlink_to(tmp_path / "outside/Secret")
+    (tmp_path / "tree/Dir").symlink_to(tmp_path / "outside")
+    assert list(folders(tmp_path / "tree")) == ["Work"]
+
+
+def test_names_that_do_not_decode_and_names_that_meet(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9")).write_bytes(ONE)
+    lay(tmp_path, Work=ONE, Work_dot_mbox=ONE * 2)
+    found = folders(tmp_path)
+    raw = {each.raw_name for each in found.values()} - {None}
+    assert raw == {b"caf\xe9"}
+    assert len(found) == 3
+    assert sorted(each.messages for each in found.values()) == [1, 1, 2]
+
+
+def test_files_that_are_no_mail_are_counted(tmp_path):
+    lay(tmp_path, Work=ONE, notes_dot_txt=b"hello", picture=b"\x89PNG")
+    source = open_source(str(tmp_path), {})
+    events = list(source.changes(Wanted(folders=source.folders(), tokens={})))
+    (done,) = [event for event in events if isinstance(event, FolderDone)]
+    assert {"code": "files-left-out", "count": 2} in done.notes
+    source.close()
+
+
+def test_what_cannot_be_read_is_one_failed_folder(tmp_path):
+    lay(tmp_path, Good=ONE, Mmdf=b"\1\1\1\1\nSubject: x\n\ny\n\1\1\1\1\n")
+    source = open_source(str(tmp_path), {})
+    records = source.folders()
+    events = list(source.changes(Wanted(folders=records, tokens={})))
+    source.close()
+    (failed,) = [event for event in events if isinstance(event, FolderFailed)]
+    assert (failed.folder_id, failed.code) == ("Mmdf", "mmdf")
+    assert sum(isinstance(event, MessageRef) for event in events) == 1
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (b"\1\1\1\1\nSubject: x\n", "mmdf"),
+        (b"Subject: x\n\ny\n", "not-mbox"),
+        (b"PK\3\4", "not-mbox"),
+        (None, "no-such-path"),
+    ],
+)
+def test_what_is_no_mbox_is_one_line_with_the_next_step(tmp_path, octets, code):
+    path = tmp_path / "file"
+    if octets is not None:
+        path.write_bytes(octets)
+    with pytest.raises(Unreachable) as caught:
+        open_source(str(path), {})
+    assert caught.value.code == code
+    assert caught.value.exit_code is ExitCode.UNREACHABLE
+    assert caught.value.hint
+    assert "\n" not in caught.value.text
+
+
+def test_a_directory_without_mail_and_options_that_are_none(tmp_path):
+    with pytest.raises(Unreachable, match="no mbox file"):
+        open_source(str(tmp_path), {})
+    for options in ({"format": "mmdf"}, {"roles": ""}, {"colour": "red"}):
+        with pytest.raises(SettingsError):
+            open_source(str(tmp_path), options)
+
+
+def test_mboxo_is_another_source(tmp_path):
+    """Its octets are others: an archive of the one is no archive of the other."""
+    path = tmp_path / "box"
+    path.write_bytes(ONE)
+    services = set()
+    for name in ("mboxrd", "mboxo"):
+        source = open_source(str(path), {"format": name})
+        services.add(source.identity().service)
+        assert source.identity().server == {"name": name}
+        source.close()
+    assert services == {f"mbox:{path}", f"mbox:{path}?format=mboxo"}
