@@ -159,6 +159,9 @@ def check(root: Path) -> Facts:
     named: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in facts.items:
         _check_folder(root, path, named)
+    for here, directories, names in os.walk(root / "mail"):
+        assert "folder.json" in names or Path(here) == root / "mail", f"{here} has no folder.json"
+        del directories
     stray = [path for path in there if path.endswith(".eml") and path not in named]
     assert not stray, stray
     _check_modes(root)

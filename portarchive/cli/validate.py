@@ -72,7 +72,7 @@ Limit = Annotated[
     options.option(
         options.OUTPUT,
         "--limit",
-        f"Show so many findings of each code ({FEW}; {ON_A_PAGE} with --html); the rest is counted.",
+        f"Show so many findings of each code ({FEW}; {ON_A_PAGE} with --html) and count the rest.",
         "N",
     ),
 ]

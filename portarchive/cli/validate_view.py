@@ -15,8 +15,9 @@ from portarchive.validate.codes import Code, Severity, all_codes
 from portarchive.validate.report import Finding, Report
 
 NOT_CHECKED = "not checked"
-_HEADS = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.NOTE: "Notes"}
+HEADS = {Severity.ERROR: "Errors", Severity.WARNING: "Warnings", Severity.NOTE: "Notes"}
 _LINE_AND_COLUMN = re.compile(r"([1-9][0-9]{0,14}):([1-9][0-9]{0,14})", re.ASCII)
+_DIGITS = re.compile(r"([0-9]{1,18})")
 _CODE = re.compile(r"([A-Z])\s*[-_ ]?\s*0*(\d{1,3})([A-Z]?)", re.ASCII)
 
 
@@ -27,7 +28,7 @@ class Group:
     Attributes:
         row: the code.
         count: how often it was found.
-        findings: those that were kept, in the order of path and place.
+        findings: those that were kept, by path and place, numbers in the order of numbers.
     """
 
     row: Code
@@ -38,7 +39,7 @@ class Group:
 def grouped(report: Report) -> Iterator[tuple[Severity, list[Group]]]:
     """The groups of each severity that has any, most severe first, then by code."""
     kept: dict[str, list[Finding]] = {}
-    for found in report.by_severity():
+    for found in sorted(report.by_severity(), key=_in_order):
         kept.setdefault(found.code, []).append(found)
     rows = all_codes()
     for severity in Severity:
@@ -49,6 +50,12 @@ def grouped(report: Report) -> Iterator[tuple[Severity, list[Group]]]:
         ]
         if groups:
             yield severity, groups
+
+
+def _in_order(found: Finding) -> list[tuple[int, str]]:
+    """Sorts ``/items/9`` before ``/items/10``."""
+    parts = _DIGITS.split(f"{found.path}\0{found.pointer}\0{found.text}")
+    return [(int(part), "") if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def words_of(report: Report, *, strict: bool, limit: int, heads: bool = True) -> list[str]:
@@ -63,7 +70,7 @@ def words_of(report: Report, *, strict: bool, limit: int, heads: bool = True) ->
     lines: list[str] = []
     if heads:
         for severity, groups in grouped(report):
-            lines.append(bold(f"{_HEADS[severity]} ({report.count(severity):,})"))
+            lines.append(bold(f"{HEADS[severity]} ({report.count(severity):,})"))
             for group in groups:
                 lines += _group(group, limit)
             lines.append("")
@@ -72,16 +79,27 @@ def words_of(report: Report, *, strict: bool, limit: int, heads: bool = True) ->
 
 def _group(group: Group, limit: int) -> list[str]:
     row = group.row
-    times = "" if group.count == 1 else f"{group.count:,} × "
-    lines = [f"  {row.id:<6} {times}{row.meaning} [{row.clause}]"]
+    times = "" if group.count == 1 else f"{group.count:,} times: "
+    lines = [f"  {row.id:<6} {times}{row.meaning}{_in_brackets(row)}"]
     shown = group.findings[:limit]
-    for found in shown:
-        lines.append(f"         {place_of(found)}{text_of(found)}")
+    lines += [f"         {place_of(found)}{text_of(found)}" for found in shown]
     if shown and group.count > len(shown):
         lines.append(f"         and {group.count - len(shown):,} more")
     if row.hint:
         lines.append(f"         hint: {row.hint}")
     return lines
+
+
+def clause_of(row: Code) -> str:
+    """The clause of a code; a bare number is a section of the draft; "" for none."""
+    if row.clause == "-":
+        return ""
+    return f"§{row.clause}" if row.clause[:1].isdigit() else row.clause
+
+
+def _in_brackets(row: Code) -> str:
+    clause = clause_of(row)
+    return f" [{clause}]" if clause else ""
 
 
 def place_of(found: Finding) -> str:
@@ -150,7 +168,7 @@ def explanation_words(row: Code) -> list[str]:
     lines = [bold(f"{row.id}: {NOT_CHECKED if row.severity is None else row.severity.value}")]
     near = related(row)
     rows = (
-        ("clause", "" if row.clause == "-" else row.clause),
+        ("clause", clause_of(row)),
         ("means" if row.severity else "says", row.meaning),
         ("to do", row.hint),
         ("why", row.why),

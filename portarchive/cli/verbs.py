@@ -32,10 +32,12 @@ VERBS = (
     Verb("export", "export", "Copy a mail account into an archive, or bring one up to date."),
     Verb("info", "info", "What an archive holds, from where, and what is missing and why."),
     Verb("ls", "ls", "The folders of an archive, or the messages of a folder."),
+    Verb("validate", "validate", "Whether an archive, by anybody, keeps the draft."),
 )
 
 EXIT_CODES = (
     (0, "fine: everything that was asked for is done"),
+    (1, "validate found errors"),
     (2, "wrong usage"),
     (3, "finished, but something is missing, and the report names it"),
     (10, "no archive there"),

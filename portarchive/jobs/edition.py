@@ -183,6 +183,13 @@ def _settle_gone(found: Found) -> None:
                 comment=None,
                 last_uid=None,
             )
+            parts = state.path.split("/")
+            for depth in range(1, len(parts)):  # every directory has a folder.json
+                names = state.names[:depth]
+                parent = found.writer.folder("/".join(parts[:depth]), names)
+                if parent.published is None and parent.header is None:
+                    implied = Folder(folder_id="", path=names, selectable=False)
+                    _settle_parent(found, parent, implied)
         else:
             header = state.published.header
         if header.get(model.NOSELECT) and state.published is not None:

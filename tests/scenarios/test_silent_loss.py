@@ -9,6 +9,7 @@ from running import KINDS, command, export, letter, stamps
 
 import archive_facts
 from servers import scripted_faults as faults
+from servers.scripted import Drop
 from servers.scripted_faults import PLACEHOLDER
 
 HEADERLESS = (b"no header at all\r\nnot even one\r\n", b"\r\nonly a body\r\n")
@@ -235,14 +236,29 @@ def fill_twelve(scripted) -> list[str]:
     return names
 
 
+def break_listing(server, folder: bytes):
+    """Whatever asks for the messages of this folder, but not for their text."""
+
+    def drop(_) -> None:
+        raise Drop
+
+    return server.on(
+        "*",
+        drop,
+        when=lambda event: (
+            event.name in {"UID SEARCH", "UID FETCH"}
+            and not event.wants_body
+            and event.mailbox.wire == folder
+        ),
+    )
+
+
 BREAKS = {
     "examine is refused": lambda server: faults.examine_no(server, "Folder 05"),
     "examine breaks the connection": lambda server: faults.drop_on(
         server, "EXAMINE", folder="Folder 05", times=None
     ),
-    "the listing breaks the connection": lambda server: faults.drop_on(
-        server, "UID SEARCH", folder="Folder 05", times=None
-    ),
+    "the listing breaks the connection": lambda server: break_listing(server, b"Folder 05"),
 }
 
 

@@ -10,7 +10,7 @@
 
 Lies are attributes: ``mail.size``, ``mail.date`` (None: left out), ``mail.octets = None`` (NIL),
 ``mailbox.exists``, ``.status_messages``, ``.cap``, ``.unsearchable``, ``.uidvalidity``, ``.form``,
-``.delimiter``, ``.rights``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
+``.delimiter``, ``.rights``, ``.counted``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
 ``.identity``, ``.terse``,
 ``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``, ``.fill``, ``.account_id``,
 ``.jmap``. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and

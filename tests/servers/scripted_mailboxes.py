@@ -70,7 +70,7 @@ def list_(session: Session, event: Event) -> None:
         if mailbox.subscribed and "SUBSCRIBED" in words | set(selecting):
             attributes.append("\\Subscribed")
         _list_line(session, "LIST", mailbox, attributes)
-        if "STATUS" in words and mailbox.selectable:
+        if "STATUS" in words and mailbox.selectable and mailbox.counted:
             _status_line(session, mailbox, status)
     event.tagged("OK", "done")
 
@@ -93,6 +93,8 @@ def status(session: Session, event: Event) -> None:
     mailbox = find(session, event.args[0])
     if not mailbox.selectable:
         raise Refuse("[NONEXISTENT] Not selectable")
+    if not mailbox.counted:
+        raise Refuse("[NOPERM] Not to be counted")
     _status_line(session, mailbox, event.args[1])
     event.tagged("OK", "done")
 

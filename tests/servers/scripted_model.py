@@ -64,6 +64,7 @@ class Mailbox:
         cap: only the newest so many messages are shown, counted and found; None: all.
         unsearchable: UIDs that SEARCH does not name though FETCH has them.
         mailbox_id: RFC 8474.
+        counted: whether STATUS and LIST-STATUS tell of it; without, it is looked at alone.
         rights: what MYRIGHTS says (RFC 4314); None: it refuses.
         permanent_flags: of SELECT; EXAMINE says ``()`` as Dovecot does.
     """
@@ -80,6 +81,7 @@ class Mailbox:
     cap: int | None = None
     unsearchable: set[int] = field(default_factory=set)
     mailbox_id: str | None = None
+    counted: bool = True
     rights: str | None = "lrs"
     permanent_flags: str = r"\Answered \Flagged \Deleted \Seen \Draft \*"
     mails: dict[int, Mail] = field(default_factory=dict)

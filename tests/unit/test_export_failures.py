@@ -408,3 +408,29 @@ def test_octets_cut_each_time_are_a_failure(tmp_path: Path) -> None:
     (failed,) = archive_facts.check(tmp_path / "a").ledger("INBOX")["failed"]
     assert (failed["uid"], failed["code"], failed["stored"]) == ("2", "cut", False)
     assert len(archive_facts.messages(tmp_path / "a")) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_is_gone_before_the_resume(tmp_path: Path, kind: str) -> None:
+    """What was had of it is kept, and its parent has a folder.json of its own."""
+    source = MemorySource(capabilities=KINDS[kind], whole_account=False)
+    source.create_folder("A/b")
+    source.add(mail("one"), "A/b")
+    source.add(mail("two"))
+
+    def stop(event: object) -> None:
+        if type(event).__name__ == "FolderDone":
+            raise KeyboardInterrupt
+
+    source.after_event = stop
+    with pytest.raises(KeyboardInterrupt):
+        export(source, tmp_path / "a")
+    source.after_event = None
+    source.reconnect()
+    source.delete_folder("A/b")
+    assert export(source, tmp_path / "a").complete
+    facts = archive_facts.check(tmp_path / "a")
+    assert set(facts.headers) == {"A", "A/b", "INBOX"}
+    assert facts.headers["A"]["portarchive:noselect"] is True
+    assert len(facts.kept["A/b"]) == 1
+    assert not export(source, tmp_path / "a").published

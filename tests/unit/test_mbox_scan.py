@@ -197,11 +197,11 @@ def test_what_was_written_is_read(tmp_path_factory, messages, block):
             for each in messages
         )
     )
-    kept, scan._BLOCK = scan._BLOCK, block
+    kept, scan.BLOCK = scan.BLOCK, block
     try:
         box = Scanned(path)
     finally:
-        scan._BLOCK = kept
+        scan.BLOCK = kept
     assert box.messages() == messages
     assert list(box.index.sizes) == [len(each) for each in messages]
     os.close(box.fd)

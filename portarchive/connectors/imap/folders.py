@@ -14,7 +14,7 @@ from portarchive import keywords
 from portarchive.connectors.imap import names
 from portarchive.connectors.imap.names import Listed, Literal, Named, Prefix
 from portarchive.connectors.imap.parser import Token
-from portarchive.connectors.imap.responses import Data, Response, Status, number
+from portarchive.connectors.imap.responses import Data, Response, Status, number, printable
 from portarchive.connectors.imap.session import Session
 from portarchive.errors import FolderUnavailable, ServerMisbehaved
 from portarchive.records import Folder
@@ -114,6 +114,18 @@ def namespaces(session: Session) -> list[Prefix] | None:
 
     status = session.run(b"NAMESPACE", handle=note)
     return found if status.ok else None
+
+
+def jmap_access(session: Session) -> str | None:
+    """Where the account can be had by JMAP (RFC 9698); None if the server does not say."""
+    found: list[str] = []
+
+    def note(response: Response) -> None:
+        if isinstance(response, Data) and response.kind == b"JMAPACCESS":
+            found.extend(printable(url) for url in response.tokens()[:1] if isinstance(url, bytes))
+
+    status = session.run(b"GETJMAPACCESS", handle=note)
+    return found[0] if status.ok and found else None
 
 
 def described(prefixes: Iterable[Prefix], *, utf8: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Mailbox names: wire octets to path and back to a command's argument. Pure.
 
-A name is decoded only if encoding it again gives the same octets; so two mailboxes never get one
-path by decoding, and what does not decode travels as surrogate escapes (PEP 383).
+A name is decoded only if encoding it again gives the same octets; what does not decode travels as
+surrogate escapes (PEP 383). Two mailboxes never get one path.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -112,39 +113,75 @@ def is_inbox(octets: bytes) -> bool:
 
 
 def place(listed: Sequence[Listed], prefixes: Iterable[Prefix], *, utf8: bool) -> list[Named]:
-    """The path of each mailbox, in the order of ``listed``.
+    """The path of each mailbox, in the order of ``listed``; no two have the same one.
 
     The prefix of the personal namespace is removed, unless the mailbox would then have the path
     of another one: then it keeps it.
     """
     known = sorted(prefixes, key=lambda space: len(space.prefix), reverse=True)
-    full = [_named(entry.wire, entry, known, utf8=utf8) for entry in listed]
+    full = [_segments(entry.wire, entry.delimiter) for entry in listed]
     cut = [
-        _named(entry.wire[len(prefix) :], entry, known, utf8=utf8) if prefix else None
+        _segments(entry.wire[len(prefix) :], entry.delimiter) if prefix else None
         for entry, prefix in ((entry, _removable(entry, known)) for entry in listed)
     ]
-    taken: dict[tuple[str, ...], int] = {}
-    for long, short in zip(full, cut, strict=True):
-        path = (short or long).path
-        taken[path] = taken.get(path, 0) + 1
+    texts = [_texts(short or long, utf8=utf8) for long, short in zip(full, cut, strict=True)]
+    taken = Counter(texts)
     chosen = [
-        short if short is not None and taken[short.path] == 1 else long
-        for long, short in zip(full, cut, strict=True)
+        short if short is not None and taken[text] == 1 else long
+        for long, short, text in zip(full, cut, texts, strict=True)
     ]
-    return _unique(chosen, listed)
-
-
-def _unique(chosen: list[Named], listed: Sequence[Listed]) -> list[Named]:
-    """Two mailboxes never get one path (``INBOX/a``, ``inbox/a``): the later one is marked."""
+    paths = _paths(chosen, utf8=utf8)
+    found: list[Named] = []
     seen: set[tuple[str, ...]] = set()
-    for at, named in enumerate(chosen):
-        path = named.path
-        if path in seen:
-            mark = hashlib.sha256(listed[at].wire).hexdigest()[:8]
+    for entry, segments in zip(listed, chosen, strict=True):
+        path = paths[segments]
+        if path in seen:  # INBOX/a beside inbox/a
+            mark = hashlib.sha256(entry.wire).hexdigest()[:8]
             path = (*path[:-1], f"{path[-1]}~{mark}")
-            chosen[at] = named._replace(path=path)
         seen.add(path)
-    return chosen
+        space = _namespace(entry.wire, known)
+        raw = decode_name(segments[-1], utf8=utf8)[1]
+        found.append(Named(path, raw, space.kind if space is not None else "personal"))
+    return found
+
+
+def _segments(wire: bytes, delimiter: bytes) -> tuple[bytes, ...]:
+    segments = wire.split(delimiter) if delimiter else [wire]
+    return (b"INBOX" if is_inbox(segments[0]) else segments[0], *segments[1:])
+
+
+def _texts(segments: tuple[bytes, ...], *, utf8: bool) -> tuple[str, ...]:
+    return tuple(decode_name(segment, utf8=utf8)[0] for segment in segments)
+
+
+def _paths(
+    chosen: Iterable[tuple[bytes, ...]], *, utf8: bool
+) -> dict[tuple[bytes, ...], tuple[str, ...]]:
+    """A path for each mailbox and each of its parents.
+
+    Two spellings may mean one name (modified UTF-7, and raw UTF-8 beside it). The one that is
+    written as it reads has it; the other keeps its spelling on the wire for a name, whatever the
+    order in which they were listed.
+    """
+    nodes = {segments[:depth] for segments in chosen for depth in range(1, len(segments) + 1)}
+
+    def rank(node: tuple[bytes, ...]) -> tuple[int, bool, tuple[bytes, ...]]:
+        text = decode_name(node[-1], utf8=utf8)[0]
+        return len(node), text.encode("utf-8", "surrogateescape") != node[-1], node
+
+    paths: dict[tuple[bytes, ...], tuple[str, ...]] = {(): ()}
+    taken: set[tuple[str, ...]] = set()
+    for node in sorted(nodes, key=rank):
+        name = decode_name(node[-1], utf8=utf8)[0]
+        path = (*paths[node[:-1]], name)
+        if path in taken:
+            name = node[-1].decode("utf-8", "surrogateescape")
+            path = (*path[:-1], name)
+        if path in taken:
+            path = (*path[:-1], f"{name}~{hashlib.sha256(node[-1]).hexdigest()[:8]}")
+        taken.add(path)
+        paths[node] = path
+    return paths
 
 
 def _removable(entry: Listed, known: Sequence[Prefix]) -> bytes:
@@ -160,19 +197,6 @@ def _namespace(wire: bytes, known: Sequence[Prefix]) -> Prefix | None:
         if wire.startswith(space.prefix) or (space.kind != "personal" and wire == bare):
             return space
     return None
-
-
-def _named(wire: bytes, entry: Listed, known: Sequence[Prefix], *, utf8: bool) -> Named:
-    segments = wire.split(entry.delimiter) if entry.delimiter else [wire]
-    if is_inbox(segments[0]):
-        segments[0] = b"INBOX"
-    decoded = [decode_name(segment, utf8=utf8) for segment in segments]
-    space = _namespace(entry.wire, known)
-    return Named(
-        tuple(text for text, _ in decoded),
-        decoded[-1][1],
-        space.kind if space is not None else "personal",
-    )
 
 
 class Literal(NamedTuple):

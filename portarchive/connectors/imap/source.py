@@ -16,6 +16,7 @@ from portarchive.connectors.imap.names import Prefix
 from portarchive.connectors.imap.pool import Pool
 from portarchive.connectors.imap.session import Session
 from portarchive.connectors.imap.settings import ImapSettings
+from portarchive.progress import Notice
 from portarchive.records import Change, Folder, MessageRef, SourceIdentity
 
 
@@ -39,16 +40,25 @@ class ImapSource:
         self._known: dict[str, Known] = {}
         self._prefixes: list[Prefix] | None = None
         self._namespaces: dict[str, Any] | None = None
+        self._told_of_jmap = False
         have = self._pool.main()
         self.capabilities = SourceCapabilities(
             removals="QRESYNC" in have.enabled,
-            object_ids=bool({"OBJECTID", "X-GM-EXT-1"} & have.capabilities),
+            object_ids=bool(
+                {"OBJECTID", "X-GM-EXT-1"} & have.capabilities or "OBJECTID+" in have.enabled
+            ),
         )
 
     def identity(self) -> SourceIdentity:
         """Who and where. Asks for the namespaces at the first call."""
         session = self._pool.main()
         self._namespace(session)
+        if "JMAPACCESS" in session.capabilities and not self._told_of_jmap:
+            self._told_of_jmap = True
+            address = folders.jmap_access(session)
+            if address is not None:
+                text = f"this account can be had by JMAP too, with the same ids: {address}"
+                self.settings.observer(Notice("jmap-access", text, "note"))
         return SourceIdentity(
             protocol="imap",
             service=self.settings.service,

@@ -12,8 +12,7 @@ from typing import Final
 LIMIT: Final = 1 << 18
 """Octets of a message in which its header is looked for."""
 
-_LF: Final = b"\n\n"
-_CRLF: Final = b"\n\r\n"
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -24,14 +23,8 @@ def end_of_header(octets: bytes) -> int:
     """
     if octets[:1] == b"\n" or octets[:2] == b"\r\n":
         return 0
-    # The likely one first: where it is found ends the search for the other.
-    first = octets.find(b"\n", 0, LIMIT)
-    likely, other = (_CRLF, _LF) if octets[first - 1 : first] == b"\r" else (_LF, _CRLF)
-    found = octets.find(likely, 0, LIMIT)
-    earlier = octets.find(other, 0, LIMIT if found < 0 else found)
-    if earlier >= 0:
-        found = earlier
-    return found + 1 if found >= 0 else min(len(octets), LIMIT)
+    found = _EMPTY_LINE.search(octets, 0, LIMIT)
+    return found.start() + 1 if found is not None else min(len(octets), LIMIT)
 
 
 def spans(lowered: bytes, name: bytes) -> list[tuple[int, int, int]]:

@@ -6,7 +6,8 @@ A Takeout of a million messages is an index of 60 MB; objects would be ten times
 from __future__ import annotations
 
 from array import array
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 DIGEST: Final = 16
 """Octets of SHA-256 that make a uid, written as 32 hex digits."""
@@ -74,13 +75,7 @@ class Index:
     def append(self, row: Row) -> None:
         """Remember a message. The n-th of equal ones has rank n."""
         start, length, size, digest, epoch, fact, thread, gmail_id = row
-        if self._seen is None:
-            self._seen = {self.digest(number) for number in range(len(self.starts))}
-        if digest in self._seen:
-            rank = self._counts[digest] = self._counts.get(digest, 1) + 1
-            self.ranks[len(self.starts)] = rank
-        else:
-            self._seen.add(digest)
+        self._rank(digest, len(self.starts))
         self.starts.append(start)
         self.lengths.append(length)
         self.sizes.append(size)
@@ -89,6 +84,41 @@ class Index:
         self.fact_numbers.append(fact)
         self.threads.append(thread)
         self.gmail_ids.append(gmail_id)
+        self._rows = None
+
+    def _rank(self, digest: bytes, number: int) -> None:
+        if self._seen is None:
+            self._seen = {self.digest(each) for each in range(len(self.digests) // DIGEST)}
+        if digest in self._seen:
+            rank = self._counts[digest] = self._counts.get(digest, 1) + 1
+            self.ranks[number] = rank
+        else:
+            self._seen.add(digest)
+
+    def state(self) -> dict[str, Any]:
+        """Everything but what follows from it, in types that ``marshal`` takes."""
+        columns = (self.starts, self.lengths, self.sizes, self.epochs, self.fact_numbers,
+                   self.threads, self.gmail_ids)  # fmt: skip
+        return {
+            "columns": [column.tobytes() for column in columns],
+            "digests": bytes(self.digests),
+            "facts": [tuple(fact) for fact in self.facts],
+        }
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Append what another index found further on in the file."""
+        before = len(self.starts)
+        columns = (self.starts, self.lengths, self.sizes, self.epochs, self.fact_numbers,
+                   self.threads, self.gmail_ids)  # fmt: skip
+        for column, octets in zip(columns, state["columns"], strict=True):
+            column.frombytes(octets)
+        facts = [self.fact(Fact(*told)) for told in state["facts"]]
+        for number in range(before, len(self.starts)):
+            self.fact_numbers[number] = facts[self.fact_numbers[number]]
+        digests = state["digests"]
+        for at in range(0, len(digests), DIGEST):
+            self._rank(digests[at : at + DIGEST], before + at // DIGEST)
+        self.digests += digests
         self._rows = None
 
     def settle(self) -> None:

@@ -35,14 +35,19 @@ _FIELDS: Final = (
     b"x-mozilla-keys", b"x-uid", b"x-imap", b"x-imapbase",
 )  # fmt: skip
 
-_ANY: Final = re.compile(rb"\n(?:status:|x-(?:status:|keywords:|mozilla-|uid:|imap))")
+_ANY: Final = re.compile(
+    rb"\n(?:status:|content-length:|x-(?:status:|keywords:|mozilla-|uid:|imap))"
+)
+_FIRST: Final = frozenset({b"s", b"c", b"x"})
 
 _INTERNAL: Final = b"subject: don't delete this message -- folder internal data"
 
 
 def may_have(lowered: bytes) -> bool:
-    """Whether a header, in lower case, is worth a closer look."""
-    return _ANY.search(lowered) is not None or _ANY.match(b"\n" + lowered[:16]) is not None
+    """Whether a header, in lower case, is worth a closer look; for its Content-Length too."""
+    if _ANY.search(lowered) is not None:
+        return True
+    return lowered[:1] in _FIRST and _ANY.match(b"\n" + lowered[:20]) is not None
 
 
 def is_internal(lowered: bytes) -> bool:
