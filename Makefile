@@ -45,6 +45,7 @@ bench: dev servers
 
 docs: dev
 	@$(BIN)/python tests/tools/refresh_readme.py
+	@$(BIN)/python tests/tools/make_codes_doc.py
 
 clean:
 	rm -rf $(VENV) .servers dist bench/out bench/corpus

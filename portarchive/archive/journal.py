@@ -29,7 +29,7 @@ from portarchive.archive.durable import FILE_MODE, Durability, write_all
 from portarchive.errors import Damaged
 
 NAME = "journal"
-_LOOKS = 1024
+_LOOKS = 2048
 """Lines looked up before the pages of the file are given back."""
 
 

@@ -197,7 +197,10 @@ def open_tree(path: Path, limits: Limits) -> Tree:
     if not path.exists():
         raise NotAnArchive(f"there is nothing at {path}", hint="check the path")
     if not path.is_file():
-        raise NotAnArchive(f"{path} is neither a directory nor a file")
+        raise NotAnArchive(
+            f"{path} is neither a directory nor a file",
+            hint="check the path: it is a device or pipe",
+        )
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06")) or (

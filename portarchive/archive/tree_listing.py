@@ -128,10 +128,10 @@ class Listing:
         return files.get(name) if files is not None else None
 
     def files(self) -> Iterator[tuple[str, File]]:
-        """(path, file) of all, directory by directory in the order of their paths."""
+        """(path, file) of all, in the order of directories and names, whatever the tree's is."""
         for directory in sorted(self.directories):
             prefix = f"{directory}/" if directory else ""
-            for name, file in self.directories[directory].items():
+            for name, file in sorted(self.directories[directory].items()):
                 yield prefix + name, file
 
     def remove(self, directory: str) -> int:
@@ -188,7 +188,9 @@ class Listing:
                     key = name.lower() if name.isascii() else fold_key(name)
                     first = keys.setdefault(key, name)
                     if first != name:
-                        self.tell(Trouble("F-014", prefix + name, f"twin of {first!a}"))
+                        least, other = sorted((first, name))
+                        keys[key] = least
+                        self.tell(Trouble("F-014", prefix + other, f"twin of {least!a}"))
                     elif names is below and name in files:
                         self.tell(Trouble("F-019", prefix + name, "both a file and a directory"))
                     if not _PLAIN.fullmatch(name):

@@ -51,6 +51,16 @@ def size(option: str, text: str | None) -> int | None:
     return int(found[1]) * _UNIT[(found[2] or "").lower()]
 
 
+def budget(text: str | None) -> int | None:
+    """The value of ``--budget``: octets for 24 hours; 0 for ``none``, None if it was not given."""
+    if text is None or text == "none":
+        return None if text is None else 0
+    octets = size("--budget", text)
+    if not octets:
+        raise SettingsError("--budget leaves nothing to fetch", hint="--budget none for no end")
+    return octets
+
+
 def day(option: str, text: str | None) -> date | None:
     """A calendar day as ISO 8601 has it."""
     if text is None:

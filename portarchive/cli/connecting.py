@@ -26,6 +26,7 @@ class AccessOptions:
         timeout: seconds of silence after which a connection counts as lost.
         connections: for fetching.
         max_wait: seconds of waiting in a row after which it is given up.
+        budget: octets of messages for 24 hours; 0: no end; None: what the provider permits.
     """
 
     secret: SecretOptions = field(default_factory=SecretOptions)
@@ -33,6 +34,7 @@ class AccessOptions:
     timeout: float = 90.0
     connections: int = 1
     max_wait: float = 3600.0
+    budget: int | None = None
 
 
 def connect(
@@ -65,6 +67,7 @@ def connect(
         ca_file=access.ca_file,
         timeout=access.timeout,
         connections=access.connections,
+        budget=access.budget,
     )
     return registry.open_source(address, observer=observer, max_wait=access.max_wait)
 

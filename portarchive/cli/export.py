@@ -54,6 +54,7 @@ def export(
     connections: options.Connections = "1",
     timeout: options.Timeout = "90",
     max_wait: options.MaxWait = "1h",
+    budget: options.Budget = None,
     name: options.Name = None,
     note: options.Note = None,
     legal: options.Legal = None,

@@ -228,6 +228,16 @@ Timeout = Annotated[
         "TIME",
     ),
 ]
+Budget = Annotated[
+    str | None,
+    option(
+        ACCESS,
+        "--budget",
+        "Stop after so much mail in 24 hours, all runs for the account counted: 2500M, 1G, or none."
+        " What is left is named, with the time to go on. For Gmail 2,500 MB unless told otherwise.",
+        "SIZE",
+    ),
+]
 MaxWait = Annotated[
     str,
     option(

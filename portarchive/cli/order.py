@@ -59,10 +59,11 @@ def order_of(given: Mapping[str, Any]) -> Order:
     url = parse_local(given["source"]) or parse_source(
         given["source"], tls=tls, allow_cleartext=given["allow_cleartext"]
     )
-    if isinstance(url, LocalSource) and (password or token or given["auth"] or tls):
+    remote = password or token or given["auth"] or tls or given["budget"]
+    if isinstance(url, LocalSource) and remote:
         raise SettingsError(
             f"{url.scheme}: is read from this machine, without a login",
-            hint="leave out the options of access: passwords, tokens, --auth, --tls",
+            hint="leave out the options of access: passwords, tokens, --auth, --tls, --budget",
         )
     access = AccessOptions(
         secret=SecretOptions(
@@ -72,6 +73,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
         timeout=arguments.seconds("--timeout", given["timeout"], least=1),
         connections=arguments.whole("--connections", given["connections"], least=1, most=32),
         max_wait=arguments.seconds("--max-wait", given["max_wait"], least=0),
+        budget=arguments.budget(given["budget"]),
     )
     selection = arguments.selection(
         folders=given["folder"] or (),

@@ -26,10 +26,11 @@ def check_place(text: str, *, archive: Path, base: Path | None) -> Path:
                 f"the file of --html would change the archive at {owner}",
                 hint="name a file outside it, e.g. --html report.html",
             )
+    if _is_device(path):
+        return path
     if not place.parent.is_dir():
         raise _unusable("its directory is not there")
-    target = place if place.exists() and not _replaced(place) else place.parent
-    if not os.access(target, os.W_OK):
+    if not os.access(place.parent, os.W_OK):
         raise _unusable("permission denied")
     return path
 
@@ -41,8 +42,8 @@ def write_page(path: Path, page: str) -> None:
         OSError: it cannot be written.
     """
     place = path.resolve()
-    if place.exists() and not _replaced(place):
-        place.write_text(page, encoding="utf-8", newline="\n")
+    if _is_device(path):
+        path.write_text(page, encoding="utf-8", newline="\n")
         return
     handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
     try:
@@ -56,8 +57,9 @@ def write_page(path: Path, page: str) -> None:
         raise
 
 
-def _replaced(place: Path) -> bool:
-    return place.is_file()
+def _is_device(path: Path) -> bool:
+    """Whether it is there and no regular file: a pipe, ``/dev/stdout``."""
+    return path.exists() and not path.is_file()
 
 
 def _umask() -> int:

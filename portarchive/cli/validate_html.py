@@ -34,7 +34,7 @@ _STYLE = """
   --fine: #74d09b; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 68rem; padding: 2rem 1.25rem 4rem; background: var(--back);
-  color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+  color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.3; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; }
 h3 { font-size: 1rem; margin: 0; }
@@ -64,11 +64,13 @@ section.found td { font-size: .9375rem; }
 .place:not(:only-child) { width: 45%; }
 footer { border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem;
   margin-top: 3rem; padding-top: .75rem; }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dt { margin-top: .4rem; }
+@media (max-width: 40rem) { th, td { padding-right: .4rem; } body { padding: 1rem .75rem 3rem; }
+  dl { grid-template-columns: 1fr; } dt { margin-top: .4rem; }
   .clause { display: none; } }
 @media print { :root { --back: #fff; --text: #000; --soft: #444; --line: #bbb; --error: #b3261e;
-    --warning: #8a5300; --note: #2a5db0; --fine: #1d6f42; color-scheme: light; }
-  body { font-size: 10pt; max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
+    --warning: #8a5300; --note: #2a5db0; --fine: #1d6f42; color-scheme: light;
+    font-size: 10pt; }
+  body { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
   tr { break-inside: avoid; } a { text-decoration: none; } }
 """
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

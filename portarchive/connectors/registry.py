@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ class SourceAddress:
         ca_file: trusted certificates in PEM, in place of the system's.
         timeout: seconds without any octet after which a connection counts as lost.
         connections: for fetching, ≥ 1.
+        budget: octets of messages for 24 hours; 0 for no end, None for what the provider permits.
     """
 
     scheme: str
@@ -41,6 +43,7 @@ class SourceAddress:
     ca_file: Path | None = None
     timeout: float = 90.0
     connections: int = 1
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +85,48 @@ def open_source(
         raise SettingsError(f"no connector opens {address.scheme}://")
 
     opened: list[Source] = []
-    connect = partial(_open, factory, address, opened)
+    connect = partial(_open, factory, address, observer, opened)
     patience = Patience(connect, observer=observer, max_wait=max_wait)
     try:
         connect()
     except RateLimited as error:  # "not now" is no refusal, not at the first login either
         patience.lost(error)
         patience.stand()
-    return RetryingSource(opened[0], observer=observer, max_wait=max_wait)
+    source = RetryingSource(opened[0], observer=observer, max_wait=max_wait)
+    limit = budget_of(address)
+    return source if limit is None else _budgeted(source, limit, address, observer)
+
+
+GMAIL_BUDGET = 2_500_000_000
+"""Octets that Gmail lets an account download by IMAP in a day."""
+
+
+def budget_of(address: SourceAddress) -> int | None:
+    """Octets for 24 hours; None for no end."""
+    if address.budget is not None:
+        return address.budget or None
+    host = address.host.lower().rstrip(".")
+    gmail = any(host.endswith(f".{name}") for name in ("gmail.com", "googlemail.com"))
+    return GMAIL_BUDGET if gmail else None
+
+
+def _budgeted(source: Source, limit: int, address: SourceAddress, observer: Observer) -> Source:
+    from portarchive.connectors import budget  # noqa: PLC0415  start-up time
+
+    path = budget.state_file(address.host.lower(), address.user, os.environ)
+    return budget.BudgetedSource(source, limit, budget.Spent(path), observer)
+
+
+Factory = Callable[[SourceAddress, Observer], Source]
 
 
 def _open(
-    factory: Callable[[SourceAddress], Source], address: SourceAddress, opened: list[Source]
+    factory: Factory, address: SourceAddress, observer: Observer, opened: list[Source]
 ) -> None:
-    opened.append(factory(address))
+    opened.append(factory(address, observer))
 
 
-def _open_imap(address: SourceAddress) -> Source:
+def _open_imap(address: SourceAddress, observer: Observer) -> Source:
     from portarchive.connectors import imap  # noqa: PLC0415  start-up time
 
     return imap.open_source(
@@ -111,6 +139,7 @@ def _open_imap(address: SourceAddress) -> Source:
             ca_file=address.ca_file,
             timeout=address.timeout,
             connections=address.connections,
+            observer=observer,
         )
     )
 
@@ -132,7 +161,7 @@ _LOCAL: Mapping[str, Callable[[str, Mapping[str, str]], Source]] = {
     "mbox": _open_mbox,
 }
 
-_FACTORIES: Mapping[str, Callable[[SourceAddress], Source]] = {
+_FACTORIES: Mapping[str, Factory] = {
     "imaps": _open_imap,
     "imap": _open_imap,
 }

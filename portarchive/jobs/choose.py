@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from portarchive.errors import SettingsError
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
+
+
+def visiting_order(chosen: Iterable[Folder]) -> list[Folder]:
+    """The folders to be opened, in this order, but those of role ``all`` last.
+
+    They hold what the others hold too (Gmail's All Mail): only what no other had is fetched then.
+    """
+    return sorted((f for f in chosen if f.selectable), key=lambda folder: "all" in folder.roles)
 
 
 def folders(listed: Sequence[Folder], selection: Selection, *, updating: bool) -> list[Folder]:

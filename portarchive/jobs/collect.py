@@ -165,7 +165,7 @@ class Collector:
                 }
             )
         run.state.close_directory()
-        archived, failed = run.ledger.archived, len(run.ledger.failed)
+        archived, failed = run.ledger.archived, len(run.ledger.missing)
         if not run.moving and run.previous is not None:
             archived = int(run.previous.get("archived", 0))
         self._observer(FolderFinished(run.state.path, archived, failed))

@@ -190,6 +190,8 @@ def _settle_gone(found: Found) -> None:
                 if parent.published is None and parent.header is None:
                     implied = Folder(folder_id="", path=names, selectable=False)
                     _settle_parent(found, parent, implied)
+                    if names not in everything and parent.header is not None:
+                        parent.header = folder_header.gone(parent.header, utc(found.now))
         else:
             header = state.published.header
         if header.get(model.NOSELECT) and state.published is not None:

@@ -163,7 +163,7 @@ class _Run:
             same_ids=same,
             renames=Renames(writer, {folder.path for folder in listed}),
         )
-        opened = [folder for folder in order if folder.selectable]
+        opened = choose.visiting_order(order)
         collector.collect(self._wanted(writer, states, opened, same=same))
         self._list_again(collector, states, opened)
         parts = edition.assemble(

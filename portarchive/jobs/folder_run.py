@@ -148,8 +148,8 @@ class FolderRun:
             if not self.state.changed:
                 ledger.carry_events(self.previous)
         if self.opened.complete and self._has_placeholders:
-            failed = {entry["uid"] for entry in ledger.failed}
-            self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - failed)
+            missing = ledger.missing
+            self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - missing)
         self.state.forget_index()
         self._known = {}
         self._unseen = None

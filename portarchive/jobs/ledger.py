@@ -13,6 +13,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 _TEXT_LIMIT = 1000
+_BUDGET = "budget"
 
 _EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server", "renamed"})
 """Notes about what happened once, as opposed to what is so."""
@@ -56,7 +57,12 @@ def _set(uids: list[str]) -> Entry:
 
 @dataclass(slots=True)
 class FolderLedger:
-    """What became of the messages of one folder in one run."""
+    """What became of the messages of one folder in one run.
+
+    Attributes:
+        failed: one entry each.
+        put_off: by our words, those that a budget left over. There may be very many of them.
+    """
 
     path: str
     listed: int = 0
@@ -65,6 +71,7 @@ class FolderLedger:
     skipped: dict[str, list[str]] = field(default_factory=dict)
     vanished: list[str] = field(default_factory=list)
     failed: list[Entry] = field(default_factory=list)
+    put_off: dict[str, list[str]] = field(default_factory=dict)
     notes: list[Entry] = field(default_factory=list)
     uid_notes: dict[str, list[str]] = field(default_factory=dict)
     held: str | None = None
@@ -77,6 +84,9 @@ class FolderLedger:
     def fail(self, uid: str, code: str, text: str, *, stored: bool) -> None:
         """A message that could not be had; ``text``: the server's words, unchecked."""
         words = text.encode("utf-8", "replace").decode()[:_TEXT_LIMIT]
+        if code == _BUDGET and not stored:
+            self.put_off.setdefault(words, []).append(uid)
+            return
         self.failed.append({"uid": uid, "code": code, "text": words, "stored": stored})
 
     def carry_notes(self, previous: Entry, gone: set[str], had: set[str]) -> None:
@@ -97,10 +107,15 @@ class FolderLedger:
                 self.notes.append(dict(note))
 
     @property
+    def missing(self) -> set[str]:
+        """The uids of all that could not be had."""
+        return {entry["uid"] for entry in self.failed}.union(*self.put_off.values())
+
+    @property
     def balanced(self) -> bool:
         """The equation: listed = archived + skipped + vanished + failed."""
         skipped = sum(map(len, self.skipped.values()))
-        return self.listed == self.archived + skipped + len(self.vanished) + len(self.failed)
+        return self.listed == self.archived + skipped + len(self.vanished) + len(self.missing)
 
     def to_json(self) -> Entry:
         """The entry as manifest.json holds it."""
@@ -119,7 +134,13 @@ class FolderLedger:
                 {"reason": reason, **_set(uids)} for reason, uids in sorted(self.skipped.items())
             ],
             "vanished": _set(self.vanished),
-            "failed": self.failed,
+            "failed": [
+                *self.failed,
+                *(
+                    {**_set(uids), "code": _BUDGET, "text": words, "stored": False}
+                    for words, uids in self.put_off.items()
+                ),
+            ],
             "notes": notes,
             "state": dict(self.state),
         }

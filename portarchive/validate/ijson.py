@@ -126,7 +126,8 @@ class Document:
 
     def _fail(self, code: str, text: str, at: int) -> NotRead:
         self.broken = True
-        self._tell(Defect(code, self._source.place(self._text, at), text))
+        if not self._source.over:  # what is cut here for its size is not wrong for that
+            self._tell(Defect(code, self._source.place(self._text, at), text))
         return NotRead()
 
     def _expect(self, wanted: str) -> str:
@@ -287,7 +288,11 @@ def _deep(value: Any) -> bool:
 
 
 class _Text:
-    """The document's octets as text, window by window; UTF-8 defects told with their place."""
+    """The document's octets as text, window by window; UTF-8 defects told with their place.
+
+    Attributes:
+        over: the document is over the limit, and no more of it is read.
+    """
 
     def __init__(self, stream: Stream, limits: Limits, tell: Callable[[Defect], None]) -> None:
         self._stream = stream
@@ -299,6 +304,7 @@ class _Text:
         self._column = 1
         self._windows: str = ""
         self._ended = False
+        self.over = False
 
     def read(self) -> str:
         """The next characters, "" at the end."""
@@ -312,6 +318,7 @@ class _Text:
                     octets = octets[3:]
             if self._octets > self._limits.document:
                 self._tell(Defect("F-002", "", f"over {self._limits.document:,} octets"))
+                self.over = True
                 octets = b""
             self._ended = not octets
             try:

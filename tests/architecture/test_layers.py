@@ -49,8 +49,10 @@ def test_no_email_package_where_octets_pass(module: Path) -> None:
 
 
 OWNERS = {
+    "backports": {"archive"},
     "imapclient": {"connectors/imap"},
     "jsonschema": {"schema.py", "validate"},
+    "jsonschema_rs": {"validate"},
     "keyring": {"access"},
     "pymap": {"demo"},
     "referencing": {"schema.py", "validate"},
@@ -82,5 +84,7 @@ def test_a_library_is_known_in_one_room(library: str) -> None:
 
 def test_every_dependency_has_a_room() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    installed = {re.split(r"[^\w-]", entry)[0] for entry in project["dependencies"]}
+    installed = {
+        re.split(r"[^\w-]", entry)[0].replace("-", "_") for entry in project["dependencies"]
+    }
     assert installed == set(OWNERS)

@@ -84,7 +84,7 @@ OPTIONS = """
     --change-selection --no-fsync --connections --ca-file --tls --allow-cleartext --auth
     --password-command --token-command --timeout --folder --exclude --role --since-date
     --before-date --min-size --max-size --keyword --namespace --name --note --legal --language
-    --timezone --archive-id --max-wait --json --progress --verbose --quiet
+    --timezone --archive-id --max-wait --budget --json --progress --verbose --quiet
 """
 
 BAD = [

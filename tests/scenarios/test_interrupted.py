@@ -270,7 +270,7 @@ def test_22_a_journal_cut_anywhere_is_recovered(scripted, root) -> None:
     journal = killed_at(scripted, root, "Work")
     assert journal_items(root) == 18
     ends = [at for at, octet in enumerate(journal) if octet == 10]
-    offsets = {0, 1, len(journal), *range(0, len(journal), 97)}
+    offsets = {0, 1, len(journal), *range(0, len(journal), 211)}
     offsets |= {end + by for end in ends for by in (0, 1)}
     kept = root.with_name("kept")
     shutil.copytree(root, kept)

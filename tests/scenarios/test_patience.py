@@ -118,20 +118,20 @@ def test_29_a_token_that_cannot_be_renewed_ends_with_11_and_is_resumed(
 # --- 31 -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["qresync", "plain"])
-def test_31_very_many_scattered_uids(scripted, root, kind) -> None:
-    """Every other UID of seven digits: a SEARCH line of more than 1,000,000 octets."""
+@pytest.mark.parametrize(("kind", "count"), [("qresync", 40_000), ("plain", 150_000)])
+def test_31_very_many_scattered_uids(scripted, root, kind, count) -> None:
+    """Every other UID of seven digits: of 150,000 a SEARCH line of more than 1,000,000 octets."""
     scripted.capabilities = list(KINDS[kind])
     inbox = scripted.mailbox("INBOX")
     inbox.next_uid = 4_000_000
-    inbox.add_many(300_000, letter, size=60)
+    inbox.add_many(2 * count, letter, size=60)
     inbox.mails = {uid: mail for uid, mail in inbox.mails.items() if uid % 2}
     for uid in list(inbox.mails)[::100]:
         inbox.mails[uid].size = None
     ran = export(scripted, root, "--min-size", "100")
     assert ran.code == 0
     entry = ran.folders["INBOX"]
-    assert (entry["listed"], entry["archived"]) == (150_000, 1500)
-    assert scripted.bodies == 1500
+    assert (entry["listed"], entry["archived"]) == (count, count // 100)
+    assert scripted.bodies == count // 100
     assert max(map(len, scripted.commands)) <= 8000
     assert len(scripted.said("UID FETCH")) < 200

@@ -33,10 +33,9 @@ def help_text(verb: str | None) -> str:
 
 
 def exit_codes() -> str:
-    """A table of every code of the program; those without words are kept for later commands."""
+    """A table of every code of the program."""
     words = dict(EXIT_CODES)
-    later = "not used yet; kept for a check that finds errors"
-    rows = [f"| {code.value} | {words.get(code.value, later)} |" for code in ExitCode]
+    rows = [f"| {code.value} | {words[code.value]} |" for code in ExitCode]
     return "\n".join(["| code | meaning |", "| --- | --- |", *rows]) + "\n"
 
 

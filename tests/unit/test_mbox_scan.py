@@ -373,3 +373,82 @@ def test_a_large_message_is_measured_in_pieces(of):
     assert list(box.index.sizes) == [len(expected), 6]
     bare = expected.replace(b"Status: RO\n", b"")
     assert box.index.uid(0) == hashlib.sha256(bare).hexdigest()[:32]
+
+
+# --- two processes
+
+
+def told(box: Scanned) -> tuple:
+    index = box.index
+    rows = range(len(index))
+    return (
+        [index.uid(number) for number in rows],
+        list(index.starts), list(index.lengths), list(index.sizes), list(index.epochs),
+        [index.facts[number] for number in index.fact_numbers],
+        list(index.threads), list(index.gmail_ids), box.scanner.counts, box.scanner.takeout,
+    )  # fmt: skip
+
+
+def many(number: int) -> bytes:
+    status = b"Status: R\n" if number % 3 else b"X-Keywords: k%d\n" % (number % 5)
+    date = DATE if number % 7 else b"Thu Jan  1 00:00:00 1970"
+    return b"From a %s\n%sSubject: %d\n\n>From x\n%s\n\n" % (date, status, number % 40, b"y" * 90)
+
+
+@pytest.mark.parametrize("takeout", [False, True])
+def test_two_processes_find_what_one_finds(tmp_path, monkeypatch, takeout):
+    path = tmp_path / "box"
+    text = b"".join(many(number) for number in range(200))
+    if takeout:
+        text = re.sub(
+            rb"From a ([^\n]*)\n",
+            rb"From 1490000000000000001@xxx \1\nX-GM-THRID: 7\nX-Gmail-Labels: Inbox,Work\n",
+            text,
+        )
+    path.write_bytes(text)
+    alone = Scanned(path)
+    monkeypatch.setattr(scan, "TOGETHER", 0)
+    absorbed = []
+    absorb = Index.absorb
+    monkeypatch.setattr(Index, "absorb", lambda *a: absorbed.append(1) or absorb(*a))
+    both = Scanned(path)
+    assert absorbed == [1]
+    assert told(both) == told(alone)
+    assert both.scanner.takeout is takeout
+    monkeypatch.setattr(scan, "TOGETHER", 1 << 40)
+    with path.open("ab") as file:
+        file.write(many(3) + many(400))
+    for box in (alone, both):
+        box.scanner.extend(path.stat().st_size)
+    assert told(both) == told(alone)
+    assert len(both.index) == 202
+    for box in (alone, both):
+        os.close(box.fd)
+
+
+def test_halves_that_do_not_meet_are_found_by_one(tmp_path, monkeypatch):
+    """A message that reaches over the middle by its Content-Length, with postmarks in it."""
+    path = tmp_path / "box"
+    inner = b"".join(many(number) for number in range(60))
+    head = b"From a " + DATE + b"\nContent-Length: %d\n\n" % len(inner)
+    path.write_bytes(many(1) * 3 + head + inner + b"\n" + many(2) * 3)
+    alone = Scanned(path)
+    assert len(alone.index) == 7
+    monkeypatch.setattr(scan, "TOGETHER", 0)
+    both = Scanned(path)
+    assert told(both) == told(alone)
+    for box in (alone, both):
+        os.close(box.fd)
+
+
+def test_without_a_second_process_one_does_it(tmp_path, monkeypatch):
+    path = tmp_path / "box"
+    path.write_bytes(b"".join(many(number) for number in range(50)))
+    alone = Scanned(path)
+    monkeypatch.setattr(scan, "TOGETHER", 0)
+    for command in ("/nonexistent", "/bin/false"):
+        monkeypatch.setattr("sys.executable", command)
+        both = Scanned(path)
+        assert told(both) == told(alone)
+        os.close(both.fd)
+    os.close(alone.fd)

@@ -7,7 +7,7 @@ it comes from the place where the provider puts it (a tagged NO, a BYE, the Subj
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from portarchive.connectors.imap.responses import Status
@@ -40,6 +40,9 @@ _EXPIRED: Final = re.compile(
 )
 _THROTTLE_CODES: Final = frozenset({b"THROTTLED"})
 TEMPORARY_CODES: Final = frozenset({b"UNAVAILABLE", b"LIMIT", b"INUSE"})
+
+FEW_AT_ONCE: Final = 4
+"""Commands on their way to Exchange at once: it throttles clients in a hurry."""
 
 ROUND_CAP: Final = 10_000
 """Yahoo shows this many messages of a folder and no more."""
@@ -81,6 +84,20 @@ def patience(status: Status, *, temporary: bool = True) -> ConnectorError | None
     codes = _THROTTLE_CODES | TEMPORARY_CODES if temporary else _THROTTLE_CODES
     if status.code in codes or _THROTTLED.search(text):
         return RateLimited(status.words)
+    return None
+
+
+def depth(server: Mapping[str, str], host: str) -> int | None:
+    """How many commands this server likes to have on its way; None if nothing is known.
+
+    Args:
+        server: its answer to ID.
+        host: as it was asked for.
+    """
+    named = server.get("name", "").lower()
+    hosts = ("outlook.com", "office365.com", "hotmail.com")
+    if "exchange" in named or any(host.lower().endswith(name) for name in hosts):
+        return FEW_AT_ONCE
     return None
 
 

@@ -207,6 +207,7 @@ class Session(Channel):
                 b'ID ("name" "portarchive" "version" "' + version + b'")', handle=self._identified
             )
         self._enable()
+        self.depth = quirks.depth(self.server, self.settings.host) or self.depth
 
     def _identified(self, response: Response) -> None:
         if isinstance(response, Data) and response.kind == b"ID":

@@ -24,6 +24,7 @@ MONTHS: Final = {
     )
 }  # fmt: skip
 
+_TWO: Final = [f"{value:02d}" for value in range(60)]
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _DATE: Final = re.compile(
     rb"(\d{1,2})[ \t]+([A-Za-z]{3})[a-z]*[ \t]+(\d{2,4})[ \t]+(\d\d?):(\d\d)(?::(\d\d))?"
@@ -43,7 +44,8 @@ def received(epoch: int) -> Received:
     day, seconds = divmod(epoch, DAY)
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
-    return Received(f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}+00:00", epoch)
+    text = f"{_day(day)}T{_TWO[hour]}:{_TWO[minute]}:{_TWO[second]}+00:00"
+    return Received(text, epoch)
 
 
 @lru_cache(maxsize=4096)

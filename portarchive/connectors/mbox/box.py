@@ -44,27 +44,19 @@ class Box:
         rd: quoting is mboxrd.
 
     Attributes:
+        index: of the last ``refresh``; empty before the first one, and after ``close``.
         verify: octets are compared with their digest, for somebody wrote to the file.
     """
 
     def __init__(self, path: Path, root: Root, *, rd: bool) -> None:
         self.path = path
+        self.index = Index()
         self.verify = False
         self._root = root
         self._rd = rd
         self._fd = -1
         self._stamp: Stamp | None = None
         self._scanner: Scanner | None = None
-
-    @property
-    def index(self) -> Index:
-        """Of the last ``refresh``."""
-        return self._scanned.index
-
-    @property
-    def is_indexed(self) -> bool:
-        """Whether there is an index to look in."""
-        return self._scanner is not None
 
     @property
     def takeout(self) -> bool:
@@ -98,6 +90,7 @@ class Box:
         scanner = Scanner(self._fd, rd=self._rd)
         scanner.extend(about.st_size)
         self._scanner = scanner
+        self.index = scanner.index
         self._stamp = _stamp(about)
         self.verify = False
 
@@ -195,6 +188,7 @@ class Box:
             os.close(self._fd)
             self._fd = -1
         self._scanner = None
+        self.index = Index()
         self._stamp = None
 
 

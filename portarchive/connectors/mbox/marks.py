@@ -112,7 +112,7 @@ class Marks:
             self._position = found + 1
             before = data[found - 1] if found else 0
             if before == 62:  # >
-                self.quoted = True
+                self.quoted = self.quoted or _is_quoted(data, found - 1)
             elif before == 10:
                 mark = self._mark(data, found)
                 if mark is not None:
@@ -158,3 +158,10 @@ class Marks:
         if at >= 0 and end - self._base <= len(self._data):
             return self._data[at : end - self._base]
         return os.pread(self._fd, end - start, start)
+
+
+def _is_quoted(data: bytes, at: int) -> bool:
+    """Whether the quotes that end at this place begin a line, or the block."""
+    while at >= 0 and data[at] == 62:
+        at -= 1
+    return at < 0 or data[at] == 10

@@ -10,13 +10,18 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-_QUOTED: Final = re.compile(rb"(?m)^>(?=>*From )")
+# "(?m)^" would be looked for at every octet; a line end is looked for in great strides
+_QUOTED: Final = re.compile(rb"\n>(?=>*From )")
+_QUOTED_FIRST: Final = re.compile(rb">+From ")
 _LONGEST_LINE: Final = 1 << 16
 
 
 def unquoted(octets: bytes) -> bytes:
     """A whole message with one level taken off."""
-    return _QUOTED.sub(b"", octets) if b">From " in octets else octets
+    if b">From " not in octets:
+        return octets
+    octets = _QUOTED.sub(b"\n", octets)
+    return octets[1:] if _QUOTED_FIRST.match(octets) else octets
 
 
 def unquoted_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -140,11 +140,14 @@ class Shelf:
         """How many of a folder were named in this visit."""
         return self._listed[key]
 
+    @property
+    def identifies_any(self) -> bool:
+        """Whether some references have to carry what a message is matched by."""
+        return bool(self._identify)
+
     def identifies(self, ref: MessageRef) -> bool:
-        """Whether a reference has to carry what a message is matched by."""
-        return bool(self._identify) and any(
-            placement.folder_id in self._identify for placement in ref.placements
-        )
+        """Whether this one has to."""
+        return any(placement.folder_id in self._identify for placement in ref.placements)
 
     def references(self, *, last: bool) -> Iterator[tuple[MessageRef, Box, Index, int]]:
         """What was not named yet, in the order of the files.
@@ -159,6 +162,7 @@ class Shelf:
                 for keys, flags in self._places[box]
             ]
             twice = self._twice.get(box, ())
+            listed = self._listed
             for number in self._rest(box, last=last):
                 fact = index.fact_numbers[number]
                 keys, flags = places[fact]
@@ -167,12 +171,17 @@ class Shelf:
                 uid = index.uid(number)
                 epoch = index.epochs[number]
                 received = dates.received(epoch) if epoch >= 0 else dates.NO_DATE
-                for key in keys:
-                    self._listed[key] += 1
                 thread, gmail_id = index.threads[number], index.gmail_ids[number]
+                if len(keys) == 1:
+                    listed[keys[0]] += 1
+                    placements: tuple[Placement, ...] = (Placement(keys[0], uid, flags, received),)
+                else:
+                    for key in keys:
+                        listed[key] += 1
+                    placements = tuple(Placement(key, uid, flags, received) for key in keys)
                 yield (
                     MessageRef(
-                        tuple(Placement(key, uid, flags, received) for key in keys),
+                        placements,
                         index.sizes[number],
                         str(gmail_id) if gmail_id else None,
                         str(thread) if thread else None,

@@ -275,25 +275,25 @@ class MboxSource:
     ) -> Iterator[Change]:
         """By folder: whoever writes them need not change directories at each message."""
         window.sort(key=lambda one: one[0].placements[0].folder_id)
-        self._place = {}
-        for ref, box, index, number in window:
-            if shelf.identifies(ref):
+        self._place = place = {one[0].placements[0][:2]: one[1:] for one in window}
+        identify = shelf.identifies_any
+        for ref, _, _, _ in window:
+            if identify and shelf.identifies(ref):
+                box, index, number = place[ref.placements[0][:2]]
                 ref = ref._replace(message_id=_message_id(box, index, number))  # noqa: PLW2901
-            placement = ref.placements[0]
-            self._place[placement.folder_id, placement.uid] = box, index, number
             yield ref
         yield FetchPoint()
 
     def _find(self, ref: MessageRef) -> tuple[Box | None, int]:
         """Where a message lies; it may have been named long ago."""
         placement = ref.placements[0]
-        found = self._place.get((placement.folder_id, placement.uid))
-        if found is not None and found[0].is_indexed and found[0].index is found[1]:
+        found = self._place.get(placement[:2])
+        if found is not None and found[0].index is found[1]:
             return found[0], found[2]
         for shelf in self._shelves:
             if placement.folder_id in shelf.folder_ids:
                 for box in shelf.boxes:
-                    number = box.index.find(placement.uid) if box.is_indexed else None
+                    number = box.index.find(placement.uid)
                     if number is not None:
                         return box, number
         return None, 0

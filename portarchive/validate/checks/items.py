@@ -58,8 +58,13 @@ class Items:
         """The next entry."""
         number = self.count
         self.count += 1
-        if self._check is not None and not self._check.fits(item):
-            self._explain(item, number)
+        if self._check is not None:
+            try:
+                fits = self._check.fits(item)
+            except ValueError:  # a lone surrogate, say, which Rust cannot hold
+                fits = False
+            if not fits:
+                self._explain(item, number)
         if not self._structure or item.__class__ is not dict:
             return
         uid, filename = item.get("uid"), item.get("filename")

@@ -1,0 +1,1 @@
+"""The public corpus as code: small archives, one thing wrong in each, and what must be found."""

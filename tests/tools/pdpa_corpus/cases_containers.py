@@ -1,0 +1,97 @@
+"""ZIP and tar files that are damaged, forged or odd; what is spoilt is a file of no item."""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+
+from pdpa_corpus.containers import (
+    DEFLATED,
+    ENCRYPTED,
+    Entry,
+    entries,
+    local_header,
+    tar_entry,
+    tarred,
+    zip_of,
+    zipped,
+)
+from pdpa_corpus.parts import CARD, A, bad, contacts, good, mail, put, warn
+
+X = "blob/x"
+OCTETS = b"some octets\n"
+WHOLE = zipped(mail(), Entry(X.encode(), OCTETS))[1]
+
+
+def spoilt_directory() -> bytes:
+    """The signature of the last entry of the central directory is damaged."""
+    at = WHOLE.rindex(b"PK\x01\x02")
+    return WHOLE[:at] + b"XX" + WHOLE[at + 2 :]
+
+
+def shared_octets() -> tuple[str, bytes]:
+    """A member lies, with a header of its own, within the octets of another."""
+    inner = Entry(b"blob/y", OCTETS)
+    outer = Entry(X.encode(), local_header(inner) + OCTETS)
+    before = len(zip_of(entries(mail()))) - _tail(len(entries(mail())))
+    inner.inside = before + len(local_header(Entry(X.encode(), b"")))
+    return ".zip", zip_of([*entries(mail()), outer, inner])
+
+
+def _tail(count: int) -> int:
+    """Octets of central directory and end record."""
+    return 22 + sum(46 + len(one.name) for one in entries(mail())[:count])
+
+
+def cut_tar() -> bytes:
+    """The last member's header is cut in two."""
+    octets = tarred(mail(put(X, OCTETS)), last=X)[1]
+    at = octets.index(X.encode())
+    return octets[: at + 200]
+
+
+NESTED = {f"jane/{name}": octets for name, octets in mail().items()}
+
+CASES = (
+    bad("Z-001", "cut off", "The end record is missing.",
+        mail(), None, packed=(".zip", WHOLE[:-30]), chained=True),
+    bad("Z-002", "directory damaged", "The last entry of the central directory is damaged.",
+        mail(), None, packed=(".zip", spoilt_directory())),
+    bad("Z-003", "shared octets", "A member lies within the octets of another.",
+        mail(), ("blob/y", ""), packed=shared_octets()),
+    bad("Z-004", "size forged", "The central directory has another size than the local header.",
+        mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, size=5))),
+    bad("Z-004", "size too large", "A deflated member is shorter than it claims.",
+        mail(), (X, ""), packed=zipped(mail(), Entry(
+            X.encode(), OCTETS + b"x", DEFLATED,
+            b"\1" + struct.pack("<2H", len(OCTETS), len(OCTETS) ^ 0xFFFF) + OCTETS))),
+    bad("Z-005", "octets damaged", "The CRC-32 of a member is not that of its octets.",
+        mail(), (X, ""), packed=(".zip", WHOLE.replace(OCTETS, b"same octets\n"))),
+    bad("Z-006", "encrypted", "A member is encrypted.",
+        mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, flags=ENCRYPTED))),
+    bad("Z-007", "compressed oddly", "A member is compressed by method 12.",
+        mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, method=12))),
+    bad("Z-009", "second part", "The end record has the number 1 for this part.",
+        mail(), None, packed=zipped(mail(), disk=1), chained=True),
+    warn("Z-010", "count forged", "The end record counts 3 of 4 members.",
+         mail(), None, packed=zipped(mail(), count=3)),
+    warn("Z-011", "octets before", "A script stands before the ZIP data.",
+         mail(), None, packed=zipped(mail(), before=b"#!/bin/sh\n")),
+    good("Z-012", "archive.json last", "A reader in one pass wants it first.",
+         mail(), (A, ""), packed=tarred(mail(), last=A)),
+    bad("Z-013", "two names", "The local header has another name than the central directory.",
+        mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, local_name=b"blob/y"))),
+    bad("Z-014", "tar cut off", "The file ends within the header of its last member.",
+        mail(), None, packed=(".tar", cut_tar())),
+    warn("Z-016", "name not marked", "A name is in UTF-8 and not marked as such.",
+         mail(), ("blob/café", ""), packed=zipped(mail(), Entry("blob/café".encode(), flags=0))),
+    bad("Z-017", "sparse file", "A member is a sparse file of GNU tar.",
+        mail(), (X, ""), packed=tarred(mail(), tar_entry(X, tarfile.GNUTYPE_SPARSE))),
+    warn("Z-018", "document a hard link", "A Card is a hard link to another.",
+         contacts(), ("contacts/more.json", ""),
+         packed=tarred(contacts(), tar_entry("contacts/more.json", tarfile.LNKTYPE, CARD))),
+    warn("Z-019", "private files", "The container has a .portarchive/.",
+         mail(), (".portarchive", ""), packed=zipped(mail(put(".portarchive/lock", b"")))),
+    good("Z-020", "in a directory", "The archive lies in the directory jane.",
+         mail(), ("jane", ""), packed=zipped(NESTED)),
+)  # fmt: skip
