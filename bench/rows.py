@@ -15,13 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import corpus
 import takeout
-from corpus import Mailbox
+import validate
 from latency import DelayLine, OneByOne
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
 from wire import Relay
+
+import corpus
+from corpus import Mailbox
 
 MEGABYTE = 1_000_000
 
@@ -373,6 +375,54 @@ def _takeout_block(bench: Bench, _: Sequence[str]) -> list[Row]:
     return [speed, memory]
 
 
+def _validate_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
+    """The validator over a whole export beside sha256sum, and over one huge folder.json."""
+    rows: list[Row] = []
+    archive = bench.memory / "archive"
+    if "validate" in wanted:
+        bench.tell(f"  exporting {bench.sizes.full} messages")
+        whole = corpus.load(bench.maildir("valid"), "valid", bench.sizes.full)
+        title = f"validate --level deep, {whole.messages:,} messages / sha256sum -c"
+        row = Row("validate", title, 3, "x")
+        try:
+            Portarchive(bench.endpoint, whole, archive).export()
+        except RunFailedError as error:
+            row.figure = f"no archive to validate: {error}"
+        else:
+            contenders: dict[str, Callable[[], Run]] = {
+                "validate": lambda: validate.validate(archive, "deep", whole.messages),
+                "sha256sum": lambda: validate.sha256sum(archive),
+            }
+            runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+            row = _ratio(row, runs, failed, "validate", "sha256sum")
+        rows.append(row)
+        bench.drop(whole)
+    if "validate-folder" in wanted:
+        items = bench.sizes.many
+        bench.tell(f"  writing a folder of {items} items")
+        octets = validate.write_folder(archive, items)
+        contenders = {
+            "structure": lambda: validate.validate(archive, "structure", items, watch_memory=True)
+        }
+        runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
+        title = f"a folder.json of {items:,} items, {octets // MEGABYTE} MB, --level structure"
+        speed = Row("validate-folder", title, 8, "s", figure=failed.get("structure", ""))
+        peak = Row("validate-folder", f"peak memory of it, {title}", 300, "MB", speed.figure)
+        if "structure" in runs:
+            series = runs["structure"]
+            speed.value = series.median
+            walls = [one.wall for one in series.runs]
+            speed.spread = (min(walls), max(walls))
+            speed.figure = f"structure {series.spread()}, {octets / items:.0f} octets an item"
+            peaks = [one.peak / MEGABYTE for one in series.runs]
+            peak.value, peak.spread = max(peaks), (min(peaks), max(peaks))
+            peak.figure = f"no figure can be below {_floor()} MB"
+            speed.series = {"structure": series.as_json()}
+        rows += [speed, peak]
+    remove(archive)
+    return rows
+
+
 def _help_block(bench: Bench, _: Sequence[str]) -> list[Row]:
     """Start-up; an interpreter that does nothing beside it."""
     contenders: dict[str, Callable[[], Run]] = {
@@ -396,6 +446,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("durable",), _durable_block),
     (("memory",), _memory_block),
     (("takeout",), _takeout_block),
+    (("validate", "validate-folder"), _validate_block),
     (("far-simple", "far-mbsync"), _latency_block),
 )
 NAMES = tuple(name for names, _ in BLOCKS for name in names)

@@ -225,7 +225,8 @@ def _check_ledger(facts: Facts) -> None:
             complete = False
             continue
         skipped = sum(part["count"] for part in entry["skipped"])
-        vanished, failed = entry["vanished"]["count"], len(entry["failed"])
+        vanished = entry["vanished"]["count"]
+        failed = sum(part.get("count", 1) for part in entry["failed"])
         assert entry["listed"] == entry["archived"] + skipped + vanished + failed, entry
         assert entry["archived"] == len(facts.items[entry["path"]]), entry
         complete = complete and not failed

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from portarchive.archive import model
+from portarchive.archive import folder_header, model
 from portarchive.archive.digests import DigestBlocks, DigestsWriter, file_sha256
 from portarchive.archive.folder_file import FolderFile, FolderFileWriter, parse_entry
 from portarchive.archive.folder_state import (
@@ -131,7 +131,7 @@ class Stager:
     def _write(self, digests: DigestsWriter, blocks: DigestBlocks | None) -> None:
         for state in self._states:
             if state.moved and state.header is None:
-                self._leave(state)
+                self._leave(state, digests)
             elif (
                 self._touches(state)
                 or self._single
@@ -225,13 +225,22 @@ class Stager:
             entry[model.EXPUNGED_AT] = self._policy.expunged_at
             yield model.dumps(entry).encode()
 
-    def _leave(self, state: FolderState) -> None:
-        """The directory of a renamed mailbox: nothing of it stays."""
+    def _leave(self, state: FolderState, digests: DigestsWriter) -> None:
+        """The directory of a renamed mailbox: nothing of it stays but what others refer to."""
+        directory = _directory(state)
+        header: dict[str, Any] = {}
         if state.published is not None:
             self._published_sha256(state.published)
+            header = state.published.header
         self._drop_all(state)
-        self._drops.add(f"{_directory(state)}/{model.FOLDER_FILE}")
         self._out.changed = True
+        if any(path.rpartition("/")[0] == directory for path in self._protected):
+            # Its MAILBOXID is another folder's now.
+            left = {**header, "uid": state.path}
+            state.header = folder_header.gone(left, self._policy.expunged_at)
+            self._folder(state, digests)
+        else:
+            self._drops.add(f"{directory}/{model.FOLDER_FILE}")
 
     def _drop_all(self, state: FolderState) -> None:
         if state.published is not None:

@@ -316,17 +316,17 @@ class ArchiveWriter:
     def store_placeholder(self, state: FolderState, filename: str, uid: str, octets: bytes) -> None:
         """Keep what a provider gave in place of a message, apart from the items."""
         known = state.placeholders(self._journal)
-        entry = known.get(uid)
-        if entry is None or entry.get(model.SHA256) != hashlib.sha256(octets).hexdigest():
-            directory = state.open_dir or self._directory(state)
-            body = _Octets(octets)
-            try:
-                size, sha256 = directory.store(filename, body, None)
-            except FileExistsError:
-                filename = self._free_name(state, directory, filename)
-                size, sha256 = directory.store(filename, body, None)
-            entry = {"uid": uid, "filename": filename, model.SIZE: size, model.SHA256: sha256}
-            known[uid] = entry
+        if known.get(uid, {}).get(model.SHA256) == hashlib.sha256(octets).hexdigest():
+            return  # the same words as before
+        directory = state.open_dir or self._directory(state)
+        body = _Octets(octets)
+        try:
+            size, sha256 = directory.store(filename, body, None)
+        except FileExistsError:
+            filename = self._free_name(state, directory, filename)
+            size, sha256 = directory.store(filename, body, None)
+        entry = {"uid": uid, "filename": filename, model.SIZE: size, model.SHA256: sha256}
+        known[uid] = entry
         self._announce(state)
         if self._batch.add(state, Placeholder(model.dumps(entry)), len(octets)):
             self.flush()

@@ -138,6 +138,10 @@ class Collector:
         run = FolderRun(folder, state, opened, before, self._flags)
         if was is not None:
             run.ledger.notes.append({"code": "renamed", "from": was.path})
+        earlier = self.runs.get(folder.folder_id)
+        if earlier is not None and earlier.opened.uidvalidity == opened.uidvalidity:
+            # its listing starts over (the connection broke): what was had before is here
+            run.ledger.uid_notes = earlier.ledger.uid_notes
         self.runs[folder.folder_id] = run
         self.failures.pop(folder.folder_id, None)
         self._observer(FolderStarted(state.path, opened.counts.get("exists")))

@@ -189,9 +189,11 @@ def _settle_gone(found: Found) -> None:
                 parent = found.writer.folder("/".join(parts[:depth]), names)
                 if parent.published is None and parent.header is None:
                     implied = Folder(folder_id="", path=names, selectable=False)
-                    _settle_parent(found, parent, implied)
-                    if names not in everything and parent.header is not None:
-                        parent.header = folder_header.gone(parent.header, utc(found.now))
+                    bare = folder_header.build(
+                        implied, parent.path, None, {}, comment=None, last_uid=None
+                    )
+                    gone = names not in everything
+                    parent.header = folder_header.gone(bare, utc(found.now)) if gone else bare
         else:
             header = state.published.header
         if header.get(model.NOSELECT) and state.published is not None:

@@ -12,6 +12,7 @@ from running import TOKENS, bag, comparable, export, letter, stamps
 
 import archive_facts
 from portarchive.connectors import budget, registry
+from portarchive.connectors.imap.channel import Channel
 from servers import scripted_faults as faults
 from servers.scripted import ScriptedServer
 
@@ -43,7 +44,7 @@ def gmail(scripted: ScriptedServer) -> ScriptedServer:
     scripted.capabilities = list(GMAIL)
     scripted.identity = '("name" "GImap" "vendor" "Google, Inc.")'
     for name, attributes in FOLDERS.items():
-        scripted.add_mailbox(name, attributes=attributes)
+        scripted.add_mailbox(name.encode(), attributes=attributes)  # UTF8=ACCEPT
     for number in range(40):
         places = [r"\\Inbox"] if number % 4 else []
         places += ["&AMQ-rger &- Co"] if number % 5 == 0 else []
@@ -57,7 +58,7 @@ def add(server: ScriptedServer, number: int, labels: list[str]) -> None:
     folders = {r"\\Inbox": "INBOX", "&AMQ-rger &- Co": "Ärger & Co"}
     flags = [r"\Seen", "$Forwarded", "odd]key[word"] if number % 3 else []
     for folder in ("[Gmail]/All Mail", *(folders.get(label, label) for label in labels)):
-        server.mailbox(folder).add(
+        server.mailbox(folder.encode()).add(
             letter(number),
             flags,
             email_id=str(1_700_000_000_000_000_000 + number),
@@ -369,14 +370,26 @@ def test_exchange_on_a_bad_day(exchange, root, tmp_path) -> None:
     assert exchange.bodies <= 600 + 2 * 500
 
 
-def test_exchange_is_not_sent_many_commands_at_once(exchange, root) -> None:
-    """It answers "Request is throttled" to clients in a hurry: few commands are on their way."""
-    exchange.identity = None
-    exchange.greeting = None
+def test_exchange_is_asked_for_few_things_at_once(exchange, root, monkeypatch) -> None:
+    """It answers "Request is throttled" to clients in a hurry."""
+    exchange.identity = '("name" "Microsoft.Exchange.Imap4.Imap4Server" "version" "15.20")'
     for number in range(30):
         exchange.add_mailbox(f"Folder {number}").add(letter(number))
-    assert export(exchange, root).code == 3
-    assert len(archive_facts.check(root).items) >= 31
+    most = []
+    send = Channel.send
+
+    def counted(channel, *parts):
+        tag = send(channel, *parts)
+        most.append(channel.in_flight)
+        return tag
+
+    monkeypatch.setattr(Channel, "send", counted)
+    assert export(exchange, root).code == 3  # the placeholder
+    assert max(most) <= 5
+    exchange.identity = '("name" "Another")'
+    most.clear()
+    assert export(exchange, root.with_name("fast")).code == 3
+    assert max(most) > 20
 
 
 # --- Yahoo, Proton Bridge, iCloud -----------------------------------------------------------------

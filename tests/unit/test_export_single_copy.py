@@ -209,3 +209,15 @@ def test_an_id_comes_back_into_the_folder_that_holds_its_file(tmp_path: Path) ->
     assert report.complete
     assert report.totals.fetched == 0
     holds(tmp_path / "a", source)
+
+
+def test_the_owner_is_renamed(tmp_path: Path) -> None:
+    source = shared()
+    export(source, tmp_path / "a", single_copy=True)
+    for new in ("Box", "Chest"):
+        source.rename_folder("Archive" if new == "Box" else "Box", new)
+        report = export(source, tmp_path / "a", single_copy=True)
+        assert report.totals.fetched == 0
+        facts = holds(tmp_path / "a", source)
+        assert not any(facts.kept.values())
+        assert not export(source, tmp_path / "a", single_copy=True).published

@@ -43,6 +43,7 @@ class Channel:
         mailbox: the one that is examined now, None before and after a reconnect.
         broken: nothing can be sent any more.
         depth: commands that may be on their way at once.
+        utf8: UTF8=ACCEPT is enabled (RFC 6855).
         uid_only: UIDONLY is enabled (RFC 9586): sequence numbers and ``*`` are errors.
         observer: is told how far the server is with a long command (RFC 9585).
     """
@@ -52,6 +53,7 @@ class Channel:
         self.mailbox: Mailbox | None = None
         self.broken = False
         self.depth = DEPTH
+        self.utf8 = False
         self.uid_only = False
         self.observer = observer
         self._tags = itertools.count(1)

@@ -47,7 +47,7 @@ def send_examine(
     Raises:
         FolderUnavailable: the name cannot be sent.
     """
-    name = argument(wire)
+    name = argument(wire, utf8=channel.utf8)
     asked = b"" if since is None else b" (QRESYNC (%d %d))" % since
     tag = channel.send(b"EXAMINE ", name, asked)
     return Opening(Mailbox(wire), tag, channel.send(b"MYRIGHTS ", name) if rights else None)

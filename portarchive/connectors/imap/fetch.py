@@ -75,7 +75,9 @@ class Fetcher:
         if self._pool.settings.connections > 1 and len(refs) > WINDOW:
             return False
         try:
-            return not isinstance(argument(wire_of(folder_id)), Literal)  # which waits for a "+"
+            # a literal would wait for a "+"
+            name = argument(wire_of(folder_id), utf8=self._pool.main().utf8)
+            return not isinstance(name, Literal)
         except FolderUnavailable:
             return False
 

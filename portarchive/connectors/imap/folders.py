@@ -199,7 +199,9 @@ def _list_all(
 ) -> Status | None:
     """None, or why the first pattern was refused; refused others only show less."""
     for at, pattern in enumerate(patterns):
-        status = session.run(b'LIST "" ', names.argument(pattern), options, handle=collector)
+        status = session.run(
+            b'LIST "" ', names.argument(pattern, utf8=session.utf8), options, handle=collector
+        )
         if not status.ok:
             session.check(status, temporary=False)
             if at == 0:
@@ -217,7 +219,7 @@ def _ask_status(session: Session, entries: list[Listed], collector: _Collector) 
     waiting: list[bytes] = []
     for entry in entries:
         try:
-            name = names.argument(entry.wire)
+            name = names.argument(entry.wire, utf8=session.utf8)
         except FolderUnavailable:
             continue
         if isinstance(name, Literal):  # waits for a "+": nothing may be on its way

@@ -103,7 +103,8 @@ class Grouped:
         if not validity or (token is not None and token.get("uidvalidity") != validity):
             return None
         try:
-            if isinstance(argument(wire_of(folder.folder_id)), Literal):  # waits for a "+"
+            name = argument(wire_of(folder.folder_id), utf8=self._visitor.pool.main().utf8)
+            if isinstance(name, Literal):  # waits for a "+"
                 return None
         except FolderUnavailable:
             return None
@@ -240,7 +241,7 @@ class Grouped:
                 if session.mailbox is not None and session.mailbox.wire == wire:
                     moved.add(look.key)  # of an open one, STATUS may tell what it was when opened
                     continue
-                name = argument(wire)
+                name = argument(wire, utf8=session.utf8)
                 tag = session.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
                 waiting.append((look, tag))
             if not waiting:

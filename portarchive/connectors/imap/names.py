@@ -209,14 +209,26 @@ Part = bytes | Literal
 """A part of a command; octets are sent as they are."""
 
 
-def argument(wire: bytes) -> Part:
+def _is_text(octets: bytes) -> bool:
+    """Whether it is UTF-8 without controls."""
+    try:
+        return all(ord(char) > 0x9F or 0x20 <= ord(char) < 0x7F for char in octets.decode("utf-8"))
+    except UnicodeError:
+        return False
+
+
+def argument(wire: bytes, *, utf8: bool = False) -> Part:
     """A mailbox name as a quoted string, or as a literal if it has 8-bit octets.
+
+    Args:
+        wire: as it was listed.
+        utf8: UTF8=ACCEPT is enabled: a quoted string may be UTF-8 (RFC 6855 §3).
 
     Raises:
         FolderUnavailable: CR, LF or NUL, which no form of a name may hold.
     """
     if any(octet in wire for octet in (b"\r", b"\n", b"\0")):
         raise FolderUnavailable("the name holds CR, LF or NUL and cannot be sent to the server")
-    if not _PLAIN.match(wire):
+    if not _PLAIN.match(wire) and not (utf8 and _is_text(wire)):
         return Literal(wire)
     return b'"' + wire.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

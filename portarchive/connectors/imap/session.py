@@ -232,6 +232,7 @@ class Session(Channel):
         if not (newer and self._enabled(wanted | newer)) and wanted:
             self._enabled(wanted)
         self.uid_only = "UIDONLY" in self.enabled
+        self.utf8 = "UTF8=ACCEPT" in self.enabled
 
     def _enabled(self, wanted: set[str]) -> bool:
         """ENABLE these; False if the server refuses the command."""

@@ -14,8 +14,11 @@ from typing import Final
 
 from portarchive.errors import ConnectionLost, ConnectorError, Unreachable
 
-_GONE: Final = frozenset({errno.ESTALE, errno.ENOTCONN, errno.EIO, errno.ENXIO, errno.ENODEV})
-"""What an operating system says when the file system itself is not to be had."""
+_GONE: Final = frozenset({errno.ESTALE, errno.ENOTCONN, errno.ENXIO, errno.ENODEV})
+"""What an operating system says when the file system itself is not to be had.
+
+Not EIO: that may be one bad sector, and ``Root.check`` sees whether it is more.
+"""
 
 
 def cannot_read(path: Path, error: OSError, *, hint: str) -> Unreachable:

@@ -19,6 +19,7 @@ from portarchive.connectors.mbox.message import compared, cuts_of, identity, pie
 from portarchive.connectors.mbox.quoting import unquoted
 from portarchive.connectors.mbox.scan import Scanner
 from portarchive.errors import ConnectionLost
+from portarchive.records import Failure
 
 _MMDF: Final = b"\x01\x01\x01\x01"
 
@@ -140,11 +141,11 @@ class Box:
         except OSError:
             return None
 
-    def body(self, number: int) -> Octets | Pieces | None:
+    def body(self, number: int) -> Octets | Pieces | Failure | None:
         """The octets of a message; None if they are not where they were.
 
         Raises:
-            ConnectionLost: the disk fails.
+            ConnectionLost: the file system is gone.
         """
         index = self.index
         start, length = index.starts[number], index.lengths[number]
@@ -155,9 +156,10 @@ class Box:
         try:
             octets = os.pread(self._fd, length, start)
         except OSError as error:
-            raise failure(self.path, error) or ConnectionLost(
-                f"{self.path} cannot be read: {error.strerror}"
-            ) from error
+            gone = failure(self._root.shown, error)
+            if gone is not None:
+                raise gone from error
+            return Failure("unreadable", error.strerror or "it cannot be read")
         if len(octets) < length:
             return None
         if self._rd and (length != index.sizes[number] or self.verify):

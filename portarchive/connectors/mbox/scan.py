@@ -17,11 +17,11 @@ from portarchive.connectors.local import dates
 from portarchive.connectors.local.body import LARGE
 from portarchive.connectors.local.header import end_of_header, values
 from portarchive.connectors.mbox import labels, postmark, status
-from portarchive.connectors.mbox.helper import Helper
 from portarchive.connectors.mbox.index import Fact, Index, Row
 from portarchive.connectors.mbox.marks import BLOCK, Mark, Marks
 from portarchive.connectors.mbox.message import identity, measure, pieces
 from portarchive.connectors.mbox.quoting import unquoted
+from portarchive.connectors.mbox.second_scan import SecondScan
 from portarchive.errors import ConnectionLost
 
 _EMPTY_LINE: Final = re.compile(rb"(?:\r?\n)?(?=From )")
@@ -112,9 +112,9 @@ class Scanner:
             "row": self._last_row,
         }
 
-    def _absorb(self, helper: Helper, line: int) -> bool:
-        """Take over what the helper found from this postmark on, if it began just there."""
-        state = helper.state() if helper.first() == line else None
+    def _absorb(self, second: SecondScan, line: int) -> bool:
+        """Take over what the second found from this postmark on, if it began just there."""
+        state = second.state() if second.first() == line else None
         if state is None:
             return False
         self._counts_before = dict(self.counts)
@@ -179,31 +179,31 @@ class Scanner:
 
     def _scan(self, marks: Marks, mark: Mark | None, *, together: bool) -> None:
         """Index from a postmark on; ``together``: with a second process, if there can be one."""
-        helper: Helper | None = None
+        second: SecondScan | None = None
         try:
             while mark is not None:
-                if helper is not None and mark.line >= helper.offset:
-                    if self._absorb(helper, mark.line):
+                if second is not None and mark.line >= second.offset:
+                    if self._absorb(second, mark.line):
                         break
-                    helper.close()
-                    helper = None
+                    second.close()
+                    second = None
                 mark = self._message(marks, mark)
                 if together and mark is not None:
                     together = False
-                    helper = self._helper(mark.line)
+                    second = self._second(mark.line)
         finally:
-            if helper is not None:
-                helper.close()
+            if second is not None:
+                second.close()
         if marks.doubts:
             code = "postmark-without-empty-line"
             for counts in (self.counts, self._counts_before):
                 counts[code] = counts.get(code, 0) + marks.doubts
 
-    def _helper(self, line: int) -> Helper | None:
+    def _second(self, line: int) -> SecondScan | None:
         """A process for the second half of what is left."""
         offset = (line + self._size) // 2
         try:
-            return Helper(self._fd, offset, self._size, rd=self._rd, takeout=bool(self.takeout))
+            return SecondScan(self._fd, offset, self._size, rd=self._rd, takeout=bool(self.takeout))
         except OSError:
             return None
 

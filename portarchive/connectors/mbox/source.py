@@ -21,6 +21,7 @@ from portarchive.connectors.mbox.tree import Found, Tree, look_around
 from portarchive.errors import ConnectionLost, SettingsError, Unreachable
 from portarchive.records import (
     Change,
+    Failure,
     FetchPoint,
     Folder,
     FolderDone,
@@ -342,7 +343,9 @@ def _message_id(box: Box, index: Index, number: int) -> bytes:
     """Message-ID of a message, for matching it with one of another source."""
     body = box.body(number) if box.index is index else None
     head = b""
-    for piece in body.chunks() if body is not None else ():
+    if body is None or isinstance(body, Failure):
+        return b""
+    for piece in body.chunks():
         head += piece
         if len(head) >= LIMIT:
             break

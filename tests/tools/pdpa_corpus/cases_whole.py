@@ -186,12 +186,11 @@ def own_export() -> Case:
     files = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob("*")
-        if path.is_file()
+        if path.is_file() and ".portarchive" not in path.parts
     }
     head = [A, "manifest.json", "manifest-sha256.txt"]
     order = head + sorted(files.keys() - set(head), key=str.encode)
     by_name = {entry.name.decode(): entry for entry in members(files)}
-    mail_of = "mail"
     return plain(
         "good", "portarchive_export", "What portarchive exports: samples/archive in a container.",
         files,
@@ -201,7 +200,7 @@ def own_export() -> Case:
         ("E-008", "mail/INBOX/1503013257-0000000031.eml", ""),
         ("E-008", "mail/Workshop/Clients/1511601426-0000000001.eml", ""),
         ("E-011", "mail/Junk/1598203655-0000000008.eml", ""),
-        ("P-004b", mail_of, ""),
+        ("P-004b", "mail", ""),
         packed=(".pdpa", zip_of([by_name[name] for name in order], wide=True)),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import portarchive
 from portarchive.connectors.mbox import scan_process
 
 
-class Helper:
+class SecondScan:
     """See the module.
 
     Args:
