@@ -6,6 +6,7 @@ rows.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import statistics
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import planners
 import takeout
 import validate
 from latency import DelayLine, OneByOne
@@ -342,6 +344,34 @@ def _latency_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
     return rows
 
 
+def _planners_block(bench: Bench, _: Sequence[str]) -> list[Row]:
+    """One huge folder, listed in each of the four ways: the same items, and little memory."""
+    count = bench.sizes.many
+    rows: list[Row] = []
+    items: set[str] = set()
+    mailbox = Mailbox("jane", (("INBOX", count),), 0)
+    for way in planners.WAYS:
+        row = Row("planners", f"peak memory, {count:,} messages by {way}", 150, "MB")
+        rows.append(row)
+        with planners.serving(way, count) as port:
+            far = Endpoint("127.0.0.1", port, planners.PASSWORD)
+            ours = Portarchive(far, mailbox, bench.memory / "archive", watch_memory=True)
+            try:
+                made = ours.export()
+            except RunFailedError as error:
+                row.figure = str(error)
+                continue
+        bench.tell(f"    {way} {made.wall:.2f} s")
+        with (ours.archive / "mail/INBOX/folder.json").open("rb") as file:
+            items.add(hashlib.file_digest(file, "sha256").hexdigest())
+        row.value = made.peak / MEGABYTE
+        row.holds = len(items) == 1
+        same = "the same items as before" if row.holds else "OTHER items than before"
+        row.figure = f"{made.wall:.1f} s, {same}; no figure can be below {_floor()} MB"
+    remove(bench.memory / "archive")
+    return rows
+
+
 def _floor() -> int:
     """This process's own highest memory in MB: Linux counts it in the peak of what it starts."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // MEGABYTE
@@ -448,5 +478,6 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("takeout",), _takeout_block),
     (("validate", "validate-folder"), _validate_block),
     (("far-simple", "far-mbsync"), _latency_block),
+    (("planners",), _planners_block),
 )
 NAMES = tuple(name for names, _ in BLOCKS for name in names)

@@ -42,7 +42,14 @@ class Placeholder(NamedTuple):
     entry_json: str
 
 
-Record = Item | Placeholder | None
+class Remark(NamedTuple):
+    """A note for the ledger about one message (``size-mismatch``)."""
+
+    uid: str
+    code: str
+
+
+Record = Item | Placeholder | Remark | None
 """None: the journal is told the number of a folder."""
 
 
@@ -65,6 +72,11 @@ class Batch:
         """The journal is to be told of a folder."""
         self.owners.append(state)
         self.records.append(None)
+
+    def remark(self, state: FolderState, record: Remark) -> None:
+        """The journal is to be told of a note."""
+        self.owners.append(state)
+        self.records.append(record)
 
     def add(self, state: FolderState, record: Item | Placeholder, octets: int) -> bool:
         """Take in a record; ``octets``: how many were written for it.
@@ -100,6 +112,8 @@ class Batch:
                     entry.rest,
                 )
                 lines.append(f"I {state.number} {text}".encode())
+            elif isinstance(record, Remark):
+                lines.append(f"N {state.number} {model.dumps(record._asdict())}".encode())
             elif record is None:
                 told = {"path": state.path, "uidvalidity": state.uidvalidity}
                 lines.append(f"F {state.number} {model.dumps(told)}".encode())
@@ -113,5 +127,5 @@ class Batch:
             if isinstance(record, Item):
                 if "/" not in record.filename:
                     yield state, record.filename
-            elif record is not None:
+            elif isinstance(record, Placeholder):
                 yield state, split_head_any(record.entry_json.encode())

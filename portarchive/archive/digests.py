@@ -14,6 +14,7 @@ from pathlib import Path
 
 from portarchive.archive import model
 from portarchive.archive.durable import FILE_MODE
+from portarchive.archive.regular import open_regular
 from portarchive.errors import Damaged
 
 _HEX = 64
@@ -42,7 +43,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def file_sha256(path: Path) -> tuple[str, int]:
     """SHA-256 in hex and the number of octets of one file."""
-    with path.open("rb") as file:
+    with open_regular(path, path.name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
 
 

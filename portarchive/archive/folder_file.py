@@ -17,6 +17,7 @@ from typing import Any
 
 from portarchive.archive import ijson, model
 from portarchive.archive.durable import FILE_MODE
+from portarchive.archive.regular import open_regular
 from portarchive.errors import Damaged
 
 _ITEMS_OPEN = b',"items":[\n'
@@ -50,7 +51,7 @@ class FolderFile:
         self.path = path
         self.name = name
         self._general: dict[str, Any] | None = None
-        with path.open("rb") as file:
+        with open_regular(path, name) as file:
             first = file.readline()
         self._first = first
         header = _own_header(first)
@@ -118,7 +119,7 @@ class FolderFile:
 
     def _own_lines(self, stop_after: str | None = None) -> Iterator[tuple[str, bytes]]:
         section = "items"
-        with self.path.open("rb", buffering=_BUFFER) as file:
+        with open_regular(self.path, self.name) as file:
             file.readline()
             for raw in file:
                 if raw[:1] == b"{":

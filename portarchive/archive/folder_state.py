@@ -71,6 +71,7 @@ class FolderState:
         renumbered: UIDVALIDITY changed: no published item stands for itself any more.
         held: a reason to leave this folder as it is published.
         drop_placeholders: uids whose placeholder has served its time.
+        remarks: code → uids, notes for the ledger about messages of this journal.
         moved: its mailbox was renamed; everything of it has gone to another folder.
         inherits: the folder that its mailbox was before it was renamed.
         made: this run made its directory.
@@ -102,6 +103,7 @@ class FolderState:
         self.drop_placeholders: set[str] = set()
         self.shares = False
         self.moved = False
+        self.remarks: dict[str, list[str]] = {}
         self.inherits: FolderState | None = None
         self.made = False
         self._known: dict[str, FlagsJson] | None = None
@@ -206,6 +208,7 @@ class FolderState:
         self._offsets = array("Q")
         self.placeholder_offsets = array("Q")
         self.drop_placeholders.clear()
+        self.remarks.clear()
         self._known = None
         self._taken = None
         self._placeholders = None

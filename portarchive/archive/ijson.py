@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from portarchive.archive.regular import open_regular
 from portarchive.errors import Damaged
 
 MAX_DOCUMENT = 1 << 30
@@ -47,9 +48,11 @@ def load(path: Path, name: str) -> Any:
         Damaged: too large, or not I-JSON.
         OSError: it cannot be read.
     """
-    if path.stat().st_size > MAX_DOCUMENT:
+    with open_regular(path, name) as file:
+        octets = file.read(MAX_DOCUMENT + 1)
+    if len(octets) > MAX_DOCUMENT:
         raise Damaged(f"{name} is larger than 1 GiB")
-    return parse(path.read_bytes(), name)
+    return parse(octets, name)
 
 
 def load_object(path: Path, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ flipped by a disk), and the messages it named are fetched again. Line forms::
     F <n> {path, uidvalidity}                   folder number n is at this path under mail/
     I <n> {entry of items}                      a message stored in folder n
     P <n> {entry of placeholder}                a provider's placeholder stored in folder n
+    N <n> {uid, code}                           a note for the ledger about a message
     X <n>                                       forget what was said of folder n (UIDVALIDITY)
 
 ``base`` is the fingerprint of the archive.json that the run started from, so that a journal left
@@ -92,12 +93,13 @@ class Journal:
 
 @dataclass(slots=True)
 class JournaledFolder:
-    """What the journal says of one folder: offsets of its lines in the journal file."""
+    """What the journal says of one folder: offsets of its lines, and (code, uid) of notes."""
 
     path: str
     uidvalidity: int | None
     items: list[int] = field(default_factory=list)
     placeholders: list[int] = field(default_factory=list)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -145,6 +147,9 @@ def _take(out: Recovered, kind: bytes, rest: bytes, offset: int) -> None:
         out.folders[int(number)].items.append(offset + len(b"I ") + len(number) + 1)
     elif kind == b"P":
         out.folders[int(number)].placeholders.append(offset + len(b"P ") + len(number) + 1)
+    elif kind == b"N":
+        remark = ijson.parse(value, NAME)
+        out.folders[int(number)].remarks.append((str(remark["code"]), str(remark["uid"])))
     elif kind == b"X":
         del out.folders[int(number)]
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from portarchive.archive import model
 from portarchive.archive.folder_file import FolderFile
+from portarchive.archive.manifest import may_be_folder
 from portarchive.archive.naming import assign
 
 Names = tuple[str, ...]
@@ -53,7 +54,7 @@ def published_folders(root: Path) -> Iterator[tuple[str, FolderFile]]:
             for entry in entries:
                 if entry.name == model.FOLDER_FILE:
                     has_folder = True
-                elif _may_be_folder(entry.name) and entry.is_dir(follow_symlinks=False):
+                elif may_be_folder(entry.name) and entry.is_dir(follow_symlinks=False):
                     children.append(entry.name)
         if has_folder and path:
             name = f"{model.MAIL}/{path}/{model.FOLDER_FILE}"
@@ -109,14 +110,6 @@ class Layout:
             names: self._path_of[names]
             for names in sorted(wanted, key=lambda names: (len(names), _octets(names)))
         }
-
-
-def _may_be_folder(name: str) -> bool:
-    """Spares a look at each of a hundred thousand messages.
-
-    No directory of ours is called ``….eml`` unless its first character is encoded.
-    """
-    return not name.endswith(".eml") or name.startswith("%")
 
 
 def _octets(names: Names) -> tuple[bytes, ...]:

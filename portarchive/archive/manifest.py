@@ -7,13 +7,19 @@ that does not hold.
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portarchive.archive import ijson, model
 from portarchive.archive.digests import file_sha256
+from portarchive.archive.naming import check_relative
+from portarchive.archive.regular import open_regular, read_regular
 from portarchive.errors import Damaged
+
+_HEX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,8 @@ class Published:
         return {entry["path"]: entry for entry in entries if isinstance(entry, dict)}
 
 
-def load_published(root: Path, *, check_digests_file: bool = True) -> Published | None:
-    """Read archive.json and follow the chain.
+def load_published(root: Path) -> Published | None:
+    """Read archive.json and follow the chain, down to every folder.json.
 
     Returns:
         None if there is no archive.json.
@@ -48,7 +54,7 @@ def load_published(root: Path, *, check_digests_file: bool = True) -> Published 
     """
     path = root / model.ARCHIVE_FILE
     try:
-        octets = path.read_bytes()
+        octets = read_regular(path, model.ARCHIVE_FILE)
     except FileNotFoundError:
         return None
     document = ijson.parse(octets, model.ARCHIVE_FILE)
@@ -61,8 +67,8 @@ def load_published(root: Path, *, check_digests_file: bool = True) -> Published 
     manifest = ijson.parse(_linked(root, link, model.ARCHIVE_FILE), model.MANIFEST_FILE)
     if not isinstance(manifest, dict):
         raise Damaged(f"{model.MANIFEST_FILE} is not a JSON object")
-    if check_digests_file:
-        check_link(root, manifest.get("files"), model.MANIFEST_FILE)
+    check_link(root, manifest.get("files"), model.MANIFEST_FILE)
+    _check_folder_files(root)
     return Published(document, manifest, fingerprint)
 
 
@@ -79,9 +85,9 @@ def _place(root: Path, link: Any, holder: str) -> tuple[Path, str, int]:
 def _linked(root: Path, link: Any, holder: str) -> bytes:
     path, digest, size = _place(root, link, holder)
     try:
-        octets = path.read_bytes()
+        octets = read_regular(path, path.name)
     except FileNotFoundError:
-        raise Damaged(f"{path.name} is missing") from None
+        raise _missing(path.name) from None
     if len(octets) != size or hashlib.sha256(octets).hexdigest() != digest:
         raise _broken(path.name, holder)
     return octets
@@ -97,9 +103,74 @@ def check_link(root: Path, link: Any, holder: str) -> None:
     try:
         found = file_sha256(path)
     except FileNotFoundError:
-        raise Damaged(f"{path.name} is missing") from None
+        raise _missing(path.name) from None
     if found != (digest, size):
         raise _broken(path.name, holder)
+
+
+def _check_folder_files(root: Path) -> None:
+    """Compare every folder.json with its line: what stands there is what an update builds on.
+
+    Raises:
+        Damaged: one is missing, another one, or named nowhere.
+    """
+    named: set[str] = set()
+    ending = f"/{model.FOLDER_FILE}\n".encode()
+    with open_regular(root / model.DIGESTS_FILE, model.DIGESTS_FILE) as file:
+        text = file.read()
+    at = text.find(ending)
+    while at >= 0:
+        start = text.rfind(b"\n", 0, at) + 1
+        line = text[start : at + len(ending) - 1].decode("utf-8", "replace")
+        digest, name = line[:_HEX], line[_HEX + 2 :]
+        try:
+            found, _ = file_sha256(root.joinpath(*check_relative(name)))
+        except FileNotFoundError:
+            raise _missing(name) from None
+        if found != digest:
+            raise _broken(name, model.DIGESTS_FILE)
+        named.add(name)
+        at = text.find(ending, at + len(ending))
+    for path in folder_files(root):
+        if path not in named:
+            raise Damaged(
+                f"{path} is in no manifest: it was put there by something else",
+                hint="remove it, or get the archive back from a copy",
+                code="chain-broken",
+            )
+
+
+def folder_files(root: Path) -> Iterator[str]:
+    """The folder.json files that lie under ``mail/``, relative to the root."""
+    stack = [model.MAIL]
+    while stack:
+        here = stack.pop()
+        try:
+            entries = os.scandir(root / here)
+        except FileNotFoundError:
+            return
+        with entries:
+            for entry in entries:
+                if entry.name == model.FOLDER_FILE:
+                    yield f"{here}/{entry.name}"
+                elif may_be_folder(entry.name) and entry.is_dir(follow_symlinks=False):
+                    stack.append(f"{here}/{entry.name}")
+
+
+def may_be_folder(name: str) -> bool:
+    """Spares a look at each of a hundred thousand messages.
+
+    No directory of ours is called ``….eml`` unless its first character is encoded.
+    """
+    return not name.endswith(".eml") or name.startswith("%")
+
+
+def _missing(name: str) -> Damaged:
+    return Damaged(
+        f"{name} is missing: the archive is damaged",
+        hint="get this file back from a copy, or export into a new directory",
+        code="chain-broken",
+    )
 
 
 def _broken(name: str, holder: str) -> Damaged:

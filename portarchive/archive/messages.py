@@ -125,3 +125,15 @@ class FileBody:
         with self._path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 yield chunk
+
+
+class OctetsBody:
+    """Octets in memory, as a ``records.Body``."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets: bytes | None = octets
+        self.size = len(octets)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The octets in one piece."""
+        yield self.octets or b""

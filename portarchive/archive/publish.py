@@ -175,7 +175,13 @@ def _carry_out(
                     (root / name).unlink()
                     touched.add((root / name).parent)
         durability.files(root, sorted(touched))
-        (staged / model.ARCHIVE_FILE).rename(commit_point)
+        try:
+            (staged / model.ARCHIVE_FILE).rename(commit_point)
+        except FileNotFoundError:
+            raise Damaged(
+                "the interrupted commit cannot be finished: its archive.json is gone",
+                hint="export into a new directory; this one is left as it is",
+            ) from None
         durability.directory(root)
     dropped_in: set[Path] = set()
     for name in redo["drops"]:

@@ -133,7 +133,7 @@ class ArchiveReader:
                 if path.is_symlink():
                     raise UnsafePath(f"{name} is a link")  # noqa: TRY301 - one way out
                 found, size = file_sha256(path)
-            except UnsafePath as error:
+            except (UnsafePath, Damaged) as error:
                 yield name, 0, error
             except OSError as error:
                 yield name, 0, Damaged(f"{name} cannot be read: {os.strerror(error.errno or 0)}")

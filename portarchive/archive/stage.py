@@ -36,12 +36,14 @@ class KeepPolicy:
     Attributes:
         mirror: nothing is kept.
         drafts: drafts are kept too.
+        all_of: paths of folders whose loss is doubted: there drafts are kept in any case.
         expunged_at: RFC 3339, UTC.
     """
 
     mirror: bool
     drafts: bool
     expunged_at: str
+    all_of: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ class Stager:
             if (
                 self._policy.mirror
                 or line_sha256(line) in self._still
-                or (is_draft(state, flags) and not self._policy.drafts)
+                or (is_draft(state, flags) and not self._keeps_drafts(state))
             ):
                 self._drop(state, filename)
                 continue
@@ -224,6 +226,9 @@ class Stager:
             entry = parse_entry(line)
             entry[model.EXPUNGED_AT] = self._policy.expunged_at
             yield model.dumps(entry).encode()
+
+    def _keeps_drafts(self, state: FolderState) -> bool:
+        return self._policy.drafts or state.path in self._policy.all_of
 
     def _leave(self, state: FolderState, digests: DigestsWriter) -> None:
         """The directory of a renamed mailbox: nothing of it stays but what others refer to."""

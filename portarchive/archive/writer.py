@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from portarchive.archive import ijson, journal, model, publish, scribe, stray
-from portarchive.archive.batch import Batch, Entry, Item, Placeholder
+from portarchive.archive.batch import Batch, Entry, Item, Placeholder, Remark
 from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories
 from portarchive.archive.folder_state import FolderState, split_head
 from portarchive.archive.journal import Journal
 from portarchive.archive.layout import Layout, Names
 from portarchive.archive.lock import WriterLock
 from portarchive.archive.manifest import Published, load_published
-from portarchive.archive.messages import FileBody, MessageDirectory
+from portarchive.archive.messages import FileBody, MessageDirectory, OctetsBody
 from portarchive.archive.naming import resolve_item
 from portarchive.archive.scribe import Scribe
 from portarchive.errors import Refused
@@ -162,6 +162,8 @@ class ArchiveWriter:
                     state.shares = state.shares or "/" in filename
                     self._ticket(state, offset)
                 state.placeholder_offsets.extend(journaled.placeholders)
+                for code, about in journaled.remarks:
+                    state.remarks.setdefault(code, []).append(about)
             self.next_ticket = len(self._tickets)
         for path, names in self.layout.names().items():
             if path not in self._folders:
@@ -219,6 +221,8 @@ class ArchiveWriter:
             self._leftovers = True
         state.close_directory()
         state.discard_new()
+        state.made = False  # files of the old numbers may lie there: no name is free unasked
+        state.close_directory()
         state.overlay.clear()
         state.gone.clear()
         published = state.published.header.get("uidvalidity") if state.published else None
@@ -301,6 +305,11 @@ class ArchiveWriter:
         self._queue(state, Item(entry, filename, known.size, known.sha256), 0)
         return known._replace(filename=filename)
 
+    def remark(self, state: FolderState, uid: str, code: str) -> None:
+        """Note something about a message for the ledger; a resume knows of it too."""
+        state.remarks.setdefault(code, []).append(uid)
+        self._batch.remark(state, Remark(uid, code))
+
     def carry(self, state: FolderState, filename: str, original: Path) -> None:
         """Give a file that is no item a name in another directory too; the journal is not told."""
         directory = state.open_dir or self._directory(state)
@@ -319,7 +328,7 @@ class ArchiveWriter:
         if known.get(uid, {}).get(model.SHA256) == hashlib.sha256(octets).hexdigest():
             return  # the same words as before
         directory = state.open_dir or self._directory(state)
-        body = _Octets(octets)
+        body = OctetsBody(octets)
         try:
             size, sha256 = directory.store(filename, body, None)
         except FileExistsError:
@@ -355,7 +364,7 @@ class ArchiveWriter:
         for state, record, offset, line in zip(
             batch.owners, batch.records, offsets, lines, strict=True
         ):
-            if record is None:
+            if record is None or isinstance(record, Remark):
                 continue
             at = offset + line.index(b"{")
             if isinstance(record, Item):
@@ -482,14 +491,3 @@ class ArchiveWriter:
                     self.root.rmdir()
         self._lock.release()
         os.umask(self._umask)
-
-
-class _Octets:
-    """Octets in memory as a ``records.Body``."""
-
-    def __init__(self, octets: bytes) -> None:
-        self.octets: bytes | None = octets
-        self.size = len(octets)
-
-    def chunks(self) -> Iterator[bytes]:
-        yield self.octets or b""

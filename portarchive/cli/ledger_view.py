@@ -84,7 +84,8 @@ def missing_lines(entries: Iterable[Mapping[str, Any]], *, most: int = 20) -> li
 _REMARKS = {
     "suspected-cap": "exactly {exists} messages: the provider may show no more of this folder",
     "count-mismatch": "the server counts {exists} messages and lists {listed}",
-    "seen-set-by-server": "the server marked {count} messages as read, though asked not to",
+    "seen-set-by-server": "{count} messages were marked as read meanwhile, by the server or by"
+    " another program; this one asked it not to",
     "uidvalidity-changed": "the server renumbered it: {matched} found again, {fetched} fetched",
 }
 """Notes that a person should hear of though nothing is missing; members are those of the note."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from portarchive.errors import SettingsError
+from portarchive.errors import ServerMisbehaved, SettingsError
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
 
@@ -27,9 +27,15 @@ def folders(listed: Sequence[Folder], selection: Selection, *, updating: bool) -
             it then may be gone now.
 
     Raises:
+        ServerMisbehaved: there is none at all.
         SettingsError: folders were asked for, and none of this account is such a one; or a
             pattern names none.
     """
+    if not listed:
+        raise ServerMisbehaved(
+            "the account lists no folder at all, not even an inbox",
+            hint="try again later; nothing was changed",
+        )
     unmatched = selection.unmatched(listed)
     chosen = [folder for folder in listed if selection.wants_folder(folder)]
     if not updating and (unmatched or (listed and not chosen)):

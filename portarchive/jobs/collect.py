@@ -82,6 +82,7 @@ class Collector:
         self._octets: OctetIndex | None = None
         self._imap_uids = source.capabilities.imap_uids
         self._pending: list[Job] = []
+        self._listing: list[FolderRun] = []
         self.runs: dict[str, FolderRun] = {}
         self.failures: dict[str, FolderFailed] = {}
         self.totals = Totals()
@@ -138,11 +139,12 @@ class Collector:
         run = FolderRun(folder, state, opened, before, self._flags)
         if was is not None:
             run.ledger.notes.append({"code": "renamed", "from": was.path})
-        earlier = self.runs.get(folder.folder_id)
-        if earlier is not None and earlier.opened.uidvalidity == opened.uidvalidity:
-            # its listing starts over (the connection broke): what was had before is here
-            run.ledger.uid_notes = earlier.ledger.uid_notes
+        # What was had before the connection or the last run broke is here, with its notes.
+        for code, uids in state.remarks.items():
+            for uid in uids:
+                run.ledger.note(code, uid)
         self.runs[folder.folder_id] = run
+        self._listing.append(run)
         self.failures.pop(folder.folder_id, None)
         self._observer(FolderStarted(state.path, opened.counts.get("exists")))
         if opened.complete:
@@ -191,9 +193,10 @@ class Collector:
     def _fetch(self, *, more: bool = False) -> None:
         jobs, self._pending = self._pending, []
         touched = {placement.folder_id for _, wanted in jobs for placement in wanted}
-        for run in self.runs.values():
-            if run.done is None and not more:
+        if not more:
+            for run in self._listing:
                 run.listing_ends()
+            self._listing.clear()
         jobs = self._adopt(jobs, touched)
         if self._source.capabilities.object_ids:
             jobs = self._link(jobs)
@@ -287,14 +290,18 @@ class Collector:
         if ref.email_id is not None and self._source.capabilities.object_ids:
             self._index().add(ref.email_id, ticket)
         if ref.size is not None and ref.size != written.size:
-            run.ledger.note("size-mismatch", placement.uid)
+            self._remark(run, placement.uid, "size-mismatch")
         self._had(run, ref, placement)
         return written
 
     def _had(self, run: FolderRun, ref: MessageRef, placement: Placement) -> None:
         run.had(placement.uid)
         for code in ref.notes:
-            run.ledger.note(code, placement.uid)
+            self._remark(run, placement.uid, code)
+
+    def _remark(self, run: FolderRun, uid: str, code: str) -> None:
+        run.ledger.note(code, uid)
+        self._writer.remark(run.state, uid, code)
 
     def _entry(self, ref: MessageRef, placement: Placement) -> Entry:
         received = placement.received or Received(None, None)

@@ -84,11 +84,12 @@ def assemble(found: Found) -> Parts:
     for state in found.writer.folders():
         if state.published is not None and state.header == state.published.header:
             state.header = None
-    held = _settle_losses(found)
+    held, doubted = _settle_losses(found)
     entries = _entries(found, held)
     policy = KeepPolicy(
         mirror=found.options.mirror,
         drafts=found.options.keep_drafts,
+        all_of=frozenset(doubted),
         expunged_at=utc(found.now),
     )
     return Parts(found, entries, all(map(is_complete, entries)), policy)
@@ -208,12 +209,22 @@ def _settle_gone(found: Found) -> None:
         state.header = folder_header.gone(header, utc(found.now))
 
 
-def _settle_losses(found: Found) -> dict[str, str]:
-    """Folders whose loss is not believed: held back with ``--mirror``, else warned about."""
+def _settle_losses(found: Found) -> tuple[dict[str, str], set[str]]:
+    """Folders whose loss is not believed: held back with ``--mirror``, else warned about.
+
+    Returns:
+        The held ones with the reason, and the paths of those that keep even their drafts.
+    """
     held: dict[str, str] = {}
+    doubted: set[str] = set()
     if found.writer.published is None or found.options.accept_source_change:
-        return held
-    for state, count in loss.suspicious(found.writer, found.writer.folders()):
+        return held, doubted
+    contradicted = {
+        run.state.path
+        for run in found.collector.runs.values()
+        if any(note.get("code") == "count-mismatch" for note in run.ledger.notes)
+    }
+    for state, count in loss.suspicious(found.writer, found.writer.folders(), contradicted):
         if found.options.mirror:
             state.held = f"lost {count} messages at once"
             state.header = None
@@ -224,8 +235,9 @@ def _settle_losses(found: Found) -> dict[str, str]:
             )
         else:
             text = f"{state.path} lost {count} messages at once; they are kept in the archive"
+            doubted.add(state.path)
         found.observer(Notice("sudden-loss", text))
-    return held
+    return held, doubted
 
 
 def _entries(found: Found, held: Mapping[str, str]) -> list[Entry]:
@@ -296,6 +308,7 @@ def publish(parts: Parts) -> Result:
         and old.manifest.get("folders") == parts.entries
         and old.manifest.get("selection") == selection
         and _endpoint(old.archive.get("datasource")) == _endpoint(_datasource(found))
+        and not _says_otherwise(found.options, old.archive)
     )
     staged = stager.run() if stager.touches_anything() or not same else None
     if old is not None and same and (staged is None or not staged.changed):
@@ -324,6 +337,19 @@ def publish(parts: Parts) -> Result:
     fingerprint = writer.publish(staged.staging, (model.dumps(archive) + "\n").encode())
     found.observer(Committed(archive_id, fingerprint))
     return Result(archive_id, fingerprint, True, parts.complete, parts.entries, newly_kept)
+
+
+def _says_otherwise(options: ExportOptions, archive: dict[str, Any]) -> bool:
+    """Whether the user gave a name, note or the like that the archive does not have yet."""
+    about, dataset = archive.get("archive", {}), archive.get("dataset", {})
+    given = (
+        (options.name, about.get("name")),
+        (options.note, about.get("note")),
+        (options.legal, about.get("legal")),
+        (options.language, dataset.get("languagetag")),
+        (options.timezone, dataset.get("timezone")),
+    )
+    return any(wish is not None and wish != stands for wish, stands in given)
 
 
 def _datasource(found: Found) -> dict[str, str]:

@@ -6,6 +6,7 @@ Each step lives in its own module.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from portarchive.archive.durable import Durability
 from portarchive.archive.folder_state import FolderState
 from portarchive.archive.writer import ArchiveWriter, preflight
 from portarchive.connectors.base import Source, Wanted
-from portarchive.errors import StorageFailed, WrongSource
+from portarchive.errors import ConnectorError, StorageFailed, WrongSource
 from portarchive.jobs import choose, edition
 from portarchive.jobs.collect import Collector
 from portarchive.jobs.identity import SourceCheck, check_selection, check_unfinished
@@ -123,6 +124,10 @@ class _Run:
         writer = ArchiveWriter(self.path, Durability(self.options.fsync))
         try:
             return self._write(writer, identity, listed, chosen)
+        except (ConnectorError, KeyboardInterrupt):
+            with contextlib.suppress(OSError):
+                writer.flush()  # what was had is not to be fetched again
+            raise
         finally:
             writer.close()
 

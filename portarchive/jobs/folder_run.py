@@ -143,6 +143,7 @@ class FolderRun:
         ledger.arrived_later = done.arrived_later
         ledger.notes.extend(dict(note) for note in done.notes)
         ledger.state = done.token
+        ledger.forget_notes(gone)
         if self.previous is not None and not self.state.renumbered:
             ledger.carry_notes(self.previous, gone, self._had)
             if not self.state.changed:

@@ -81,6 +81,15 @@ class FolderLedger:
         """Something about one message."""
         self.uid_notes.setdefault(code, []).append(uid)
 
+    def forget_notes(self, gone: set[str]) -> None:
+        """Messages that are gone need no notes."""
+        if gone:
+            kept = {
+                code: [uid for uid in uids if uid not in gone]
+                for code, uids in self.uid_notes.items()
+            }
+            self.uid_notes = {code: uids for code, uids in kept.items() if uids}
+
     def fail(self, uid: str, code: str, text: str, *, stored: bool) -> None:
         """A message that could not be had; ``text``: the server's words, unchecked."""
         words = text.encode("utf-8", "replace").decode()[:_TEXT_LIMIT]

@@ -6,7 +6,7 @@ account at once: with ``--mirror`` it is left alone and named; in keep mode it i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from portarchive.archive import model
 from portarchive.archive.folder_state import FolderState, line_sha256
@@ -17,9 +17,12 @@ _EXPECTED_TO_EMPTY = frozenset({"trash", "junk"})
 
 
 def suspicious(
-    writer: ArchiveWriter, states: Iterable[FolderState]
+    writer: ArchiveWriter, states: Iterable[FolderState], contradicted: Collection[str] = ()
 ) -> list[tuple[FolderState, int]]:
-    """The folders whose loss is not to be believed at once, with the number of items lost."""
+    """The folders whose loss is not to be believed at once, with the number of items lost.
+
+    ``contradicted``: paths of folders of which the server itself said two different counts.
+    """
     lost: list[tuple[FolderState, int, int]] = []
     account = 0
     ledger = writer.published.ledger() if writer.published else {}
@@ -35,7 +38,9 @@ def suspicious(
     everywhere = sum(gone for _, gone, _ in lost)
     half = everywhere >= MANY and 2 * everywhere >= account
     found = [
-        (state, gone) for state, gone, before in lost if (gone >= MANY and gone >= before) or half
+        (state, gone)
+        for state, gone, before in lost
+        if (gone >= MANY and gone >= before) or half or state.path in contradicted
     ]
     if not found:
         return []
@@ -49,7 +54,7 @@ def suspicious(
     return [
         (state, gone)
         for state, gone, before in judged
-        if gone and ((gone >= MANY and gone >= before) or half)
+        if gone and ((gone >= MANY and gone >= before) or half or state.path in contradicted)
     ]
 
 

@@ -97,7 +97,7 @@ class Selection:
                 return "since-date"
             if self.before_date is not None and day >= self.before_date.isoformat():
                 return "before-date"
-        if size is not None:
+        if size:  # 0 is what servers say that do not know it
             if self.min_size is not None and size < self.min_size:
                 return "min-size"
             if self.max_size is not None and size > self.max_size:

@@ -233,6 +233,73 @@ def test_what_others_share_is_left_out_and_counted(scripted, root) -> None:
     assert ran.there.manifest["selection"] == {"namespace": "all"}
 
 
+def shared_is_down(scripted, text: str = "[SERVERBUG] shared backend down"):
+    """``*`` names what is the account's own, the others' namespace is refused."""
+
+    def answer(event) -> bool:
+        if '"shared/' in event.line:
+            raise Refuse(text)
+        if '"*"' in event.line:
+            event.untagged('LIST () "/" INBOX')
+            event.untagged('LIST () "/" Work')
+            event.tagged("OK", "done")
+            return True
+        return False
+
+    return scripted.on("LIST", answer)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_namespace_that_is_refused_is_not_taken_for_gone(scripted, root, kind) -> None:
+    fill_namespaces(scripted)
+    scripted.capabilities = ["NAMESPACE", *KINDS[kind]]
+    words = ("--namespace", "all", "--mirror")
+    assert export(scripted, root, *words).code == 0
+    before = stamps(root)
+    hook = shared_is_down(scripted)
+    ran = export(scripted, root, *words).refused(12)
+    assert "shared/" in ran.err
+    assert "shared backend down" in ran.err
+    after = stamps(root)
+    assert {path: after.get(path) for path in before} == before
+    left_out = ("--exclude", "shared", "--change-selection")
+    personal = export(scripted, root.with_name("personal"))
+    assert personal.code == 0, "nobody asked for it"
+    assert set(personal.folders) == {"INBOX", "Work"}
+    assert export(scripted, root.with_name("without"), *words, *left_out).code == 0
+    hook.off()
+    ran = export(scripted, root, *words)
+    assert ran.code == 0
+    assert "shared/Team" in ran.folders
+    assert ran.uids("shared/Team") == ["1"]
+
+
+def test_a_namespace_that_asks_for_patience(scripted, root) -> None:
+    fill_namespaces(scripted)
+    shared_is_down(scripted, "Request is throttled. Suggested Backoff Time: 90000 milliseconds")
+    ran = export(scripted, root, "--namespace", "all", "--max-wait", "0")
+    assert ran.code == 12
+    assert "throttled" in ran.err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_listing_without_any_mailbox_is_not_believed(scripted, root, kind) -> None:
+    fill_namespaces(scripted)
+    scripted.capabilities = list(KINDS[kind])
+    assert export(scripted, root, "--mirror").code == 0
+    before = stamps(root)
+
+    def nothing(event) -> bool:
+        event.tagged("OK", "done")
+        return True
+
+    scripted.on("LIST", nothing)
+    ran = export(scripted, root, "--mirror", "--max-wait", "0")
+    assert ran.code == 12
+    assert "not even an INBOX" in ran.err
+    assert stamps(root) == before
+
+
 def test_namespaces_of_cyrus(cyrus_mailbox, real_cyrus, root) -> None:
     other = real_cyrus.account("lender")
     other.append("Lent", letter(7))

@@ -427,7 +427,7 @@ def test_proton_bridge_says_size_0(scripted, root) -> None:
 def test_proton_bridge_with_a_filter_by_size_takes_what_it_cannot_judge(scripted, root) -> None:
     scripted.capabilities = ["IMAP4rev1"]
     scripted.mailbox("INBOX").add(letter(1), size=0)
-    ran = export(scripted, root, "--max-size", "1M")
+    ran = export(scripted, root, "--min-size", "100", "--max-size", "1M")
     assert ran.uids() == ["1"]
 
 

@@ -9,7 +9,7 @@ from running import KINDS, command, export, letter, stamps
 
 import archive_facts
 from servers import scripted_faults as faults
-from servers.scripted import Drop
+from servers.scripted import Drop, Refuse
 from servers.scripted_faults import PLACEHOLDER
 
 HEADERLESS = (b"no header at all\r\nnot even one\r\n", b"\r\nonly a body\r\n")
@@ -177,6 +177,66 @@ def test_06_ok_without_data_is_reported_missing(scripted, root, kind) -> None:
     assert len(ran.uids()) == 30
 
 
+def never_fetched(server, uids: set[int]):
+    """No FETCH of any kind ever names these; SEARCH and EXISTS do."""
+
+    def drop(event) -> None:
+        event.uids = [uid for uid in event.uids if uid not in uids]
+
+    return server.on("UID FETCH", drop)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_06_what_search_names_and_no_fetch_ever_does_is_missing_not_gone(
+    scripted, root, kind
+) -> None:
+    scripted.capabilities = list(KINDS[kind])
+    inbox = scripted.mailbox("INBOX")
+    for number in range(30):
+        inbox.add(letter(number))
+    hook = never_fetched(scripted, {7, 8, 20})
+    ran = export(scripted, root)
+    assert ran.code == 3
+    assert ran.failed() == {"7": "no-data", "8": "no-data", "20": "no-data"}
+    asked = [line for line in scripted.commands if line.startswith("UID SEARCH") and "7:8,20" in line]
+    assert len(asked) == 1, "one search for all that is left over"
+    hook.off()
+    sent = scripted.bodies
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert scripted.bodies - sent == 3
+    assert len(ran.uids()) == 30
+
+
+def test_06_without_a_search_to_tell_nothing_counts_as_gone(scripted, root) -> None:
+    inbox = scripted.mailbox("INBOX")
+    for number in range(9):
+        inbox.add(letter(number))
+    never_fetched(scripted, {7})
+
+    def refuse(_) -> None:
+        raise Refuse("[CANNOT] no search today")
+
+    scripted.on("UID SEARCH", refuse, when=lambda event: event.line.endswith("UID 7"))
+    ran = export(scripted, root)
+    assert ran.code == 3
+    assert ran.failed() == {"7": "no-data"}
+
+
+def test_06_what_is_gone_by_the_time_of_the_fetch_is_no_loss(scripted, root) -> None:
+    inbox = scripted.mailbox("INBOX")
+    for number in range(9):
+        inbox.add(letter(number))
+
+    def expunge(_) -> None:
+        inbox.expunge(7)
+
+    scripted.on("UID FETCH", expunge, when=lambda event: event.wants_body, times=1)
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert ran.uids() == ["1", "2", "3", "4", "5", "6", "8", "9"]
+
+
 def test_07_a_folder_that_stops_at_ten_thousand_is_suspected(scripted, root) -> None:
     inbox = scripted.mailbox("INBOX")
     inbox.add_many(24_000, lambda uid: b"Subject: %d\r\n\r\n" % uid, size=20)
@@ -202,6 +262,26 @@ def test_07_counts_that_disagree_are_all_three_recorded(scripted, root) -> None:
     assert len(ran.uids()) == 20, "what SEARCH does not name, FETCH does"
     (note,) = [n for n in ran.folders["INBOX"]["notes"] if n["code"] == "count-mismatch"]
     assert (note["exists"], note["status"], note["listed"]) == (25, 23, 20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("others", [0, 3])
+def test_07_a_folder_said_to_be_empty_that_status_counts_is_searched(
+    scripted, root, kind, others
+) -> None:
+    scripted.capabilities = list(KINDS[kind])
+    inbox = scripted.mailbox("INBOX")
+    for number in range(20):
+        inbox.add(letter(number))
+    for number in range(others):  # small folders are looked at together
+        scripted.add_mailbox(f"Other {number}").add(letter(100 + number), email_id=f"M{number}")
+    inbox.exists, inbox.status_messages = 0, 23
+    ran = export(scripted, root)
+    assert len(ran.uids()) == 20
+    (note,) = [n for n in ran.folders["INBOX"]["notes"] if n["code"] == "count-mismatch"]
+    assert (note["exists"], note["status"], note["listed"]) == (0, 23, 20)
+    inbox.set_flags(3, ["later"])
+    assert len(export(scripted, root).uids()) == 20
 
 
 def test_10_a_thousand_with_one_subject_and_one_second(scripted, root) -> None:

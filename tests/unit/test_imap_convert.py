@@ -154,12 +154,70 @@ def test_the_personal_prefix_is_removed_unless_names_collide() -> None:
 def test_arguments() -> None:
     assert names.argument(b'a "b" \\c') == b'"a \\"b\\" \\\\c"'
     assert names.argument(b"\xff") == names.Literal(b"\xff")
+    umlaut = "Ärger".encode()
+    assert names.argument(umlaut) == names.Literal(umlaut)
+    assert names.argument(umlaut, utf8=True) == b'"' + umlaut + b'"'
+    for octets in (b"\xff", b"a\x1b\xc3\xa9", "a\u0085é".encode()):
+        assert names.argument(octets, utf8=True) == names.Literal(octets)
     for bad in (b"a\r\nb", b"a\0"):
         with pytest.raises(FolderUnavailable):
             names.argument(bad)
 
 
 # --- providers ----------------------------------------------------------------------------------
+
+
+def test_two_spellings_never_get_one_path() -> None:
+    plain = {"delimiter": b"/", "prefix": b""}
+    for wires in ([b"&AOk-", "é".encode()], ["é".encode(), b"&AOk-"]):
+        assert sorted(placed(*wires, **plain)) == ["&AOk-", "é"]
+    assert len(set(placed(b"&AOk-", "é".encode(), b"&-AOk-", b"&-AOk-/x", **plain))) == 4
+    assert placed(b"&AOk-/x", "é/y".encode(), **plain) == ["&AOk-/x", "é/y"]
+    entries = [Listed(b"a.b", b".", ()), Listed(b"a/b", b"/", ())]
+    paths = [named.path for named in names.place(entries, [], utf8=False)]
+    assert len(set(paths)) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(
+                st.sampled_from(
+                    [b"&AOk-", "é".encode(), b"&-AOk-", b"INBOX", b"inbox", b"\xe9", b""]
+                ),
+                min_size=1, max_size=3,
+            ),
+            st.sampled_from([b"/", b".", b""]),
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_paths_are_unique_whatever_is_listed(found: list[tuple[list[bytes], bytes]]) -> None:
+    entries = [Listed(delimiter.join(parts), delimiter, ()) for parts, delimiter in found]
+    entries = list({entry.wire: entry for entry in entries}.values())
+    spaces = [Prefix("personal", b"INBOX.", b".")]
+    forth = names.place(entries, spaces, utf8=False)
+    back = names.place(entries[::-1], spaces, utf8=False)[::-1]
+    assert len({named.path for named in forth}) == len(entries)
+    if len({entry.delimiter for entry in entries}) == 1 and not any(
+        b"inbox" in entry.wire for entry in entries
+    ):
+        assert forth == back
+
+
+def test_how_many_commands_a_server_likes() -> None:
+    exchange = {"name": "Microsoft.Exchange.Imap4.Imap4Server"}
+    assert quirks.depth(exchange, "mail.example.org") == 4
+    assert quirks.depth({}, "outlook.office365.com") == 4
+    assert quirks.depth({"name": "Dovecot"}, "mail.example.org") is None
+
+
+def test_ids_of_the_compound_form() -> None:
+    assert convert.object_ids([b"EMAILID", b"M1", b"threadid", b"T1"]) == {
+        "EMAILID": "M1", "THREADID": "T1",
+    }  # fmt: skip
+    for odd in ([], None, b"M1", [b"EMAILID"], [b"EMAILID", b"a b"], [[b"x"], b"y"]):
+        assert convert.object_ids(odd) == {}
 
 
 def test_placeholder_only_by_its_subject() -> None:

@@ -126,9 +126,9 @@ class Visitor:
         self.ledger.validity[key] = box.uidvalidity
         fresh = box.token()
         same = token is not None and token.get("uidvalidity") == box.uidvalidity is not None
-        delta = None
+        delta, counted = None, self.status(folder).get("MESSAGES", 0)
         if token is not None and same and not relist:
-            delta = find_delta(session, box, token)
+            delta = find_delta(session, box, token, counted)
         if delta is not None and delta.uids is None:
             yield self.opened(folder, box, complete=False)
             changed = UidSet(delta.changed)
@@ -137,7 +137,7 @@ class Visitor:
             return
         uids = delta.uids if delta is not None and delta.uids is not None else None
         if uids is None:
-            uids = planner.all_uids(session, session.capabilities)
+            uids = planner.all_uids(session, session.capabilities, counted)
         items = self.items(session, token, same=same, partial=delta)
         mismatch = self.mismatch(folder, box, len(uids))
         yield self.opened(folder, box, complete=True)

@@ -52,8 +52,12 @@ def usable(box: Mailbox, token: Mapping[str, Any]) -> int | None:
     return modseq if 0 < modseq <= box.highest_modseq else None
 
 
-def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delta | None:
+def find_delta(
+    session: Session, box: Mailbox, token: Mapping[str, Any], counted: int = 0
+) -> Delta | None:
     """What changed since the token; None if the server cannot say, or what it says does not add up.
+
+    ``counted`` is what STATUS said of the mailbox: see ``planner.all_uids``.
 
     Raises:
         FolderUnavailable, TokenExpired, RateLimited, ConnectionLost: see ``listing``.
@@ -70,7 +74,7 @@ def find_delta(session: Session, box: Mailbox, token: Mapping[str, Any]) -> Delt
     added_up = adds_up(box, token, changed)
     if added_up is not None or box.vanished is not None:
         return added_up
-    uids = planner.all_uids(session, session.capabilities)
+    uids = planner.all_uids(session, session.capabilities, counted)
     return Delta(changed, UidSet(), uids)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from portarchive.connectors.base import Outcome
-from portarchive.connectors.imap import convert
+from portarchive.connectors.imap import convert, search
 from portarchive.connectors.imap.answers import Job, Pair
 from portarchive.connectors.imap.convoy import Convoy
 from portarchive.connectors.imap.folders import wire_of
@@ -202,11 +202,13 @@ class Fetcher:
             rows, status = collect(session, b"UID FETCH " + wanted + b" (" + meta + b")")
             if not status.ok:
                 session.check(status)
+            unnamed = [uid for uid in uids if status.ok and uid not in rows]
+            outcomes = _unnamed(session, unnamed)
             for uid in uids:
                 row = rows.get(uid)
                 ref = job.refs.pop(uid)
-                if row is None and status.ok:
-                    yield ref, Vanished()
+                if uid in outcomes:
+                    yield ref, outcomes[uid]
                 else:
                     described = _enriched(ref, job.at, row or Row(uid))
                     yield from self._alone(session, job, uid, described)
@@ -222,6 +224,20 @@ class Fetcher:
                 else Failure("no-data", "the server says OK and sends nothing")
             )
             yield single.refs[uid], outcome
+
+
+def _unnamed(session: Session, uids: list[int]) -> dict[int, Outcome]:
+    """What became of messages that no FETCH names: only what SEARCH does not name is gone."""
+    if not uids:
+        return {}
+    session.run(b"NOOP")  # the last chance to tell of an EXPUNGE
+    try:
+        there = search.named(session, session.capabilities, UidSet(uids))
+    except FolderUnavailable as exc:
+        text = f"the server says OK and sends nothing; whether it is gone is not known: {exc.text}"
+        return dict.fromkeys(uids, Failure("no-data", text))
+    failed = Failure("no-data", "the server says OK and sends nothing, and SEARCH names it")
+    return {uid: failed if uid in there else Vanished() for uid in uids}
 
 
 def _go_on_without(

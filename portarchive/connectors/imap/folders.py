@@ -6,21 +6,19 @@ to do; where a server lacks it, STATUS is asked for every mailbox ahead of the a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from portarchive import keywords
-from portarchive.connectors.imap import names
+from portarchive.connectors.imap import names, quirks
 from portarchive.connectors.imap.names import Listed, Literal, Named, Prefix
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import Data, Response, Status, number, printable
 from portarchive.connectors.imap.session import Session
-from portarchive.errors import FolderUnavailable, ServerMisbehaved
+from portarchive.errors import ConnectorError, FolderUnavailable, ServerMisbehaved
 from portarchive.records import Folder
-
-AHEAD: Final = 32
-"""STATUS commands sent before the first is answered."""
 
 _UNSELECTABLE: Final = frozenset({"\\noselect", "\\nonexistent"})
 
@@ -32,10 +30,13 @@ class Known:
     Attributes:
         wire: its name's octets.
         status: MESSAGES, UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, as far as answered.
+        refused: it stands for a namespace whose mailboxes the server does not list: whoever wants
+            it must be told, for none of them is gone.
     """
 
     wire: bytes
     status: dict[str, int]
+    refused: ConnectorError | None = None
 
 
 def folder_id(wire: bytes) -> str:
@@ -143,21 +144,29 @@ def described(prefixes: Iterable[Prefix], *, utf8: bool) -> dict[str, Any]:
 def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder], dict[str, Known]]:
     """All mailboxes, parents before children, and what else was told of them.
 
+    A namespace that cannot be listed is a mailbox in the list, named by its prefix.
+
     Raises:
-        ServerMisbehaved: the server refuses LIST.
+        ServerMisbehaved: the server refuses LIST, or names not even an INBOX.
         TokenExpired, RateLimited, ConnectionLost: see ``Session``.
     """
     collector = _Collector()
     if session.mailbox is not None and {"UNSELECT", "IMAP4REV2"} & session.capabilities:
         session.run(b"UNSELECT")  # of an open mailbox the server may tell what it was when opened
         session.mailbox = None
-    patterns = [b"*", *(space.prefix + b"*" for space in prefixes if space.kind != "personal")]
-    subscriptions = _list(session, patterns, collector)
+    others = [space for space in prefixes if space.kind != "personal"]
+    subscriptions, refused = _list(session, others, collector)
+    for wire, (space, _) in refused.items():
+        collector.listed.setdefault(wire, Listed(wire, space.delimiter, ()))
     if session.mailbox is not None:
         collector.status.pop(session.mailbox.wire, None)
-    listed = list(collector.listed.values())
+    listed = [
+        entry._replace(attributes=()) if entry.wire in refused else entry
+        for entry in collector.listed.values()
+    ]
     if not {"LIST-STATUS", "IMAP4REV2"} & session.capabilities or not collector.status:
-        _ask_status(session, [entry for entry in listed if _selectable(entry)], collector)
+        asked = [entry for entry in listed if _selectable(entry) and entry.wire not in refused]
+        _ask_status(session, asked, collector)
     places = names.place(listed, prefixes, utf8="UTF8=ACCEPT" in session.enabled)
     made = [
         _folder(entry, place, collector, subscriptions=subscriptions)
@@ -167,19 +176,40 @@ def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder]
         folder_id(entry.wire): Known(entry.wire, collector.status.get(entry.wire, {}))
         for entry in listed
     }
+    for wire, (space, status) in refused.items():
+        known[folder_id(wire)].refused = _not_listed(space, status)
     return sorted(made, key=lambda folder: folder.path), known
 
 
-def _list(session: Session, patterns: list[bytes], collector: _Collector) -> bool:
-    """Run LIST in the richest form the server takes; whether subscriptions are known."""
-    for options in _options(session):
-        refused = _list_all(session, patterns, options, collector)
-        if refused is None:
-            return True
-    refused = _list_all(session, patterns, b"", collector)
-    if refused is not None:
-        raise ServerMisbehaved(f"the server does not list its mailboxes: {refused.words}")
-    return session.run(b'LSUB "" "*"', handle=collector).ok
+def _list(
+    session: Session, others: list[Prefix], collector: _Collector
+) -> tuple[bool, dict[bytes, tuple[Prefix, Status]]]:
+    """Run LIST in the richest form the server takes.
+
+    Returns:
+        Whether subscriptions are known; and which of the other namespaces were refused, by the
+        name of their root.
+    """
+    forms = [*_options(session), b""]
+    for options in forms:
+        status = _list_one(session, b"*", options, collector)
+        if status.ok and collector.listed:
+            break
+    else:
+        if status.ok:
+            raise ServerMisbehaved("the server lists no mailbox at all, not even an INBOX")
+        raise ServerMisbehaved(f"the server does not list its mailboxes: {status.words}")
+    refused: dict[bytes, tuple[Prefix, Status]] = {}
+    for space in others:
+        for form in forms[forms.index(options) :]:
+            status = _list_one(session, space.prefix + b"*", form, collector)
+            if status.ok:
+                break
+        else:
+            bare = space.prefix.removesuffix(space.delimiter) if space.delimiter else space.prefix
+            refused[bare or space.prefix] = space, status
+    known = bool(options) or session.run(b'LSUB "" "*"', handle=collector).ok
+    return known, refused
 
 
 def _options(session: Session) -> list[bytes]:
@@ -194,19 +224,24 @@ def _options(session: Session) -> list[bytes]:
     return list(dict.fromkeys(b" RETURN (SUBSCRIBED" + form + b")" for form in forms))
 
 
-def _list_all(
-    session: Session, patterns: list[bytes], options: bytes, collector: Callable[[Response], None]
-) -> Status | None:
-    """None, or why the first pattern was refused; refused others only show less."""
-    for at, pattern in enumerate(patterns):
-        status = session.run(
-            b'LIST "" ', names.argument(pattern, utf8=session.utf8), options, handle=collector
-        )
-        if not status.ok:
-            session.check(status, temporary=False)
-            if at == 0:
-                return status
-    return None
+def _list_one(
+    session: Session, pattern: bytes, options: bytes, collector: Callable[[Response], None]
+) -> Status:
+    status = session.run(
+        b'LIST "" ', names.argument(pattern, utf8=session.utf8), options, handle=collector
+    )
+    if not status.ok:
+        session.check(status, temporary=False)
+    return status
+
+
+def _not_listed(space: Prefix, status: Status) -> ConnectorError:
+    name = printable(space.prefix)
+    kind = "shared mailboxes" if space.kind == "shared" else "other users' mailboxes"
+    text = f"the server does not list the {kind} under {name!r}: {status.words}"
+    bare = space.prefix.removesuffix(space.delimiter) if space.delimiter else space.prefix
+    hint = f"try again later, or leave them out: --exclude {printable(bare)!r}"
+    return quirks.patience(status) or FolderUnavailable(text, hint=hint)
 
 
 def _status_items(session: Session) -> bytes:
@@ -216,24 +251,27 @@ def _status_items(session: Session) -> bytes:
 
 def _ask_status(session: Session, entries: list[Listed], collector: _Collector) -> None:
     items = b" (" + _status_items(session) + b")"
-    waiting: list[bytes] = []
+    waiting: deque[bytes] = deque()
+
+    def settle(left: int) -> None:
+        while len(waiting) > left:
+            status = session.finish(waiting.popleft(), collector)
+            session.check(status, temporary=False)
+
     for entry in entries:
         try:
             name = names.argument(entry.wire, utf8=session.utf8)
         except FolderUnavailable:
             continue
-        if isinstance(name, Literal):  # waits for a "+": nothing may be on its way
-            _settle(session, waiting, collector)
+        alone = isinstance(name, Literal)  # waits for a "+": nothing else may be on its way
+        if alone:
+            settle(0)
+        while waiting and not session.has_room():
+            settle(len(waiting) - 1)
         waiting.append(session.send(b"STATUS ", name, items))
-        if len(waiting) == AHEAD or isinstance(name, Literal):
-            _settle(session, waiting, collector)
-    _settle(session, waiting, collector)
-
-
-def _settle(session: Session, waiting: list[bytes], collector: _Collector) -> None:
-    for tag in waiting:
-        session.check(session.finish(tag, collector), temporary=False)
-    waiting.clear()
+        if alone:
+            settle(0)
+    settle(0)
 
 
 def _selectable(entry: Listed) -> bool:

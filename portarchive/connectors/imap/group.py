@@ -207,6 +207,8 @@ class Grouped:
         self._visitor.ledger.validity[look.key] = box.uidvalidity
         if look.kind == "changes":
             self._settle(session, look, box, dict(rows))
+        elif not rows and self._visitor.status(look.folder).get("MESSAGES"):
+            return  # STATUS counted some: asked again, alone
         elif len(rows) == box.exists:
             look.rows = rows
             look.notes = self._visitor.mismatch(look.folder, box, len(rows))

@@ -29,18 +29,23 @@ MOST_BATCHED: Final = 100_000
 Range = tuple[int, int]
 
 
-def all_uids(channel: Channel, capabilities: Collection[str]) -> UidSet:
+def all_uids(channel: Channel, capabilities: Collection[str], counted: int = 0) -> UidSet:
     """The UIDs of the open mailbox.
 
     Where searches do not find as many messages as the server says there are, they are listed by
     FETCH too: what either names is there.
+
+    Args:
+        channel: with the mailbox open.
+        capabilities: of the server.
+        counted: what STATUS said of it: an EXISTS of 0 is believed only if that is 0 too.
 
     Raises:
         FolderUnavailable: the server refuses every way of listing.
         TokenExpired, RateLimited: the refusal is about the account.
     """
     box = channel.mailbox
-    if box is not None and box.exists == 0:
+    if box is not None and box.exists == 0 and not counted:
         return UidSet()
     try:
         found = _searched(channel, capabilities, box)

@@ -116,6 +116,33 @@ def search(channel: Channel, capabilities: Collection[str], low: int = 1) -> Uid
         high = found.stopped - 1
 
 
+def named(channel: Channel, capabilities: Collection[str], uids: UidSet) -> UidSet:
+    """Those of these UIDs that the server names: one search, more only where a limit cuts it.
+
+    Raises:
+        FolderUnavailable: it refuses, or leaves open what became of some of them.
+        TokenExpired, RateLimited: the refusal is about the account.
+    """
+    options = b"ALL" if extended(capabilities) else b""
+    parts: list[UidSet] = []
+    left = uids
+    while len(left):
+        key = b"UID " + left.text().encode("ascii")
+        found = read(channel, send(channel, key, options))
+        if not found.status.ok and options:
+            options = b""
+            continue
+        if not found.status.ok:
+            channel.check(found.status)
+            raise FolderUnavailable(found.status.words)
+        below = left.within(1, (found.stopped or 1) - 1)
+        if found.uids is None or len(below) == len(left):
+            raise FolderUnavailable("the server says OK to a search and answers nothing")
+        parts.append(found.uids)
+        left = below
+    return UidSet.joined(parts)
+
+
 def search_ranges(
     channel: Channel, capabilities: Collection[str], ranges: Iterable[tuple[int, int]]
 ) -> UidSet:

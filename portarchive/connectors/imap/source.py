@@ -75,7 +75,16 @@ class ImapSource:
         return listed
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``. Small folders come together, with one fetch point."""
+        """See ``Source.changes``. Small folders come together, with one fetch point.
+
+        Raises:
+            FolderUnavailable: what is wanted is a namespace that the server refused to list:
+                which mailboxes of it are gone cannot be told.
+        """
+        for folder in wanted.folders:
+            known = self._known.get(folder.folder_id)
+            if known is not None and known.refused is not None:
+                raise known.refused
         visitor = Visitor(self._pool, self._known, self._ledger, wanted)
         yield from Grouped(visitor).visit(wanted.folders)
 

@@ -16,6 +16,7 @@ from portarchive.validate.schema_check import SchemaCheck, Violation
 # RFC 9051: a keyword is an atom.
 _ATOM = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
 _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft"}
+_LAST_UID = 2**32 - 1
 _SIZE = "portarchive:size"
 _SHA256 = "portarchive:sha256"
 _DATES = ("portarchive:received_at", "portarchive:received_at_raw")
@@ -103,8 +104,11 @@ class Items:
         key: int | str = uid
         if uid.isdecimal() and uid.isascii() and uid[0] != "0" and len(uid) <= 10:
             key = int(uid)
-            if key > self.highest:  # noqa: PLR1730 - max() costs a call an item
-                self.highest = key
+            if key > self.highest:
+                if key > _LAST_UID:
+                    self.all_decimal = False
+                else:
+                    self.highest = key
         else:
             self.all_decimal = False
         before = len(self._uids)
@@ -198,10 +202,8 @@ class Items:
 
 def _code(violation: Violation) -> str:
     """P-010b for what makes an entry unusable, else F-032."""
-    place = violation.place
-    if violation.missing in {"uid", "filename"} or not place or place[0] in {"uid", "filename"}:
-        return "P-010b"
-    return "F-032"
+    member = violation.place[0] if violation.place else violation.missing
+    return "P-010b" if member in {"uid", "filename", ""} else "F-032"
 
 
 def resolve(directory: str, filename: str) -> str | None:

@@ -16,7 +16,22 @@ from pdpa_corpus.containers import (
     zip_of,
     zipped,
 )
-from pdpa_corpus.parts import M1, F, Files, at, bad, mail, message, moved, place, text, warn
+from pdpa_corpus.parts import (
+    M1,
+    F,
+    Files,
+    at,
+    bad,
+    dumped,
+    folder,
+    mail,
+    message,
+    moved,
+    place,
+    put,
+    text,
+    warn,
+)
 
 MORE = "mail/INBOX/more.eml"
 COMMENT = mail(at(F, "/comment", "@"))
@@ -81,6 +96,10 @@ CASES = (
     bad("F-014", "twins by case", "Two names differ in case only.",
         mail(), (M1, ""), ("M-010", "mail/INBOX/MSG-1.eml", ""),
         packed=zipped(mail(), Entry(b"mail/INBOX/MSG-1.eml", message(3)))),
+    bad("F-014", "directories twins by case", "Two folders lie in Work and work.",
+        mail(), ("mail/work", ""), packed=zipped(mail(
+            put("mail/Work/folder.json", dumped(folder("Work", "M3", []))),
+            put("mail/work/folder.json", dumped(folder("work", "M4", [])))))),
     bad("F-014", "twins by form", "Two names differ in their Unicode form only.",
         mail(), ("blob/caf\u00e9", ""),
         packed=zipped(mail(), Entry("blob/café".encode()), Entry("blob/cafe\u0301".encode()))),

@@ -8,11 +8,12 @@ from typing import Any
 from pdpa_corpus.cases_integrity import chained
 from pdpa_corpus.cases_partial import full, partial
 from pdpa_corpus.containers import entries as members
-from pdpa_corpus.containers import zip_of, zipped
+from pdpa_corpus.containers import gzipped, tar_of, zip_of, zipped, zstandard
 from pdpa_corpus.parts import (
     M1,
     M2,
     NO_MANIFEST,
+    WHEN,
     A,
     Case,
     F,
@@ -23,6 +24,7 @@ from pdpa_corpus.parts import (
     contacts,
     dumped,
     everything,
+    folder,
     good,
     item,
     loaded,
@@ -30,6 +32,8 @@ from pdpa_corpus.parts import (
     message,
     metadata,
     put,
+    sha256,
+    told,
     warn,
 )
 
@@ -53,7 +57,7 @@ def as_ietf(number: str, *, selector: bool) -> Files:
     return files
 
 
-def as_happel(number: str, **folder: Any) -> Files:
+def as_happel(number: str, **more: Any) -> Files:
     """The least mailbox in one of the individual drafts: maps in place of items."""
     index = "index.json"
     described: dict[str, Any] = {
@@ -67,18 +71,18 @@ def as_happel(number: str, **folder: Any) -> Files:
         "last_uid": 9,
         "is_subscribed": True,
         "allowed_keywords": ["$Forwarded"],
-        **folder,
+        **more,
         "uids": {"1": "msg-1.eml", "2": "msg-2.eml"},
         "flags": {"1": ["$seen"], "2": []},
     }
     return {index: dumped(described), F: dumped(box), M1: message(1), M2: message(2)}
 
 
-def happel(number: str, **folder: Any) -> Case:
+def happel(number: str, **more: Any) -> Case:
     found = [("F-070", "index.json", "/archive/version"), ("F-073", "index.json", "")]
     return plain(
         "warn", "F-070_minimal", "An inbox with two messages, in maps, described by index.json.",
-        as_happel(number, **folder), NO_MANIFEST, *found, dialect=f"happel-{number}",
+        as_happel(number, **more), NO_MANIFEST, *found, dialect=f"happel-{number}",
     )  # fmt: skip
 
 
@@ -140,6 +144,12 @@ EXAMPLES = {
 }
 
 
+NOTICE = b"""Most documents of this archive are the examples of the draft, copied from
+tests/schemas/draft/examples. The messages and two of the tasks are not. The notice there:
+
+"""
+
+
 def examples() -> Files:
     """The draft's examples, each where its tree has it; messages and two tasks are ours."""
     files = {
@@ -176,7 +186,37 @@ def of_the_draft() -> Case:
         ("C-072", "tasks/AVClub Tasks/send Jan newsletter.json", "/progress"),
         ("C-072", "tasks/AVClub Tasks/add Mary to project folders.json", "/progress"),
         ("P-035", "notes/note1.json", "/links/1/blobId"),
-        beside={"NOTICE": (DRAFT / "NOTICE").read_bytes()},
+        beside={"NOTICE": NOTICE + (DRAFT / "NOTICE").read_bytes()},
+    )  # fmt: skip
+
+
+def kept_and_missing() -> Case:
+    """portarchive's own lists: kept mail, a placeholder, a parent without mail, a folder gone."""
+    kept = message(3)
+    place = message(4)
+    entry = {"uid": "4", "filename": "msg-4~placeholder.eml"}
+    entry |= {"portarchive:size": len(place), "portarchive:sha256": sha256(place)}
+    failed = {"uid": "4", "code": "placeholder", "text": "", "stored": True}
+
+    def ledger(manifest: dict[str, Any]) -> None:
+        manifest["complete"] = False
+        manifest["folders"][0] |= {"listed": 3, "failed": [failed]}
+
+    parent = {"$schema": loaded(mail(), F)["$schema"], "name": "Lists", "uid": "M5"}
+    files = chained(
+        at(F, "/portarchive:kept", [told(3, kept) | {"expunged_at": WHEN}]),
+        at(F, "/portarchive:placeholder", [entry]),
+        put("mail/INBOX/msg-3.eml", kept),
+        put("mail/INBOX/msg-4~placeholder.eml", place),
+        put("mail/Lists/folder.json", dumped(parent | {"portarchive:noselect": True, "items": []})),
+        put("mail/Lists/Old/folder.json",
+            dumped(folder("Old", "M6", [], **{"portarchive:gone_at": WHEN}))),
+        ledger=ledger,
+    )  # fmt: skip
+    return plain(
+        "good", "kept_and_missing",
+        "Mail that the server lost, a message that it could not deliver, a folder that is gone.",
+        files, ("M-025", "manifest.json", "/folders"), ("C-021", "mail/Lists/folder.json", ""),
     )  # fmt: skip
 
 
@@ -213,6 +253,13 @@ CASES = (
          chained=True),
     plain("good", "everything", "Every type of data.", everything(), NO_MANIFEST),
     plain("good", "chained", "With portarchive's manifests; nothing at all is found.", chained()),
+    plain("good", "in_tar_gz", "The same as minimal, in a container.", mail(), NO_MANIFEST,
+          packed=(".tar.gz", gzipped(tar_of(mail())))),
+    plain("good", "in_tar_zst", "The same as minimal, in a container.", mail(), NO_MANIFEST,
+          packed=(".tar.zst", zstandard(tar_of(mail())))),
+    plain("good", "in_zip64", "The same as minimal, in a container.", mail(), NO_MANIFEST,
+          packed=zipped(mail(), wide=True)),
+    kept_and_missing(),
     plain("good", "jmap_style", "From JMAP: no uidvalidity, no last_uid, opaque ids.",
           of_jmap(), NO_MANIFEST, LATEST),
     plain("good", "partial_and_its_base", "An update: one message more, one flag, one less.",

@@ -196,6 +196,18 @@ def tarred(files: Files, *more: tarfile.TarInfo, last: str = "") -> tuple[str, b
     return ".tar", tar_of(files, *more, last=last)
 
 
+def gzipped(octets: bytes) -> bytes:
+    """As a gzip file (RFC 1952) of one stored block."""
+    tail = struct.pack("<2L", zlib.crc32(octets), len(octets))
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff\x01" + _stored(octets) + tail
+
+
+def zstandard(octets: bytes) -> bytes:
+    """As a Zstandard frame (RFC 8878) of one raw block."""
+    head = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<L", len(octets))
+    return head + (len(octets) << 3 | 1).to_bytes(3, "little") + octets
+
+
 def tar_entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     """A tar entry without octets."""
     info = tarfile.TarInfo(name)
