@@ -290,16 +290,16 @@ class Collector:
         if ref.email_id is not None and self._source.capabilities.object_ids:
             self._index().add(ref.email_id, ticket)
         if ref.size is not None and ref.size != written.size:
-            self._remark(run, placement.uid, "size-mismatch")
+            self._remark("size-mismatch", run, placement.uid)
         self._had(run, ref, placement)
         return written
 
     def _had(self, run: FolderRun, ref: MessageRef, placement: Placement) -> None:
         run.had(placement.uid)
         for code in ref.notes:
-            self._remark(run, placement.uid, code)
+            self._remark(code, run, placement.uid)
 
-    def _remark(self, run: FolderRun, uid: str, code: str) -> None:
+    def _remark(self, code: str, run: FolderRun, uid: str) -> None:
         run.ledger.note(code, uid)
         self._writer.remark(run.state, uid, code)
 

@@ -9,6 +9,7 @@ import pytest
 from running import KINDS, REPORT, command, comparable, export, letter, stamps
 
 from servers.daemon import Account
+from servers.scripted import Refuse
 
 DATES = ("01-Jan-2020", "31-Dec-2023", "01-Jan-2024", "30-Jun-2024", "31-Dec-2024")
 SIZES = (300, 1000, 2000, 20_000, 300_000)

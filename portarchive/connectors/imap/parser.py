@@ -21,21 +21,26 @@ _TOKEN: Final = re.compile(
     rb"[ \t]*(?:"
     rb"(\()|(\))"
     rb'|"((?:[^"\\]|\\.)*)"'
-    rb'|([A-Za-z0-9.]+\[[^\]]*\](?:<\d+(?:\.\d+)?>)?|[^\s()"]+)'
-    rb'|(["\s]))',  # an unclosed quote or a stray control: skipped
+    rb'|([A-Za-z0-9.]+\[[^\]]*\](?:<\d+(?:\.\d+)?>)?|[^\s()"][^\s()]*)'
+    rb'|(["\s]))',  # within an atom a quote is a character; an unclosed quote or a stray control: skipped
     re.DOTALL,
 )
+_FLAGS: Final = re.compile(rb"[ \t]*(FLAGS)[ \t]*\(([^()]*)\)", re.IGNORECASE)
 _ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 MAX_DEPTH: Final = 100
 
 
-def tokens(parts: Sequence[bytes]) -> list[Token]:
+def tokens(parts: Sequence[bytes], *, fetch: bool = False) -> list[Token]:
     """The tokens of a response.
+
+    In a FETCH response the list after FLAGS is cut at white space alone: keywords with quotes and
+    brackets, which no grammar allows, are met.
 
     Args:
         parts: text, literal, text, literal, … text: the odd ones are literals, the text before
             one ends with its ``{n}``.
+        fetch: it is what follows FETCH.
     """
     top: list[Token] = []
     stack = [top]
@@ -45,13 +50,17 @@ def tokens(parts: Sequence[bytes]) -> list[Token]:
             stack[-1].append(part)
             continue
         text = LITERAL_AT_END.sub(b"", part) if number < last else part
-        _lex(text, stack)
+        _lex(text, stack, fetch=fetch)
     return top
 
 
-def _lex(text: bytes, stack: list[list[Token]]) -> None:
+def _lex(text: bytes, stack: list[list[Token]], *, fetch: bool) -> None:
     at, size = 0, len(text)
     while at < size:
+        if fetch and len(stack) < 3 and (flags := _FLAGS.match(text, at)) is not None:
+            stack[-1] += [flags[1], list(flags[2].split())]
+            at = flags.end()
+            continue
         found = _TOKEN.match(text, at)
         if found is None:  # blanks at the end
             return

@@ -217,7 +217,7 @@ def classify(parts: list[bytes]) -> Response:
         kind = numbered[2].upper()
         if kind in {b"FETCH", b"UIDFETCH"}:
             rest = [numbered[3] or b"", *parts[1:]]
-            items = fetch_items(tokens(rest))
+            items = fetch_items(tokens(rest, fetch=True))
             if kind == b"UIDFETCH":
                 items.setdefault(b"UID", numbered[1])
             return Fetch(int(numbered[1]), items)
