@@ -431,16 +431,16 @@ def _with_old(entry: Entry, placement: Placement, old: dict[str, Any], flags: Fl
 
 
 def _rest(ref: MessageRef, placement: Placement) -> str:
-    members: list[tuple[str, str]] = []
+    text = ""
     if ref.email_id is not None:
-        members.append((model.EMAIL_ID, _id_text(ref.email_id)))
+        text = f',"{model.EMAIL_ID}":{_id_text(ref.email_id)}'
     if ref.thread_id is not None:
-        members.append((model.THREAD_ID, _id_text(ref.thread_id)))
+        text += f',"{model.THREAD_ID}":{_id_text(ref.thread_id)}'
     if ref.labels is not None:
-        members.append((model.LABELS, _labels_text(ref.labels)))
-    if placement.save_date is not None:
-        members.append((model.SAVE_DATE, model.dumps(placement.save_date)))
-    return "".join([f',"{name}":{text}' for name, text in members])
+        text += f',"{model.LABELS}":{_labels_text(ref.labels)}'
+    if placement.save_date is not None:  # RFC 3339: nothing in it to be escaped
+        text += f',"{model.SAVE_DATE}":"{placement.save_date}"'
+    return text
 
 
 def _id_text(value: str) -> str:

@@ -129,15 +129,32 @@ PASSWORDS = [PASSWORD, BEYOND_ASCII, QUOTED]
 @pytest.mark.parametrize("kind", ["qresync", "plain"])
 def test_passwords_by_every_mechanism(scripted, root, password, mechanism, kind) -> None:
     scripted.capabilities = list(KINDS[kind])
-    # The scripted server reads the literals of a LOGIN as Latin-1.
-    as_read = password.encode().decode("latin-1") if mechanism == "LOGIN" else password
-    scripted.password = as_read
+    scripted.password = password
     scripted.mailbox("INBOX").add(letter(1))
     words = ["--auth", mechanism] if mechanism else []
     assert export(scripted, root, *words, password=password).code == 0
     if mechanism == "PLAIN":
         assert scripted.said("AUTHENTICATE PLAIN")
     assert scripted.logins == 1
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("password", PASSWORDS, ids=["plain", "beyond ascii", "quoted"])
+def test_where_login_is_disabled_it_is_never_sent(scripted, root, password, asked) -> None:
+    scripted.capabilities = ["IMAP4rev1", "LOGINDISABLED"]
+    scripted.mechanisms = ["LOGIN"]
+    scripted.passwords = {"jane": password}
+    words = ["--auth", "LOGIN"] if asked else []
+    assert export(scripted, root, *words, password=password).code == 0
+    assert scripted.said("AUTHENTICATE LOGIN")
+    assert not scripted.said("LOGIN")
+    ran = export(scripted, root, *words, password=WRONG).refused(11)
+    assert "UGFzc3dvcmQ6" not in ran.err
+    assert "Password:" not in ran.err
+    scripted.mechanisms = []
+    ran = export(scripted, root, *words, password=password).refused(11)
+    assert "TLS" in ran.err
+    assert not scripted.said("LOGIN")
 
 
 @pytest.mark.parametrize("password", [PASSWORD, BEYOND_ASCII], ids=["plain", "beyond ascii"])

@@ -237,6 +237,25 @@ def test_06_what_is_gone_by_the_time_of_the_fetch_is_no_loss(scripted, root) -> 
     assert ran.uids() == ["1", "2", "3", "4", "5", "6", "8", "9"]
 
 
+ODD_KEYWORDS = ['$A"b', 'a"b"c', "x]y", "]", "{3}", '"open', "NIL"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_06_keywords_that_no_grammar_allows_cost_nothing(scripted, root, kind) -> None:
+    scripted.capabilities = list(KINDS[kind])
+    inbox = scripted.mailbox("INBOX")
+    for number, odd in enumerate(ODD_KEYWORDS):
+        inbox.add(letter(number), ["\\Seen", odd, "$Forwarded"])
+    ran = export(scripted, root)
+    assert ran.code == 0
+    for uid, odd in zip(ran.uids(), ODD_KEYWORDS, strict=True):
+        assert ran.item(uid)["flags"] == ["$seen", odd, "$Forwarded"]
+        assert ran.item(uid)["portarchive:received_at"]
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before
+
+
 def test_07_a_folder_that_stops_at_ten_thousand_is_suspected(scripted, root) -> None:
     inbox = scripted.mailbox("INBOX")
     inbox.add_many(24_000, lambda uid: b"Subject: %d\r\n\r\n" % uid, size=20)

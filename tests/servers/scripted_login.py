@@ -9,14 +9,16 @@ import re
 from typing import TYPE_CHECKING
 
 from servers.scripted import Event, Refuse
-from servers.scripted_syntax import SyntaxProblem, text_of
+from servers.scripted_syntax import SyntaxProblem, octets_of, text_of
 
 if TYPE_CHECKING:
     from servers.scripted_session import Session
 
 
 def login(session: Session, event: Event) -> None:
-    user, password = (text_of(token) for token in event.args)
+    if session.has("LOGINDISABLED"):
+        raise SyntaxProblem("LOGIN where it is disabled")
+    user, password = (octets_of(token).decode() for token in event.args)
     _enter(session, event, user, password)
 
 

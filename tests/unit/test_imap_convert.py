@@ -273,11 +273,16 @@ class Secret:
 def test_mechanisms() -> None:
     assert login.choose(Secret(), {"AUTH=PLAIN", "AUTH=LOGIN"}) == "PLAIN"
     assert login.choose(Secret(), {"AUTH=GSSAPI"}) == "LOGIN"
+    assert login.choose(Secret(), {"AUTH=LOGIN", "LOGINDISABLED"}) == login.SASL_LOGIN
+    assert login.choose(Secret(), {"AUTH=LOGIN"}) == login.SASL_LOGIN
+    assert login.choose(Secret("password", "login"), {"AUTH=LOGIN"}) == "LOGIN"
     assert login.choose(Secret("token"), {"AUTH=XOAUTH2"}) == "XOAUTH2"
     assert login.choose(Secret("token"), {"AUTH=XOAUTH2", "AUTH=OAUTHBEARER"}) == "OAUTHBEARER"
     assert login.choose(Secret("token", "xoauth2"), set()) == "XOAUTH2"
     with pytest.raises(AuthenticationFailed):
         login.choose(Secret(), {"LOGINDISABLED"})
+    with pytest.raises(AuthenticationFailed, match="no login with a password"):
+        login.choose(Secret("password", "LOGIN"), {"LOGINDISABLED"})
     with pytest.raises(AuthenticationFailed):
         login.choose(Secret("token"), {"AUTH=PLAIN"})
 

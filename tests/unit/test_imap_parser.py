@@ -34,10 +34,46 @@ from portarchive.errors import ServerMisbehaved
         (b'"open', [b"open"]),
         (b"-1 2279 \xc3\xa4", [b"-1", b"2279", b"\xc3\xa4"]),
         (b"flag]x $F", [b"flag]x", b"$F"]),
+        (b'a"b"c $A"b (d"e "f"g) "h"', [b'a"b"c', b'$A"b', [b'd"e', b"f", b"g"], b"h"]),
     ],
 )
 def test_tokens(text: bytes, expected: list[object]) -> None:
     assert tokens([text]) == expected
+
+
+ODD_KEYWORDS = ['$A"b', 'a"b"c', "x]y", "]", "{3}", "a{3}", '"open', '"', "NIL", "[x", "%", "a\\b"]
+
+
+@pytest.mark.parametrize("odd", ODD_KEYWORDS)
+def test_flags_are_cut_at_white_space_alone(odd: str) -> None:
+    """Whatever stands beside the list is read as ever, in either place."""
+    raw = odd.encode()
+    flags = [rb"\Seen", raw, b"k"]
+    listed = b" ".join(flags)
+    for line in (
+        b"* 3 FETCH (UID 7 FLAGS (%s) INTERNALDATE \"a date\" RFC822.SIZE 9)" % listed,
+        b"* 3 FETCH (RFC822.SIZE 9 INTERNALDATE \"a date\" UID 7 flags (%s))" % listed,
+        b"* 7 UIDFETCH (INTERNALDATE \"a date\" RFC822.SIZE 9 FLAGS(%s))" % listed,
+    ):
+        found = classify([line])
+        assert isinstance(found, Fetch)
+        assert found.uid == 7
+        assert found.items[b"FLAGS"] == flags
+        assert (found.items[b"INTERNALDATE"], found.items[b"RFC822.SIZE"]) == (b"a date", b"9")
+    parts = [b"* 3 FETCH (UID 7 FLAGS (%s) BODY[] {4}" % listed, b"( \" ", b" RFC822.SIZE 9)"]
+    body = classify(parts)
+    assert isinstance(body, Fetch)
+    assert (body.items[b"FLAGS"], body.items[b"BODY[]"]) == (flags, b'( " ')
+    assert body.items[b"RFC822.SIZE"] == b"9"
+
+
+def test_flags_as_literals_and_in_parentheses_harm_nothing_else() -> None:
+    found = classify([b"* 3 FETCH (FLAGS (a {3}", b"b)c", b" d) UID 7)"])
+    assert isinstance(found, Fetch)
+    assert found.items == {b"FLAGS": [b"a", b"b)c", b"d"], b"UID": b"7"}
+    found = classify([b"* 3 FETCH (FLAGS (a (b) c) UID 7)"])
+    assert isinstance(found, Fetch)
+    assert found.uid == 7
 
 
 def test_literals_are_never_looked_into() -> None:
@@ -49,6 +85,7 @@ def test_literals_are_never_looked_into() -> None:
 def test_nothing_makes_it_fail(text: bytes) -> None:
     tokens([text])
     fetch_items(tokens([text]))
+    fetch_items(tokens([text], fetch=True))
     parse_status(text)
     classify([b"* " + text])
     printable(text)

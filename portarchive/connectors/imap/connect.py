@@ -8,21 +8,21 @@ import ssl
 from portarchive.connectors.imap import quirks
 from portarchive.connectors.imap.responses import parse_status, printable
 from portarchive.connectors.imap.settings import ImapSettings
-from portarchive.errors import ConnectionLost, ConnectorError, Unreachable
+from portarchive.errors import ConnectionLost, ConnectorError, SettingsError, Unreachable
 
 
 def tls_context(settings: ImapSettings) -> ssl.SSLContext:
     """Verified TLS, against ``ca_file`` if there is one.
 
     Raises:
-        Unreachable: the file cannot be read or holds no certificate.
+        SettingsError: the file cannot be read or holds no certificate.
     """
     try:
         return ssl.create_default_context(
             cafile=None if settings.ca_file is None else str(settings.ca_file)
         )
     except (OSError, ssl.SSLError) as exc:
-        raise Unreachable(
+        raise SettingsError(
             f"the file of trusted certificates cannot be used: {settings.ca_file}",
             hint="--ca-file wants a readable file of certificates in PEM",
         ) from exc

@@ -75,8 +75,12 @@ def received(raw: bytes | None) -> Received:
     return Received(None, None, verbatim(raw))
 
 
+@lru_cache(maxsize=1024)
 def save_date(raw: bytes | None) -> str | None:
-    """SAVEDATE (RFC 8514) as RFC 3339; None for NIL and for what is no date."""
+    """SAVEDATE (RFC 8514) as RFC 3339; None for NIL and for what is no date.
+
+    Remembered: what was delivered or copied together was saved in the same second.
+    """
     return received(raw).text if raw else None
 
 

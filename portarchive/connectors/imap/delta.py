@@ -96,9 +96,10 @@ def adds_up(box: Mailbox, token: Mapping[str, Any], changed: dict[int, Row]) -> 
     return None
 
 
-def ask(channel: Channel, modseq: int, end: bytes) -> bytes:
+def ask(channel: Channel, modseq: int, end: bytes, items: bytes = listing.FLAGS) -> bytes:
     """Send the question for what changed in the messages up to this one; its tag."""
-    return channel.send(b"UID FETCH 1:", end, b" (UID FLAGS) (CHANGEDSINCE %d)" % modseq)
+    since = b") (CHANGEDSINCE %d)" % modseq
+    return channel.send(b"UID FETCH 1:", end, b" (UID ", items, since)
 
 
 def _changed_since(channel: Channel, box: Mailbox, modseq: int) -> dict[int, Row] | None:

@@ -170,10 +170,11 @@ class Grouped:
         condstore = bool({"CONDSTORE", "QRESYNC"} & session.capabilities)
         if not visitor.status(folder).get("MESSAGES") and since is None:
             return _Look(folder, opening, None, "nothing")
-        if since is not None:
+        described = visitor.items(session, None, same=True, partial=None)
+        if since is not None and not described:
             return _Look(folder, opening, None, "changes")
         if isinstance(modseq, int) and modseq > 0 and condstore:
-            tag = delta.ask(session, modseq, session.top)
+            tag = delta.ask(session, modseq, session.top, described or listing.FLAGS)
             return _Look(folder, opening, tag, "changes")
         items = visitor.items(session, visitor.token(folder), same=True, partial=None)
         if items:
@@ -221,11 +222,13 @@ class Grouped:
             return
         if look.tag is None and delta.must_ask(session, box, token):
             return
-        rows.update((row.uid, row) for row in box.changed)
-        found: Delta | None = delta.adds_up(box, token, rows)
-        described = self._visitor.items(session, None, same=True, partial=None)
-        if found is None or (described and found.changed):
-            return  # what changed is to be described, alone
+        changed = {row.uid: row for row in box.changed}
+        if look.tag is not None and not changed.keys() <= rows.keys():
+            return  # told of by EXAMINE, and not when it was asked about
+        changed.update(rows)
+        found: Delta | None = delta.adds_up(box, token, changed)
+        if found is None:
+            return
         look.rows, look.removed, look.complete = found.changed, found.removed, False
 
     # --- what arrived meanwhile -----------------------------------------------------------------

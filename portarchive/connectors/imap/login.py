@@ -14,9 +14,14 @@ from portarchive.errors import AuthenticationFailed, SettingsError
 PASSWORD_MECHANISMS: Final = ("PLAIN", "LOGIN")
 TOKEN_MECHANISMS: Final = ("OAUTHBEARER", "XOAUTH2")
 
+SASL_LOGIN: Final = "AUTHENTICATE LOGIN"
+"""The exchange of that name, as against the LOGIN command."""
+
 
 def choose(secret: Secret, capabilities: Collection[str]) -> str:
-    """The mechanism to use with these capabilities (upper case).
+    """The mechanism to use with these capabilities (upper case), ``LOGIN`` for the command.
+
+    The LOGIN command must not be sent to a server that says LOGINDISABLED (RFC 9051 §6.2.3).
 
     Raises:
         SettingsError: the mechanism asked for does not go with the kind of secret.
@@ -30,12 +35,15 @@ def choose(secret: Secret, capabilities: Collection[str]) -> str:
                 f"{printable(asked.encode(), 40)} cannot be used with a {secret.kind}",
                 hint=f"use one of {', '.join(known)}",
             )
-        return asked
-    for mechanism in known:
+        if asked != "LOGIN":
+            return asked
+    for mechanism in known if asked is None else ():
         if f"AUTH={mechanism}" in capabilities:
-            return mechanism
+            return SASL_LOGIN if mechanism == "LOGIN" else mechanism
     if secret.kind == "password" and "LOGINDISABLED" not in capabilities:
         return "LOGIN"
+    if asked is not None and "AUTH=LOGIN" in capabilities:
+        return SASL_LOGIN
     offered = sorted(name[5:] for name in capabilities if name.startswith("AUTH="))
     raise AuthenticationFailed(
         f"the server offers no login with a {secret.kind} on this connection"
@@ -53,38 +61,43 @@ class Answers:
         refusal: the error document that an OAuth server sent as a challenge (RFC 7628 §3.2.2).
     """
 
-    def __init__(self, first: bytes, on_refusal: bytes) -> None:
-        self._first: bytes | None = first
+    def __init__(self, *messages: bytes, on_refusal: bytes = b"") -> None:
+        self._messages = list(messages)
         self._on_refusal = on_refusal
         self.refusal = b""
 
     def __call__(self, challenge: bytes) -> bytes:
         """The next message of the client."""
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
+        if self._messages:
+            return self._messages.pop(0)
         self.refusal = challenge
         return self._on_refusal
 
 
 def _plain(user: str, secret: str, host: str, port: int) -> Answers:
     del host, port
-    return Answers(f"\0{user}\0{secret}".encode(), b"")  # RFC 4616
+    return Answers(f"\0{user}\0{secret}".encode())  # RFC 4616
+
+
+def _login(user: str, secret: str, host: str, port: int) -> Answers:
+    del host, port
+    return Answers(user.encode(), secret.encode())  # draft-murchison-sasl-login, in that order
 
 
 def _oauthbearer(user: str, secret: str, host: str, port: int) -> Answers:
     name = user.replace("=", "=3D").replace(",", "=2C")  # saslname of RFC 5801 §4
     text = f"n,a={name},\x01host={host}\x01port={port}\x01auth=Bearer {secret}\x01\x01"
-    return Answers(text.encode(), b"\x01")  # RFC 7628 §3.1, §3.2.3
+    return Answers(text.encode(), on_refusal=b"\x01")  # RFC 7628 §3.1, §3.2.3
 
 
 def _xoauth2(user: str, secret: str, host: str, port: int) -> Answers:
     del host, port
-    return Answers(f"user={user}\x01auth=Bearer {secret}\x01\x01".encode(), b"")
+    return Answers(f"user={user}\x01auth=Bearer {secret}\x01\x01".encode())
 
 
 _EXCHANGES: Final[dict[str, Callable[[str, str, str, int], Answers]]] = {
     "PLAIN": _plain,
+    SASL_LOGIN: _login,
     "OAUTHBEARER": _oauthbearer,
     "XOAUTH2": _xoauth2,
 }

@@ -21,8 +21,8 @@ _TOKEN: Final = re.compile(
     rb"[ \t]*(?:"
     rb"(\()|(\))"
     rb'|"((?:[^"\\]|\\.)*)"'
-    rb'|([A-Za-z0-9.]+\[[^\]]*\](?:<\d+(?:\.\d+)?>)?|[^\s()"][^\s()]*)'
-    rb'|(["\s]))',  # within an atom a quote is a character; an unclosed quote or a stray control: skipped
+    rb'|([A-Za-z0-9.]+\[[^\]]*\](?:<\d+(?:\.\d+)?>)?|[^\s()"][^\s()]*)'  # may hold a quote
+    rb'|(["\s]))',  # an unclosed quote or a stray control: skipped
     re.DOTALL,
 )
 _FLAGS: Final = re.compile(rb"[ \t]*(FLAGS)[ \t]*\(([^()]*)\)", re.IGNORECASE)
@@ -58,7 +58,8 @@ def _lex(text: bytes, stack: list[list[Token]], *, fetch: bool) -> None:
     at, size = 0, len(text)
     while at < size:
         if fetch and len(stack) < 3 and (flags := _FLAGS.match(text, at)) is not None:
-            stack[-1] += [flags[1], list(flags[2].split())]
+            words: list[Token] = [*flags[2].split()]
+            stack[-1] += [flags[1], words]
             at = flags.end()
             continue
         found = _TOKEN.match(text, at)

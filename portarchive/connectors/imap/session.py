@@ -175,7 +175,8 @@ class Session(Channel):
             settings = self.settings
             exchange = login.answers(mechanism, user, revealed, settings.host, settings.port)
             try:
-                self._client.sasl_login(mechanism, exchange)
+                name = "LOGIN" if mechanism == login.SASL_LOGIN else mechanism
+                self._client.sasl_login(name, exchange)
                 return
             except imaplib.IMAP4.abort as exc:
                 raise ConnectionLost(
