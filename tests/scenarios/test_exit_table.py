@@ -48,7 +48,7 @@ def only_a_parent(scripted, root) -> Ran:
 
 def no_mailbox_at_all(scripted, root) -> Ran:
     scripted.mailboxes.clear()
-    return export(scripted, root)
+    return export(scripted, root, *HURRY)
 
 
 def expunged_while_we_look(scripted, root) -> Ran:
@@ -315,7 +315,7 @@ def an_archive_json_cut_short(scripted, root) -> Ran:
 
 TABLE: dict[ExitCode, list[Callable]] = {
     ExitCode.OK: [
-        an_empty_account, only_a_parent, no_mailbox_at_all, expunged_while_we_look,
+        an_empty_account, only_a_parent, expunged_while_we_look,
         arrivals_while_we_look, a_drop_that_heals, a_batch_limit, a_restart_of_the_server,
     ],
     ExitCode.USAGE: [an_account_without_the_role, dates_that_exclude_each_other],
@@ -325,8 +325,9 @@ TABLE: dict[ExitCode, list[Callable]] = {
     ],
     ExitCode.LOGIN_REFUSED: [no_mechanism, a_login_refused_after_a_drop],
     ExitCode.UNREACHABLE: [
-        a_goodbye_at_once, a_greeting_that_is_none, a_goodbye_for_ever, a_list_that_is_refused,
-        silence_at_the_login, silence_in_the_middle, a_throttle_beyond_patience,
+        no_mailbox_at_all, a_goodbye_at_once, a_greeting_that_is_none, a_goodbye_for_ever,
+        a_list_that_is_refused, silence_at_the_login, silence_in_the_middle,
+        a_throttle_beyond_patience,
     ],
     ExitCode.REFUSED: [
         another_account_resumes, another_host_resumes, another_selection_resumes, another_server,

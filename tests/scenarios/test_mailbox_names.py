@@ -193,7 +193,9 @@ def test_39_inboxes_in_other_spellings(scripted, root) -> None:
     assert ran.there.headers["INBOX"]["portarchive:role"] == "inbox"
     assert sum(len(items) for items in ran.there.items.values()) == 4
     assert len([path for path, items in ran.there.items.items() if items]) == 4
-
+    names = messages_by_name(ran)
+    assert {("INBOX", "a"), ("inbox", "a"), ("INBOX", "b")} <= names.keys()
+    assert names["inbox", "a"] == archive_facts.sha256(letter(2))
 
 @pytest.mark.parametrize("name", [b"evil\r\nA1 DELETE INBOX", b"nul\0", b"only\nLF"])
 def test_39_a_name_that_cannot_be_said_is_reported_and_says_nothing(scripted, root, name) -> None:

@@ -198,7 +198,9 @@ def test_06_what_search_names_and_no_fetch_ever_does_is_missing_not_gone(
     ran = export(scripted, root)
     assert ran.code == 3
     assert ran.failed() == {"7": "no-data", "8": "no-data", "20": "no-data"}
-    asked = [line for line in scripted.commands if line.startswith("UID SEARCH") and "7:8,20" in line]
+    asked = [
+        line for line in scripted.commands if line.startswith("UID SEARCH") and "7:8,20" in line
+    ]
     assert len(asked) == 1, "one search for all that is left over"
     hook.off()
     sent = scripted.bodies

@@ -163,7 +163,7 @@ _WRITERS: dict[str, Callable[[Mail], tuple[Pair, ...]]] = {
     "INTERNALDATE": lambda mail: () if mail.date is None else (("INTERNALDATE", mail.date),),
     "RFC822.SIZE": lambda mail: (("RFC822.SIZE", str(mail.true_size())),),
     "MODSEQ": lambda mail: (("MODSEQ", f"({mail.modseq})"),),
-    "EMAILID": lambda mail: (("EMAILID", f"({mail.email_id or f'E{mail.uid}'})"),),
+    "EMAILID": lambda mail: (("EMAILID", f"({mail.email_id or mail.own_id()})"),),
     "THREADID": lambda mail: (("THREADID", f"({mail.thread_id})" if mail.thread_id else "NIL"),),
     "OBJECTID": lambda mail: (("OBJECTID", _compound(mail)),),
     "SAVEDATE": lambda mail: (("SAVEDATE", mail.date),),

@@ -7,9 +7,11 @@ Owns ``Mail`` and ``Mailbox``. Knows nothing of connections; every change is wri
 from __future__ import annotations
 
 import bisect
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from imapclient.imap_utf7 import encode as encode_name
 
@@ -18,6 +20,11 @@ from servers.daemon import imap_date
 Octets = bytes | Callable[[int], bytes] | None
 
 DEFAULT_DATE = '"01-Feb-2024 03:04:05 +0000"'
+
+
+@lru_cache(maxsize=1024)
+def _mark(wire: bytes) -> str:
+    return hashlib.sha256(wire).hexdigest()[:12]
 
 
 @dataclass(slots=True)
@@ -32,6 +39,8 @@ class Mail:
         email_id, thread_id: RFC 8474, without parentheses.
         labels: X-GM-LABELS, as sent, without parentheses.
         modseq: RFC 7162.
+        mailbox, born: where and when it came (wire name, modseq); with the UID it had then they
+            make an id of its own, for servers that have ids and were not given one.
     """
 
     uid: int
@@ -43,6 +52,13 @@ class Mail:
     thread_id: str | None = None
     labels: str | None = None
     modseq: int = 1
+    mailbox: bytes = b""
+    born: int = 0
+    first_uid: int = 0
+
+    def own_id(self) -> str:
+        """An id that no other message of any mailbox has, renumbered or not."""
+        return f"E{self.born}-{self.first_uid}-{_mark(self.mailbox)}"
 
     def body(self) -> bytes | None:
         return self.octets(self.uid) if callable(self.octets) else self.octets
@@ -124,8 +140,9 @@ class Mailbox:
         self.modseq += 1
         sent = imap_date(date) if isinstance(date, datetime) else date
         mail = Mail(
-            number, octets, tuple(flags), sent, size, email_id, thread_id, labels, self.modseq
-        )
+            number, octets, tuple(flags), sent, size, email_id, thread_id, labels, self.modseq,
+            self.wire, self.modseq, number,
+        )  # fmt: skip
         self.mails[number] = mail
         self.events.append(("add", number))
         return mail
@@ -134,7 +151,10 @@ class Mailbox:
         """So many messages whose octets are made when they are asked for."""
         self.modseq += 1
         for number in range(self.next_uid, self.next_uid + count):
-            self.mails[number] = Mail(number, octets, (), DEFAULT_DATE, size, modseq=self.modseq)
+            self.mails[number] = Mail(
+                number, octets, (), DEFAULT_DATE, size, None, None, None, self.modseq,
+                self.wire, self.modseq, number,
+            )  # fmt: skip
         self.next_uid += count
         self.events.append(("bulk", count))
 

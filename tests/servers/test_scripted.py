@@ -62,7 +62,7 @@ def raw(client: imaplib.IMAP4, line: str) -> bytes:
 def test_examine_fetch_and_search(server: ScriptedServer) -> None:
     inbox = server.mailbox("INBOX")
     inbox.add(faults.TRAP, [r"\Seen", "kw"], '" 1-Jan-2001 01:02:03 +0100"', email_id="M1")
-    inbox.add(b"Subject: x\r\n folded\r\nTo: y\r\n\r\nbody\r\n", uid=7)
+    inbox.add(b"Subject: x\r\n folded\r\nTo: y\r\n\r\nbody\r\n", uid=7, email_id="E7")
     with client_of(server) as client:
         assert raw(client, "UID FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE EMAILID)") == (
             b'* 1 FETCH (UID 1 FLAGS (\\Seen kw) INTERNALDATE " 1-Jan-2001 01:02:03 +0100" '

@@ -147,8 +147,11 @@ def test_the_personal_prefix_is_removed_unless_names_collide() -> None:
     assert placed(b"user.joe.x", b"INBOX.") == ["user/joe/x", "INBOX/"]
     assert placed(b"a.b", delimiter=b"", prefix=b"") == ["a.b"]
     assert placed(b"a//b", delimiter=b"/", prefix=b"") == ["a//b"]
-    one, two = placed(b"INBOX/a", b"inbox/a", delimiter=b"/", prefix=b"")
-    assert one == "INBOX/a" and two.startswith("INBOX/a~")
+    cases = (b"INBOX/a", b"inbox/a", b"Inbox/a", b"inbox/b", b"inbox/a/c")
+    written = ["INBOX/a", "inbox/a", "Inbox/a", "INBOX/b", "INBOX/a/c"]
+    assert placed(*cases, delimiter=b"/", prefix=b"") == written
+    assert placed(*cases[::-1], delimiter=b"/", prefix=b"") == written[::-1]
+    assert placed(b"inbox", b"INBOX", delimiter=b"/", prefix=b"") == ["inbox", "INBOX"]
 
 
 def test_arguments() -> None:

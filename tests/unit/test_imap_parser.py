@@ -51,16 +51,16 @@ def test_flags_are_cut_at_white_space_alone(odd: str) -> None:
     flags = [rb"\Seen", raw, b"k"]
     listed = b" ".join(flags)
     for line in (
-        b"* 3 FETCH (UID 7 FLAGS (%s) INTERNALDATE \"a date\" RFC822.SIZE 9)" % listed,
-        b"* 3 FETCH (RFC822.SIZE 9 INTERNALDATE \"a date\" UID 7 flags (%s))" % listed,
-        b"* 7 UIDFETCH (INTERNALDATE \"a date\" RFC822.SIZE 9 FLAGS(%s))" % listed,
+        b'* 3 FETCH (UID 7 FLAGS (%s) INTERNALDATE "a date" RFC822.SIZE 9)' % listed,
+        b'* 3 FETCH (RFC822.SIZE 9 INTERNALDATE "a date" UID 7 flags (%s))' % listed,
+        b'* 7 UIDFETCH (INTERNALDATE "a date" RFC822.SIZE 9 FLAGS(%s))' % listed,
     ):
         found = classify([line])
         assert isinstance(found, Fetch)
         assert found.uid == 7
         assert found.items[b"FLAGS"] == flags
         assert (found.items[b"INTERNALDATE"], found.items[b"RFC822.SIZE"]) == (b"a date", b"9")
-    parts = [b"* 3 FETCH (UID 7 FLAGS (%s) BODY[] {4}" % listed, b"( \" ", b" RFC822.SIZE 9)"]
+    parts = [b"* 3 FETCH (UID 7 FLAGS (%s) BODY[] {4}" % listed, b'( " ', b" RFC822.SIZE 9)"]
     body = classify(parts)
     assert isinstance(body, Fetch)
     assert (body.items[b"FLAGS"], body.items[b"BODY[]"]) == (flags, b'( " ')

@@ -131,23 +131,32 @@ def place(listed: Sequence[Listed], prefixes: Iterable[Prefix], *, utf8: bool) -
         for long, short, text in zip(full, cut, texts, strict=True)
     ]
     paths = _paths(chosen, utf8=utf8)
-    found: list[Named] = []
+    spelled = [_spelled(entry, segments) for entry, segments in zip(listed, chosen, strict=True)]
+    found: dict[int, Named] = {}
     seen: set[tuple[str, ...]] = set()
-    for entry, segments in zip(listed, chosen, strict=True):
-        path = paths[segments]
-        if path in seen:  # INBOX/a beside inbox/a
+    for at in sorted(range(len(listed)), key=lambda at: spelled[at] != chosen[at]):
+        entry, segments = listed[at], chosen[at]
+        path, raw = paths[segments], decode_name(segments[-1], utf8=utf8)[1]
+        if path in seen:  # INBOX/a beside inbox/a: the other one keeps its own spelling
+            path = (*_texts(spelled[at][:1], utf8=utf8), *path[1:])
+        if path in seen:
             mark = hashlib.sha256(entry.wire).hexdigest()[:8]
-            path = (*path[:-1], f"{path[-1]}~{mark}")
+            path, raw = (*path[:-1], f"{path[-1]}~{mark}"), spelled[at][-1]
         seen.add(path)
         space = _namespace(entry.wire, known)
-        raw = decode_name(segments[-1], utf8=utf8)[1]
-        found.append(Named(path, raw, space.kind if space is not None else "personal"))
-    return found
+        found[at] = Named(path, raw, space.kind if space is not None else "personal")
+    return [found[at] for at in range(len(listed))]
 
 
 def _segments(wire: bytes, delimiter: bytes) -> tuple[bytes, ...]:
     segments = wire.split(delimiter) if delimiter else [wire]
     return (b"INBOX" if is_inbox(segments[0]) else segments[0], *segments[1:])
+
+
+def _spelled(entry: Listed, segments: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The segments as they stand on the wire: INBOX in whatever case the server wrote it."""
+    wire = entry.wire.split(entry.delimiter) if entry.delimiter else [entry.wire]
+    return tuple(wire[-len(segments) :])
 
 
 def _texts(segments: tuple[bytes, ...], *, utf8: bool) -> tuple[str, ...]:
