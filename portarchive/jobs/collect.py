@@ -231,9 +231,13 @@ class Collector:
                 placements = [p for p in placements if p.folder_id in folders]
             size = self._take(ref, placements, outcome)
             if size is not None:
+                here = self._states[placements[0].folder_id].path
+                if here != path and messages:
+                    self._observer(Stored(path, messages, octets))
+                    messages = octets = 0
+                path = here
                 messages += 1
                 octets += size
-                path = self._states[placements[0].folder_id].path
                 if messages >= _EVENT_MESSAGES or time.monotonic() >= tell_at:
                     self._observer(Stored(path, messages, octets))
                     messages = octets = 0

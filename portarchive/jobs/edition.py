@@ -219,6 +219,7 @@ def _settle_losses(found: Found) -> tuple[dict[str, str], set[str]]:
     doubted: set[str] = set()
     if found.writer.published is None or found.options.accept_source_change:
         return held, doubted
+    ledger = found.writer.published.ledger()
     contradicted = {
         run.state.path
         for run in found.collector.runs.values()
@@ -235,7 +236,10 @@ def _settle_losses(found: Found) -> tuple[dict[str, str], set[str]]:
             )
         else:
             text = f"{state.path} lost {count} messages at once; they are kept in the archive"
-            doubted.add(state.path)
+            if count >= int(ledger.get(state.path, {}).get("archived", 0)):
+                doubted.add(state.path)
+            elif not found.options.keep_drafts:
+                text += ", but for drafts"
         found.observer(Notice("sudden-loss", text))
     return held, doubted
 

@@ -131,7 +131,9 @@ class Mirror:
 
     def _name(self, ref: MessageRef) -> None:
         first = self._opened[ref.placements[0].folder_id]
-        if self._numbered:
+        # With several folders open at once a message of two of them is named at the turn of the
+        # first, also when it is gone from there by then: only one folder alone has an order.
+        if self._numbered and len(self._opened.keys() - self._finished) == 1:
             assert int(ref.placements[0].uid) > first.last, "uids go up"
             first.last = int(ref.placements[0].uid)
         for placement in ref.placements:

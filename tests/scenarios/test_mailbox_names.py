@@ -197,6 +197,7 @@ def test_39_inboxes_in_other_spellings(scripted, root) -> None:
     assert {("INBOX", "a"), ("inbox", "a"), ("INBOX", "b")} <= names.keys()
     assert names["inbox", "a"] == archive_facts.sha256(letter(2))
 
+
 @pytest.mark.parametrize("name", [b"evil\r\nA1 DELETE INBOX", b"nul\0", b"only\nLF"])
 def test_39_a_name_that_cannot_be_said_is_reported_and_says_nothing(scripted, root, name) -> None:
     scripted.mailbox("INBOX").add(letter(1), email_id="M1")
