@@ -198,14 +198,14 @@ def test_nothing_is_written(sound, spoilt, tmp_path):
 
 def test_a_sign_of_life_on_a_terminal(tmp_path):
     files = good()
-    items = [{**item(1), "uid": str(number)} for number in range(1, 40_000)]
+    items = [{**item(1), "uid": str(number)} for number in range(1, 160_000)]
     at(FOLDER, "items", items)(files)
     path = write(files, tmp_path / "large")
     screen = Screen("validate", path)
     screen.wait_for("looking at the archive")
     screen.wait_for("NOT VALID")
     assert screen.end() == 1
-    assert "39,998 times: " in screen.text
+    assert "159,998 times: " in screen.text
     # gone when it is done
     assert "\x1b[2K" in screen.text.partition("Errors")[0]
     quiet = Screen("validate", path, "-q")
