@@ -16,16 +16,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import corpus
 import planners
 import takeout
 import validate
+from corpus import Mailbox
 from latency import DelayLine, OneByOne
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
 from wire import Relay
-
-import corpus
-from corpus import Mailbox
 
 MEGABYTE = 1_000_000
 

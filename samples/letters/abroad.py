@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from compose import Letter, attachment, letter, multipart, text, word
-from things import pdf
-
 from letters.people import AMINA, JANE, LEVAN, LIN, NOAM, SATO, WANG
+from things import pdf
 
 TRADE = "Workshop/Suppliers/取引先"
 MUSIC = "موسيقى"

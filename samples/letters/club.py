@@ -6,9 +6,8 @@ Jane is its secretary, and looks after the list.
 from __future__ import annotations
 
 from compose import Letter, Part, attachment, html, letter, message, multipart, place, text, word
-from things import SWIFT, event, png, zipped
-
 from letters.people import HENRIK, JANE, MARGARET, PIOTR, PRIYA, SECRETARY, SWIFTS, WOLFGANG
+from things import SWIFT, event, png, zipped
 
 CLUB = "Swifts"
 COMMITTEE = "Swifts/Committee"

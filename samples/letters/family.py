@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from compose import Letter, Part, attachment, crlf, html, letter, multipart, place, text, word
-from things import SWIFT, event, png
-
 from letters.people import DUARTE, ELIAS, IDA, JANE, PRIYA, SOLVEIG, TOMAS
+from things import SWIFT, event, png
 
 GRANDMOTHER = "Släkt/Mormor/Brev på svenska"
 PARTY = (

@@ -7,7 +7,6 @@ import base64
 import hashlib
 
 from compose import Letter, Part, html, letter, multipart, text, word
-
 from letters.people import JANE
 
 MUSEUM_LIST = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from compose import Letter, Part, attachment, crlf, letter, multipart, text
-
 from letters.people import JANE, MARGARET, SECRETARY
 
 DAEMON = "Mail Delivery System <MAILER-DAEMON@mail.example.org>"

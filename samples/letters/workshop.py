@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from compose import Letter, Part, attachment, html, letter, message, multipart, text, word
-from things import ROSE, fork, pdf, png, zipped
-
 from letters.people import BRANDT, HAN, JANE, KARIN, MUSEUM, NOAM, TOMAS
 from letters.signed import AGREEMENT, SIGNATURE
+from things import ROSE, fork, pdf, png, zipped
 
 CLIENTS = "Workshop/Clients"
 MOLLER = "Workshop/Clients/Møller, Århus"

@@ -143,7 +143,7 @@ SIGNALS = (
 
 def test_20_ten_signals_in_a_row_lose_at_most_a_batch_each(scripted, root) -> None:
     scripted.capabilities = list(KINDS["plain"])  # quick listings: this is about what is fetched
-    total = 7000
+    total = 11_000
     scripted.mailbox("INBOX").add_many(total, letter)
     had = 0
     for number in SIGNALS:
