@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,12 @@ from portarchive.errors import Refused
 from portarchive.records import Body
 
 _OPEN_DIRECTORIES = 64
-SCRIBE_AFTER = 200
-"""Messages before a process of its own writes the files: small mailboxes need none."""
+_PROCESSORS = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)
+SCRIBE_AFTER = 200 if _PROCESSORS >= 4 else sys.maxsize
+"""Messages before a process of its own writes the files: small mailboxes need none, and on two
+processors, which server and run keep busy, it costs more than it brings (docs/adr/0012)."""
 
 
 class Written(NamedTuple):
