@@ -6,15 +6,26 @@ be in several of them. A connector that works folder by folder keeps that to its
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from portarchive.placing import (
+    FolderLook,
+    FolderReady,
+    FolderWish,
+    Parcel,
+    PlaceOutcome,
+    Present,
+    Refused,
+    TargetCapabilities,
+)
 from portarchive.records import (
     Body,
     Change,
     Failure,
     Folder,
+    FolderFailed,
     MessageRef,
     SourceIdentity,
     Vanished,
@@ -98,6 +109,77 @@ class Source(Protocol):
         The reference that comes back has everything known: flags, received, size. A body is to be
         read before the next one is asked for. A message that cannot be had is an outcome; an
         exception means the connection, and tells nothing about what was not yet yielded.
+        """
+        ...
+
+    def reconnect(self) -> None:
+        """Throw the connections away and log in again."""
+        ...
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """The writing side of a connector. It adds; it never removes, moves or changes what it finds.
+
+    (One exception: ``Merged`` joins mailboxes and keywords to an Email that is there already.)
+    Raises what ``Source`` raises. Nothing is looked up here and nothing is repeated: after an
+    exception or an ``Unsure`` the job looks what is there (``existing``) and matches.
+    """
+
+    capabilities: TargetCapabilities
+
+    def identity(self) -> SourceIdentity:
+        """Who and where; after the connection stands."""
+        ...
+
+    def folders(self) -> Sequence[Folder]:
+        """All mailboxes of the account, all namespaces, parents before children."""
+        ...
+
+    def ensure(
+        self, wishes: Sequence[FolderWish]
+    ) -> Iterator[tuple[FolderWish, FolderReady | Refused]]:
+        """Make mailboxes and subscriptions, in the order given; one answer each.
+
+        One that exists meanwhile is ready, not refused.
+        """
+        ...
+
+    def existing(
+        self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
+    ) -> Iterator[FolderLook | Present | FolderFailed]:
+        """What is in these mailboxes: a ``FolderLook``, then its messages; or ``FolderFailed``.
+
+        Args:
+            folder_ids: which.
+            newer_than: by folder_id a uid: only messages that came after it. A target that has no
+                order names all.
+        """
+        ...
+
+    def headers(
+        self, messages: Sequence[Present]
+    ) -> Iterator[tuple[Present, bytes | Failure | Vanished]]:
+        """The header of each, up to and with the first empty line; any order.
+
+        Marks nothing as read.
+        """
+        ...
+
+    def fetch(self, messages: Sequence[Present]) -> Iterator[tuple[Present, Outcome]]:
+        """The octets of each, as ``Source.fetch`` gives them; any order. Marks nothing as read."""
+        ...
+
+    def place(self, parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, PlaceOutcome]]:
+        """Add messages; one outcome each, in any order, as answers arrive.
+
+        Takes parcels as it needs them, a window ahead at most. A refused batch is bisected inside.
+        When the connection breaks, what was sent and not answered comes back as ``Unsure``, and
+        then the error is raised; parcels that it took and did not send come back as ``Unsure`` too.
         """
         ...
 
