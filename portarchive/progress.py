@@ -102,6 +102,27 @@ class Committed:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveListed:
+    """The names of an archive are known: so much of it is to be read.
+
+    Attributes:
+        files: how many.
+        octets: of all passes over them, as claimed.
+    """
+
+    files: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """So much of an archive was read since the last such event."""
+
+    files: int
+    octets: int
+
+
 Event = (
     Connected
     | FoldersFound
@@ -114,6 +135,8 @@ Event = (
     | Notice
     | Committing
     | Committed
+    | ArchiveListed
+    | Checked
 )
 
 

@@ -48,6 +48,9 @@ class Folder:
         selectable: False for a parent that holds no mail.
         namespace: ``personal``, ``other`` or ``shared`` (RFC 2342).
         messages: STATUS MESSAGES at listing time, None if unknown. For progress and the ledger.
+        unlisted: it stands for folders that the source did not list, so that neither which there
+            are nor which are gone is known: itself, and all whose path, joined by ``/``, begins so.
+            Whoever wants it gets a ``FolderFailed`` that says why. None for a folder like others.
     """
 
     folder_id: str
@@ -62,6 +65,7 @@ class Folder:
     rights: str | None = None
     sort_order: int | None = None
     messages: int | None = None
+    unlisted: str | None = None
 
 
 class Received(NamedTuple):

@@ -1,7 +1,6 @@
-"""Small archives, right and wrong: one case for every code that the validator can find.
+"""One small archive with every type of data, ways to spoil it, and the containers it can be in.
 
-A case starts from ``good()`` (or ``chained()``), spoils one thing, and names the code that must
-come of it. The same cases make the public corpus.
+For tests of how the validator works. What it must find, code by code, is in the public corpus.
 """
 
 from __future__ import annotations
@@ -9,13 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import struct
 import tarfile
-import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +143,8 @@ def link(name: str, octets: bytes) -> dict[str, Any]:
     return {"path": name, "sha256": hashlib.sha256(octets).hexdigest(), "bytes": len(octets)}
 
 
-def chain(files: Files, change: Callable[[dict[str, Any]], None] | None = None) -> None:
-    """Give the files their manifests, as they stand; ``change`` may spoil manifest.json before."""
+def chain(files: Files) -> None:
+    """Give the files their manifests, as they stand."""
     rest = {"archive.json", "manifest.json", "manifest-sha256.txt"}
     lines = [
         f"{hashlib.sha256(octets).hexdigest()}  {name}\n".encode()
@@ -159,13 +154,6 @@ def chain(files: Files, change: Callable[[dict[str, Any]], None] | None = None) 
     files["manifest-sha256.txt"] = digests = b"".join(lines)
     ledger = manifest(files)
     ledger["files"] = link("manifest-sha256.txt", digests) | {"count": len(lines)}
-    if change is not None:
-        change(ledger)
-    relink(files, ledger)
-
-
-def relink(files: Files, ledger: dict[str, Any]) -> None:
-    """Write manifest.json, and the link of archive.json to it."""
     files["manifest.json"] = dumped(ledger)
     metadata = json.loads(files["archive.json"])
     metadata["archive"]["portarchive:manifest"] = link("manifest.json", files["manifest.json"])
@@ -205,87 +193,12 @@ def put(name: str, octets: bytes) -> Spoil:
     return lambda files: files.update({name: octets})
 
 
-def gone(name: str) -> Spoil:
-    """A file less."""
-
-    def spoil(files: Files) -> None:
-        del files[name]
-
-    return spoil
-
-
-def text(name: str, old: bytes, new: bytes) -> Spoil:
-    """Other octets in a file."""
-
-    def spoil(files: Files) -> None:
-        assert old in files[name]
-        files[name] = files[name].replace(old, new, 1)
-
-    return spoil
-
-
-def also(*spoils: Spoil) -> Spoil:
-    """One after the other."""
-
-    def spoil(files: Files) -> None:
-        for one in spoils:
-            one(files)
-
-    return spoil
-
-
-def ledger(change: Callable[[dict[str, Any]], None]) -> Spoil:
-    """A chain that holds over a manifest.json that is wrong."""
-    return lambda files: chain(files, change)
-
-
-def added(name: str, value: dict[str, Any]) -> Spoil:
-    """A document more."""
-    return put(name, dumped(value))
-
-
-def copied(name: str, other: str, **members: Any) -> Spoil:
-    """A document a second time, with some other members."""
-
-    def spoil(files: Files) -> None:
-        files[other] = dumped(json.loads(files[name]) | members)
-
-    return spoil
-
-
-def digests(change: Callable[[bytes], bytes]) -> Spoil:
-    """A chain that holds over a manifest-sha256.txt that is wrong."""
-
-    def spoil(files: Files) -> None:
-        chain(files)
-        files["manifest-sha256.txt"] = octets = change(files["manifest-sha256.txt"])
-        document = json.loads(files["manifest.json"])
-        document["files"] |= link("manifest-sha256.txt", octets)
-        document["files"]["count"] = octets.count(b"\n")
-        relink(files, document)
-
-    return spoil
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that is wrong.
-
-    Attributes:
-        code: what must be found.
-        what: in a few words, for a file name.
-        spoil: makes it so, starting from ``good()``.
-        pack: None for a directory, else what makes the container at a path from the files.
-        base: what makes the base of a partial archive, if the case needs one.
-        disk: something that only a file system can have.
-    """
-
-    code: str
-    what: str
-    spoil: Spoil = lambda files: None
-    pack: Callable[[Files, Path], Path] | None = None
-    base: Spoil | None = None
-    disk: Callable[[Path], None] | None = None
+def partial(files: Files) -> None:
+    """An update of the archive ``base`` in which nothing happened."""
+    at("archive.json", "dataset/extent", "PARTIAL")(files)
+    at("archive.json", "dataset/portarchive:base_id", "base")(files)
+    at(FOLDER, "items", [])(files)
+    del files[FIRST], files[SECOND]
 
 
 def write(files: Files, root: Path) -> Path:
@@ -306,109 +219,14 @@ def zipped(files: Files, path: Path) -> Path:
     return out
 
 
-def zip_with(change: Callable[[bytearray], None]) -> Callable[[Files, Path], Path]:
-    """A ZIP file whose octets are changed afterwards."""
-
-    def pack(files: Files, path: Path) -> Path:
-        out = zipped(files, path)
-        octets = bytearray(out.read_bytes())
-        change(octets)
-        out.write_bytes(octets)
-        return out
-
-    return pack
-
-
-def zip_more(*entries: tuple[zipfile.ZipInfo, bytes]) -> Callable[[Files, Path], Path]:
-    """A ZIP file with entries that no program of ours would write."""
-
-    def pack(files: Files, path: Path) -> Path:
-        out = zipped(files, path)
-        with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(out, "a") as file:
-            for info, octets in entries:
-                file.writestr(info, octets)
-        return out
-
-    return pack
-
-
-def named(name: str, **fields: int) -> zipfile.ZipInfo:
-    """A ZIP entry with some fields set."""
-    info = zipfile.ZipInfo("x")
-    info.filename = name
-    for field, value in fields.items():
-        setattr(info, field, value)
-    return info
-
-
-def tarred(*entries: tarfile.TarInfo, cut: int = 0) -> Callable[[Files, Path], Path]:
-    """A tar file with entries more, or ``cut`` octets short."""
-
-    def pack(files: Files, path: Path) -> Path:
-        out = path.with_suffix(".tar")
-        with tarfile.open(out, "w") as file:
-            for name in sorted(files, key=lambda name: (name != "archive.json", name)):
-                info = tarfile.TarInfo(name)
-                info.size = len(files[name])
-                file.addfile(info, io.BytesIO(files[name]))
-            for entry in entries:
-                file.addfile(entry)
-        if cut:
-            out.write_bytes(out.read_bytes()[:-cut])
-        return out
-
-    return pack
-
-
-def tar_entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    """A tar entry without octets."""
-    info = tarfile.TarInfo(name)
-    info.type = kind
-    info.linkname = target
-    return info
-
-
-def central(octets: bytearray, name: str) -> int:
-    """Where the central directory's entry of a name is."""
-    at = octets.index(b"PK\x01\x02")
-    while octets[at + 46 : at + 46 + len(name)] != name.encode():
-        at = octets.index(b"PK\x01\x02", at + 1)
-    return at
-
-
-def set_field(name: str, offset: int, size: int, value: int) -> Callable[[bytearray], None]:
-    """Set a field of the central directory."""
-
-    def change(octets: bytearray) -> None:
-        where = central(octets, name) + offset
-        octets[where : where + size] = value.to_bytes(size, "little")
-
-    return change
-
-
-def share(octets: bytearray) -> None:
-    """Make one entry a second way to the octets of another."""
-    source, target = central(octets, FIRST), central(octets, SECOND)
-    offset = octets[source + 42 : source + 46]
-    local = struct.unpack_from("<L", octets, source + 42)[0]
-    octets[target : target + 46] = octets[source : source + 46]
-    octets[target + 46 : target + 46 + len(FIRST)] = FIRST.encode()
-    octets[target + 42 : target + 46] = offset
-    assert octets[local : local + 4] == b"PK\x03\x04"
-
-
-def symlink(path: Path) -> None:
-    (path / "mail/INBOX/more.eml").symlink_to("/etc/hostname")
-
-
-def pipe(path: Path) -> None:
-    os.mkfifo(path / "mail/INBOX/more.eml")
-
-
-def not_utf8(path: Path) -> None:
-    (path / os.fsdecode(b"mail/INBOX/caf\xe9.eml")).write_bytes(b"")
-
-
-def journal(path: Path) -> None:
-    (path / ".portarchive").mkdir()
-    (path / ".portarchive/journal").write_bytes(b"")
+def tarred(files: Files, path: Path, *more: tarfile.TarInfo) -> Path:
+    """As a tar file, archive.json first; ``more``: entries without octets at its end."""
+    out = path.with_suffix(".tar")
+    with tarfile.open(out, "w") as file:
+        for name in sorted(files, key=lambda name: (name != "archive.json", name)):
+            info = tarfile.TarInfo(name)
+            info.size = len(files[name])
+            file.addfile(info, io.BytesIO(files[name]))
+        for entry in more:
+            file.addfile(entry)
+    return out

@@ -6,9 +6,11 @@ Everything raises ``OSError``; the job turns that into ``StorageFailed`` in one 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -128,3 +130,17 @@ def make_directories(path: Path, root: Path) -> list[Path]:
         directory.chmod(DIRECTORY_MODE)
         changed.append(directory.parent)
     return changed
+
+
+def make_private(directory: Path) -> int | None:
+    """Make a directory that somebody else made 0700, as those are that ``make_directories`` makes.
+
+    Returns:
+        Its mode before; None if it is private already, or another user's who lets us write there.
+    """
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & 0o077:
+        with contextlib.suppress(PermissionError):
+            directory.chmod(DIRECTORY_MODE)
+            return mode
+    return None

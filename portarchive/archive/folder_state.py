@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class FolderState:
         uidvalidity: of the items as they stand; None if they have none.
         header: what folder.json is to say, set when the folder is closed; None: stays as it is.
         overlay: uid → flags array that replaces the one in folder.json.
+        relabelled: uid → labels array, likewise.
         gone: uids of published items that the source no longer has.
         renumbered: UIDVALIDITY changed: no published item stands for itself any more.
         held: a reason to leave this folder as it is published.
@@ -95,6 +97,7 @@ class FolderState:
         self.uidvalidity: int | None = header.get("uidvalidity")
         self.header: dict[str, object] | None = None
         self.overlay: dict[str, FlagsJson] = {}
+        self.relabelled: dict[str, bytes] = {}
         self.gone: set[str] = set()
         self.renumbered = False
         self.held: str | None = None
@@ -151,6 +154,20 @@ class FolderState:
                     known[uid] = intern.setdefault(flags, flags)
             self._known = known
         return self._known
+
+    def known_labels(self, journal: Journal | None) -> dict[str, bytes]:
+        """Uid → labels array, of those items of ``known`` that have one."""
+        intern: dict[bytes, bytes] = {}
+        labels: dict[str, bytes] = {}
+        lines = iter(()) if self.renumbered else self.published_lines()
+        for line in chain(lines, self._journaled(journal)):
+            found = labels_of(line)
+            if found is not None:
+                labels[split_head(line)[0]] = intern.setdefault(found, found)
+        return labels
+
+    def _journaled(self, journal: Journal | None) -> Iterator[bytes]:
+        return iter(()) if journal is None else map(journal.line, self._offsets)
 
     def forget_index(self) -> None:
         """The folder is compared: give the memory back."""
@@ -242,6 +259,7 @@ class FolderState:
         return bool(
             self._offsets
             or self.overlay
+            or self.relabelled
             or self.gone
             or self.renumbered
             or self.placeholder_offsets
@@ -278,10 +296,7 @@ class FolderState:
                 continue  # had anew: the fresh entry replaces this one
             if uid in self.gone:
                 continue
-            new_flags = self.overlay.get(uid)
-            if new_flags is not None and new_flags != flags:
-                line = replace_flags(line, new_flags)  # noqa: PLW2901 - the line as it is to be
-            yield line
+            yield self._as_it_is_to_be(line, uid, flags)
         while pending is not None:
             yield pending[1]
             pending = next(fresh, None)
@@ -294,14 +309,19 @@ class FolderState:
             line = line_at(offsets[index])
             found = keys[index]
             key = (found, "") if isinstance(found, int) else found
-            if self.overlay or self.gone:
+            if self.overlay or self.relabelled or self.gone:
                 uid, _, flags = split_head(line)
                 if uid in self.gone:
                     continue
-                new_flags = self.overlay.get(uid)
-                if new_flags is not None and new_flags != flags:
-                    line = replace_flags(line, new_flags)
+                line = self._as_it_is_to_be(line, uid, flags)
             yield key, line
+
+    def _as_it_is_to_be(self, line: bytes, uid: str, flags: FlagsJson) -> bytes:
+        new_flags = self.overlay.get(uid)
+        if new_flags is not None and new_flags != flags:
+            line = replace_flags(line, new_flags)
+        new_labels = self.relabelled.get(uid)
+        return line if new_labels is None else replace_labels(line, new_labels)
 
     def lost_lines(self, journal: Journal | None) -> Iterator[bytes]:
         """Entries that are no items any more. A file that a new item took over is not lost."""
@@ -320,6 +340,19 @@ class FolderState:
                 line = journal.line(offset)
                 if split_head(line)[0] in self.gone:
                     yield line
+
+
+def still_items(states: Collection[FolderState], journal: Journal | None) -> set[bytes]:
+    """Digests of lost items that are an item of some folder still: a move is not a loss."""
+    lost = {line_sha256(line) for state in states for line in state.lost_lines(journal)}
+    if not lost:
+        return lost
+    return {
+        digest
+        for state in states
+        for line in state.merged_items(journal)
+        if (digest := line_sha256(line)) in lost
+    }
 
 
 _FILENAME = b'"filename":"'
@@ -349,6 +382,25 @@ def replace_flags(line: bytes, flags: FlagsJson) -> bytes:
         return line[: match.start(3)] + flags + line[match.end(3) :]
     entry = parse_entry(line)
     entry["flags"] = parse_entry(b'{"f":' + flags + b"}")["f"]
+    return model.dumps(entry).encode()
+
+
+_LABELS = f'"{model.LABELS}":'.encode()
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_ARRAY = re.compile(rb"\[(?:" + _STRING + rb"(?:," + _STRING + rb")*)?\]")
+
+
+def labels_of(line: bytes) -> bytes | None:
+    """The labels array of an entry as it is written; None if it has none."""
+    at = line.find(_LABELS)
+    found = _ARRAY.match(line, at + len(_LABELS)) if at >= 0 else None
+    return None if found is None else found[0]
+
+
+def replace_labels(line: bytes, labels: bytes) -> bytes:
+    """The entry with another labels array."""
+    entry = parse_entry(line)
+    entry[model.LABELS] = parse_entry(b'{"l":' + labels + b"}")["l"]
     return model.dumps(entry).encode()
 
 

@@ -16,7 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from portarchive.archive.durable import FILE_MODE
-from portarchive.errors import Locked
+from portarchive.archive.regular import open_regular
+from portarchive.errors import Damaged, Locked
+
+NAME = "lock"
+"""Below ``.portarchive``."""
 
 _PATIENCE = 5.0
 _PAUSE = 0.02
@@ -62,6 +66,24 @@ class WriterLock:
         os.close(self.descriptor)
 
 
+def writer_of(path: Path) -> str | None:
+    """Who holds the lock at this moment, for a reader; None if nobody does, or it cannot be told.
+
+    The file is looked at first, so that a writer that is just beginning never meets our own look.
+    """
+    try:
+        with open_regular(path, path.name) as file:
+            claim = _claim(file.fileno())
+            if claim is None or not _may_live(*claim[:2]):
+                return None
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None if claim is None else _described(*claim)
+    except (OSError, Damaged):
+        return None
+    return None
+
+
 def _locks(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,17 +94,30 @@ def _locks(fd: int) -> bool:
 
 def _holder(fd: int) -> tuple[str, bool]:
     """Who holds the lock, from a file that anybody may have written, and whether it may live."""
+    claim = _claim(fd)
+    if claim is None:
+        return "another process", True
+    return _described(*claim), _may_live(*claim[:2])
+
+
+def _claim(fd: int) -> tuple[int, str, str] | None:
+    """Process, host and time that the file names; None if it makes no sense."""
     try:
         value = json.loads(os.pread(fd, 4096, 0))
         pid, host, start = int(value["pid"]), str(value["host"]), str(value["start"])
-        if not 0 < pid < 1 << 31:
-            return "another process", True
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return "another process", True
-    lives = host != os.uname().nodename or _lives(pid)
+        return None
+    return (pid, host, start) if 0 < pid < 1 << 31 else None
+
+
+def _described(pid: int, host: str, start: str) -> str:
     host = "".join(c for c in host if c.isalnum() or c in ".-")[:80]
     start = "".join(c for c in start if c.isdigit() or c in "-:T+Z")[:40]
-    return f"process {pid} on {host} (since {start})", lives
+    return f"process {pid} on {host} (since {start})"
+
+
+def _may_live(pid: int, host: str) -> bool:
+    return host != os.uname().nodename or _lives(pid)
 
 
 def _lives(pid: int) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portarchive.archive import model
+from portarchive.archive import lock, model
 from portarchive.archive.digests import file_sha256, read_lines
 from portarchive.archive.folder_file import FolderFile
 from portarchive.archive.layout import Layout
+from portarchive.archive.lock import writer_of
 from portarchive.archive.manifest import Published, load_published
 from portarchive.archive.naming import check_relative, resolve_item
 from portarchive.errors import Damaged, DigestMismatch, NotAnArchive, Unfinished, UnsafePath
@@ -79,7 +80,7 @@ class ArchiveReader:
 
         Raises:
             NotAnArchive: there is none.
-            Unfinished: an export was interrupted here.
+            Unfinished: an export was interrupted here, or is at work.
             Damaged: a document does not parse or the chain does not hold.
         """
         if not root.exists():
@@ -95,6 +96,14 @@ class ArchiveReader:
             published = load_published(root)
         if published is None:
             if (root / model.PRIVATE_DIR).is_dir():
+                writer = writer_of(root / model.PRIVATE_DIR / lock.NAME)
+                if writer is not None:
+                    raise Unfinished(
+                        f"an export into {root} is at work, and there is nothing to be read yet: "
+                        f"{writer}",
+                        hint="wait until it has ended",
+                        code="being-written",
+                    )
                 raise Unfinished(
                     f"the archive at {root} is unfinished: an export was interrupted",
                     hint="run the same export again; it goes on where it stopped",

@@ -20,6 +20,7 @@ from portarchive.archive.folder_state import (
     line_sha256,
     split_head,
     split_head_any,
+    still_items,
 )
 from portarchive.archive.naming import resolve_item
 from portarchive.archive.publish import Staging
@@ -108,7 +109,7 @@ class Stager:
             OSError: local storage failed.
         """
         self._single = any(s.shares or _has_relative(s) for s in self._states)
-        self._find_moved()
+        self._still = still_items(self._states, self._writer.journal)
         if self._single:
             self._find_shared()
         old = self._root / model.DIGESTS_FILE
@@ -165,17 +166,6 @@ class Stager:
 
     def _lost(self, state: FolderState) -> Iterator[bytes]:
         return state.lost_lines(self._writer.journal)
-
-    def _find_moved(self) -> None:
-        """Octets of lost items that are still an item of some folder: a move is not a loss."""
-        lost = {line_sha256(line) for state in self._states for line in self._lost(state)}
-        if not lost:
-            return
-        for state in self._states:
-            for line in state.merged_items(self._writer.journal):
-                digest = line_sha256(line)
-                if digest in lost:
-                    self._still.add(digest)
 
     def _find_shared(self) -> None:
         """Files that an entry of another folder names (``--single-copy``), and their digests."""

@@ -64,6 +64,8 @@ class Listing:
         fatal: the tree must not be read any further.
         count: files.
         octets: of all files, as claimed.
+        first: the first file in the order of the tree; of the whole under "", and by the name of
+            the directory at the root that it lies in.
     """
 
     def __init__(self, *, cap: int = 1000) -> None:
@@ -74,6 +76,7 @@ class Listing:
         self.fatal = False
         self.count = 0
         self.octets = 0
+        self.first: dict[str, str] = {}
         self._cap = cap
         self._told: dict[str, int] = {}
 
@@ -88,10 +91,13 @@ class Listing:
         directory, files = "", listing.directories[""]
         for found in tree.scan():
             if isinstance(found, Member):
+                if not listing.count:
+                    listing.first[""] = found.name
                 cut = found.name.rfind("/")
                 parent = found.name[:cut] if cut > 0 else ""
                 if parent != directory or parent not in listing.directories:
                     directory, files = parent, listing._enter(parent)
+                    listing.first.setdefault(parent.partition("/")[0], found.name)
                 name = found.name[cut + 1 :]
                 if name in files:
                     listing.tell(Trouble("F-015", found.name, "the name occurs twice"))

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from portarchive.archive import ijson, journal, model, publish, scribe, stray
+from portarchive.archive import ijson, journal, lock, model, publish, scribe, stray
 from portarchive.archive.batch import Batch, Entry, Item, Placeholder, Remark
-from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories
+from portarchive.archive.durable import DIRECTORY_MODE, Durability, make_directories, make_private
 from portarchive.archive.folder_state import FolderState, split_head
 from portarchive.archive.journal import Journal
 from portarchive.archive.layout import Layout, Names
@@ -111,7 +111,7 @@ class ArchiveWriter:
             private.mkdir(DIRECTORY_MODE, exist_ok=True)
             if self._made_private:
                 durability.directory(root)
-            self._lock = WriterLock(private / "lock")
+            self._lock = WriterLock(private / lock.NAME)
         except BaseException:
             for directory, made in ((private, self._made_private), (root, self._made_root)):
                 with contextlib.suppress(OSError):  # not empty: somebody else's
@@ -119,6 +119,7 @@ class ArchiveWriter:
                         directory.rmdir()
             os.umask(self._umask)
             raise
+        self._mode = make_private(root) if self._made_private else None
         self._journal: Journal | None = None
         self._header: dict[str, Any] = {}
         self._batch = Batch()
@@ -227,7 +228,6 @@ class ArchiveWriter:
         state.close_directory()
         state.discard_new()
         state.made = False  # files of the old numbers may lie there: no name is free unasked
-        state.close_directory()
         state.overlay.clear()
         state.gone.clear()
         published = state.published.header.get("uidvalidity") if state.published else None
@@ -489,9 +489,11 @@ class ArchiveWriter:
         self._drop_journal()
         private = self.root / model.PRIVATE_DIR
         with contextlib.suppress(OSError):
-            unused = {entry.name for entry in os.scandir(private)} <= {"lock"}
+            unused = {entry.name for entry in os.scandir(private)} <= {lock.NAME}
             if self._made_private and unused and not (self.root / model.ARCHIVE_FILE).exists():
                 shutil.rmtree(private)
+                if self._mode is not None:
+                    self.root.chmod(self._mode)
                 if self._made_root:
                     self.root.rmdir()
         self._lock.release()

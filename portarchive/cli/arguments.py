@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -134,9 +136,19 @@ def language(text: str | None) -> str | None:
 
 
 def timezone(text: str | None) -> str | None:
-    """A name of the IANA time zone database, by its shape."""
-    if text is not None and not _TIMEZONE.fullmatch(text):
+    """A name of the IANA time zone database; by its shape alone where that is not installed."""
+    if text is None:
+        return None
+    if not _TIMEZONE.fullmatch(text):
         raise SettingsError("--timezone is no zone name", hint="write it like this: Europe/Vienna")
+    zones = zoneinfo.available_timezones()
+    if zones and text not in zones:
+        by_folded = {zone.lower(): zone for zone in sorted(zones)}
+        alike = difflib.get_close_matches(text.lower(), by_folded, n=1)
+        meant = by_folded[alike[0]] if alike else "Europe/Vienna"
+        raise SettingsError(
+            f"there is no time zone {text!r}", hint=f"write it like this: --timezone {meant}"
+        )
     return text
 
 

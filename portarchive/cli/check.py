@@ -170,6 +170,8 @@ def _total(folders: Sequence[Folder], selection: Selection) -> str:
 
 
 def _remark(folder: Folder, selection: Selection) -> str:
+    if folder.unlisted is not None:
+        return "the server does not list what is there"
     if not folder.selectable:
         return "holds no mail"
     if not selection.wants_folder(folder):

@@ -108,11 +108,13 @@ def run(
         PortArchiveError: as the parts say.
     """
     from portarchive.jobs.export import run_export  # noqa: PLC0415  start-up time
+    from portarchive.jobs.report import Listener  # noqa: PLC0415  start-up time
 
     with observing(speech) as observer:
-        source = connect(url, access, observer=observer, secret=secret)
+        listener = Listener(observer)
+        source = connect(url, access, observer=listener, secret=secret)
         try:
-            return run_export(source, path, settings, observer)
+            return run_export(source, path, settings, listener)
         finally:
             source.close()
 
@@ -143,6 +145,7 @@ def summary(report: ExportReport, url: SourceUrl | LocalSource, path: Path) -> l
         lines.append("  the same command again tries these once more")
     if report.published:
         lines += [f"  {line}" for line in remark_lines(report.folders)]
+    lines += _notices(report)
     if report.fingerprint:
         lines.append(f"  fingerprint {safe(report.fingerprint)}")
     return lines
@@ -165,7 +168,14 @@ def _preview(report: ExportReport, where: str) -> list[str]:
         for entry in report.folders
         if entry.get("to_fetch")
     ]
-    return lines + [f"  {line}" for line in missing_lines(report.folders)]
+    return [*lines, *(f"  {line}" for line in missing_lines(report.folders)), *_notices(report)]
+
+
+def _notices(report: ExportReport, *, most: int = 20) -> list[str]:
+    """What job and connector said on the way, for it may have scrolled out of sight."""
+    lines = [f"  {safe(n['severity'])}: {safe(n['text'])}" for n in report.notices[:most]]
+    more = len(report.notices) - most
+    return lines + [f"  and {more:,} more; --json has all"] * (more > 0)
 
 
 def _details(totals: Totals) -> list[str]:

@@ -31,6 +31,8 @@ EVENT_NAMES: dict[type[object], str] = {
     progress.Notice: "notice",
     progress.Committing: "committing",
     progress.Committed: "committed",
+    progress.ArchiveListed: "archive-listed",
+    progress.Checked: "checked",
 }
 """``event`` in the JSON lines of ``--progress json``."""
 

@@ -6,8 +6,10 @@ Owns the options and where the report goes; what it looks like is in ``validate_
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +20,12 @@ from portarchive.cli import arguments, options
 from portarchive.cli.output import report_head, say, to_json
 from portarchive.cli.safe_text import safe
 from portarchive.cli.validate_file import check_place, write_page
+from portarchive.cli.validate_progress import watching
 from portarchive.cli.validate_view import explanation, explanation_words, near_codes, words_of
-from portarchive.cli.waiting import waiting
-from portarchive.errors import ExitCode, NotAnArchive, SettingsError
+from portarchive.errors import ExitCode, NotAnArchive, PortArchiveError, SettingsError
 
 if TYPE_CHECKING:
+    from portarchive.cli.progress_view import Mode
     from portarchive.validate.report import Report
 
 SCHEMA = "urn:portarchive:schema:validation:1"
@@ -98,6 +101,13 @@ Quiet = Annotated[
 ]
 
 
+class Interrupted(PortArchiveError):
+    """Ctrl-C, or SIGTERM, where there is nothing to go on with: nothing was begun."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
 def validate(
     archive: Archive = None,
     *,
@@ -109,6 +119,7 @@ def validate(
     json: Json = False,
     sarif: Sarif = False,
     html: Html = None,
+    progress: options.Progress = "auto",
     quiet: Quiet = False,
 ) -> int:
     """Whether an archive, by anybody, keeps the draft, and its octets are what they claim.
@@ -127,28 +138,30 @@ def validate(
     if limit is not None:
         few = arguments.whole("--limit", limit, least=0, most=1000)
     level = arguments.one_of("--level", level, LEVELS)
+    mode = arguments.progress_mode(progress)
     path = parse_archive(archive, writing=False)
     base_path = None if base is None else _base(base)
     page = None if html is None else check_place(html, archive=path, base=base_path)
 
-    report = _look(path, level, base_path, quiet=quiet)
-    code = report.exit_code(strict=strict)
-    if page is not None:
-        from portarchive.cli.validate_html import page_of  # noqa: PLC0415  only here
-
-        write_page(page, page_of(report, strict=strict, limit=few))
-    if json:
-        say(to_json(report_of(report, strict=strict)))
-    elif sarif:
-        from portarchive.cli.validate_sarif import sarif_of  # noqa: PLC0415  only here
-
-        say(to_json(sarif_of(report, strict=strict)))
-    elif not quiet:
-        shown = 0 if page is not None else few
-        for line in words_of(report, strict=strict, limit=shown, heads=page is None):
-            say(line)
+    with _harmless():
+        report = _look(path, level, base_path, mode, quiet=quiet)
+        code = report.exit_code(strict=strict)
         if page is not None:
-            say(f"the report is in {safe(page)}")
+            from portarchive.cli.validate_html import page_of  # noqa: PLC0415  only here
+
+            write_page(page, page_of(report, strict=strict, limit=few))
+        if json:
+            say(to_json(report_of(report, strict=strict)))
+        elif sarif:
+            from portarchive.cli.validate_sarif import sarif_of  # noqa: PLC0415  only here
+
+            say(to_json(sarif_of(report, strict=strict)))
+        elif not quiet:
+            shown = 0 if page is not None else few
+            for line in words_of(report, strict=strict, limit=shown, heads=page is None):
+                say(line)
+            if page is not None:
+                say(f"the report is in {safe(page)}")
     if code is ExitCode.BUG:
         _tell_bug()
     return int(code)
@@ -165,11 +178,20 @@ def report_of(report: Report, *, strict: bool) -> dict[str, object]:
     }
 
 
-def _look(path: Path, level: str, base: Path | None, *, quiet: bool) -> Report:
-    with waiting("looking at the archive", quiet=quiet):
+def _look(path: Path, level: str, base: Path | None, mode: Mode, *, quiet: bool) -> Report:
+    with watching(mode, quiet=quiet) as observer:
         from portarchive.validate.engine import validate as engine  # noqa: PLC0415  loads schemas
 
-        return engine(path, level=level, base=base)
+        return engine(path, level=level, base=base, observer=observer)
+
+
+@contextlib.contextmanager
+def _harmless() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = "nothing was changed; the same command again looks from the beginning"
+        raise Interrupted("interrupted", hint=hint) from None
 
 
 def _one_form(*, json: bool, sarif: bool, html: str | None, limit: str | None) -> None:

@@ -60,7 +60,7 @@ WINDOW = 2048
 """Messages of one request at most: what is held here to be asked for again."""
 
 
-class _WatchedBody:
+class WatchedBody:
     """A body that remembers what cut it."""
 
     def __init__(self, body: Body, clock: Callable[[], float]) -> None:
@@ -153,14 +153,14 @@ class RetryingSource:
                         for folder_id, _ in rest.ended()
                     ]
             except ConnectorError as error:
-                given_up = rest.lost(blame=_is_poison(error) and progress == patience.progress)
+                given_up = rest.lost(blame=is_poison(error) and progress == patience.progress)
                 patience.lost(error, given_up=len(given_up), isolating=True)
                 failed = [
-                    FolderFailed(folder_id, error.code, _verdict(error, "this folder"))
+                    FolderFailed(folder_id, error.code, verdict(error, "this folder"))
                     for folder_id, _ in given_up
                 ]
             finally:
-                _close(events)
+                end(events)
             yield from failed
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
@@ -191,7 +191,7 @@ class RetryingSource:
                     if isinstance(outcome, Failure | Vanished) or outcome.octets is not None:
                         yield found, outcome
                     else:
-                        body = _WatchedBody(outcome, patience.now)
+                        body = WatchedBody(outcome, patience.now)
                         yield found, body
                         if body.cut is not None:
                             cut = ref, body.cut, body.cut_at
@@ -206,13 +206,13 @@ class RetryingSource:
                         for _, ref in rest.ended()
                     ]
             except ConnectorError as error:
-                lost = rest.lost(blame=_is_poison(error) and progress == patience.progress)
+                lost = rest.lost(blame=is_poison(error) and progress == patience.progress)
                 patience.lost(error, given_up=len(lost), isolating=True)
                 failed = [
-                    (ref, Failure(error.code, _verdict(error, "this message"))) for _, ref in lost
+                    (ref, Failure(error.code, verdict(error, "this message"))) for _, ref in lost
                 ]
             finally:
-                _close(answers)
+                end(answers)
             if cut is not None:
                 failed = self._cut(rest, *cut)
             for ref, failure in failed:
@@ -246,13 +246,13 @@ class RetryingSource:
     ) -> list[tuple[MessageRef, Failure]]:
         """Take back a message whose octets ended early; returns it if it is given up."""
         given_up = False
-        if _is_poison(error):
+        if is_poison(error):
             given_up = rest.accuse(_key(ref), ref)
         else:
             rest.restore(_key(ref), ref)
         rest.lost(blame=False)
         self._patience.lost(error, at=at, given_up=int(given_up))
-        return [(ref, Failure("cut", _verdict(error, "this message")))] if given_up else []
+        return [(ref, Failure("cut", verdict(error, "this message")))] if given_up else []
 
     def _opened(self, event: FolderOpened) -> None:
         """Another UIDVALIDITY makes other messages of the uids that were given up."""
@@ -264,7 +264,7 @@ class RetryingSource:
                 del self._given_up[key]
 
 
-def _is_poison(error: ConnectorError) -> bool:
+def is_poison(error: ConnectorError) -> bool:
     """Whether what was asked for may be the cause."""
     return isinstance(error, ConnectionLost | ServerMisbehaved)
 
@@ -285,11 +285,12 @@ def _match(found: MessageRef, asked: dict[Key, MessageRef]) -> Key | None:
     return None
 
 
-def _verdict(error: ConnectorError, what: str) -> str:
+def verdict(error: ConnectorError, what: str) -> str:
+    """Why ``what`` is given up, in our own words."""
     return f"{reason(error)} each of the {STRIKES} times that {what} was asked for alone"
 
 
-def _close(iterator: Iterator[object]) -> None:
+def end(iterator: Iterator[object]) -> None:
     """End an iterator that may be suspended on a dead connection."""
     close = getattr(iterator, "close", None)
     if close is not None:

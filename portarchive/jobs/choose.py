@@ -9,6 +9,16 @@ from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
 
 
+def stands_for(folder: Folder, names: Sequence[str]) -> bool:
+    """Whether a folder is ``unlisted`` and the one of these names may be among what it stands for.
+
+    Of such a one nobody knows whether it is still there.
+    """
+    if folder.unlisted is None:
+        return False
+    return tuple(names) == folder.path or "/".join(names).startswith(folder.unlisted)
+
+
 def visiting_order(chosen: Iterable[Folder]) -> list[Folder]:
     """The folders to be opened, in this order, but those of role ``all`` last.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
@@ -128,6 +128,7 @@ class Collector:
         self._writer.flush()
         state.forget_index()
         state.overlay.clear()
+        state.relabelled.clear()
         state.gone.clear()
         self._pending = [job for job in self._pending if not _is_in(job, folder.folder_id)]
         if opened.uidvalidity != state.uidvalidity:
@@ -386,11 +387,14 @@ class Collector:
         self._writer.flush()
         state = run.state
         adopted = set(state.new_filenames(self._writer.journal))
-        lines = (line for line in state.published_lines() if split_head_any(line) not in adopted)
+
+        def lines() -> Iterator[bytes]:
+            return (line for line in state.published_lines() if split_head_any(line) not in adopted)
+
         matcher = Rematcher(self._writer.root, state.path, lines, ids=self._same_ids)
         folder_id = run.folder.folder_id
         mine = [
-            ref._replace(placements=(placement,))
+            ref if len(ref.placements) == 1 else ref._replace(placements=(placement,))
             for ref, wanted in jobs
             for placement in wanted
             if placement.folder_id == folder_id

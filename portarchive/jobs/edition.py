@@ -6,8 +6,9 @@ what is published, and commits only if an item, a folder or the ledger changed.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from portarchive.archive.layout import Names
 from portarchive.archive.manifest import manifest_text
 from portarchive.archive.stage import KeepPolicy, Stager
 from portarchive.archive.writer import ArchiveWriter
-from portarchive.jobs import loss
+from portarchive.jobs import choose, loss
 from portarchive.jobs.collect import Collector
 from portarchive.jobs.folder_run import FolderRun
+from portarchive.jobs.identity import host
 from portarchive.jobs.ledger import Entry, is_complete, unopened
 from portarchive.progress import Committed, Committing, Notice, Observer
-from portarchive.records import Folder, SourceIdentity
+from portarchive.records import Folder, FolderFailed, FolderOpened, SourceIdentity
 
 if TYPE_CHECKING:
     from portarchive.jobs.export import ExportOptions
@@ -172,6 +174,9 @@ def _settle_gone(found: Found) -> None:
     for state in found.writer.folders():
         if state.path in listed or state.names in everything or state.moved:
             continue
+        if any(choose.stands_for(folder, state.names) for folder in found.listed):
+            _settle_unsure(found, state)
+            continue
         if state.published is None:
             if not state.new_count:
                 continue
@@ -184,17 +189,9 @@ def _settle_gone(found: Found) -> None:
                 comment=None,
                 last_uid=None,
             )
-            parts = state.path.split("/")
-            for depth in range(1, len(parts)):  # every directory has a folder.json
-                names = state.names[:depth]
-                parent = found.writer.folder("/".join(parts[:depth]), names)
-                if parent.published is None and parent.header is None:
-                    implied = Folder(folder_id="", path=names, selectable=False)
-                    bare = folder_header.build(
-                        implied, parent.path, None, {}, comment=None, last_uid=None
-                    )
-                    gone = names not in everything
-                    parent.header = folder_header.gone(bare, utc(found.now)) if gone else bare
+            for parent in _settle_parents_of(found, state):
+                if parent.names not in everything and parent.header is not None:
+                    parent.header = folder_header.gone(parent.header, utc(found.now))
         else:
             header = state.published.header
         if header.get(model.NOSELECT) and state.published is not None:
@@ -207,6 +204,37 @@ def _settle_gone(found: Found) -> None:
         state.gone = set(known)
         state.forget_index()
         state.header = folder_header.gone(header, utc(found.now))
+
+
+def _settle_unsure(found: Found, state: FolderState) -> None:
+    """A folder that may or may not be there still: it stays as it is, with what was had of it."""
+    if state.published is not None or not state.new_count:
+        return
+    folder = Folder(folder_id="", path=state.names)
+    state.header = folder_header.build(
+        folder,
+        state.path,
+        FolderOpened(folder=folder, complete=False, uidvalidity=state.uidvalidity),
+        {},
+        comment=None,
+        last_uid=state.greatest_new_uid,
+    )
+    _settle_parents_of(found, state)
+
+
+def _settle_parents_of(found: Found, state: FolderState) -> list[FolderState]:
+    """Every directory has a folder.json. Returns the parents that had none."""
+    made: list[FolderState] = []
+    parts = state.path.split("/")
+    for depth in range(1, len(parts)):
+        parent = found.writer.folder("/".join(parts[:depth]), state.names[:depth])
+        if parent.published is None and parent.header is None:
+            implied = Folder(folder_id="", path=parent.names, selectable=False)
+            parent.header = folder_header.build(
+                implied, parent.path, None, {}, comment=None, last_uid=None
+            )
+            made.append(parent)
+    return made
 
 
 def _settle_losses(found: Found) -> tuple[dict[str, str], set[str]]:
@@ -254,7 +282,9 @@ def _entries(found: Found, held: Mapping[str, str]) -> list[Entry]:
         previous = ledger.get(state.path)
         failure = found.collector.failure(folder)
         run = found.collector.runs.get(folder.folder_id)
-        if failure is not None or run is None:
+        if folder.unlisted is not None and failure is not None:
+            entries += _unsure(found, folder, failure, {str(e["path"]) for e in entries})
+        elif failure is not None or run is None:
             code, text = (failure.code, failure.text) if failure else ("not-opened", "")
             entries.append(unopened(state.path, code, text, previous))
         elif state.path in held:
@@ -269,6 +299,39 @@ def _entries(found: Found, held: Mapping[str, str]) -> list[Entry]:
     return sorted(entries, key=lambda entry: str(entry["path"]).encode())
 
 
+def _unsure(
+    found: Found, root: Folder, failure: FolderFailed, named: Collection[str]
+) -> list[Entry]:
+    """Entries for what was not listed: its root, and what the archive has of it.
+
+    ``named``: paths that have an entry already.
+    """
+    ledger = found.writer.published.ledger() if found.writer.published else {}
+    others = {state.path for state in found.states.values()}.union(named)
+    entries: list[Entry] = []
+    for state in found.writer.folders():
+        if state.path == found.states[root.folder_id].path:
+            here = True
+        elif state.path in others or state.moved or not choose.stands_for(root, state.names):
+            here = False
+        elif state.published is None:
+            here = state.new_count > 0
+        else:
+            here = state.path in ledger and _still_wanted(found, state, root)
+        if here:
+            previous = ledger.get(state.path)
+            entries.append(unopened(state.path, failure.code, failure.text, previous))
+    return entries
+
+
+def _still_wanted(found: Found, state: FolderState, root: Folder) -> bool:
+    """Whether a folder of the archive's selection is of this run's, which may be another one."""
+    if not found.options.change_selection:
+        return True
+    folder = Folder(folder_id="", path=state.names, namespace=root.namespace)
+    return found.options.selection.wants_folder(folder)
+
+
 def _source_json(found: Found) -> dict[str, Any]:
     identity = found.identity
     server = {
@@ -280,7 +343,9 @@ def _source_json(found: Found) -> dict[str, Any]:
     if identity.namespaces is not None:
         chosen = {folder.folder_id for folder in found.chosen}
         left = sum(
-            1 for f in found.listed if f.namespace != "personal" and f.folder_id not in chosen
+            1
+            for f in found.listed
+            if f.namespace != "personal" and f.folder_id not in chosen and f.unlisted is None
         )
         namespaces = {**identity.namespaces, "folders_left_out": left}
     return {
@@ -361,15 +426,11 @@ def _datasource(found: Found) -> dict[str, str]:
 
 
 def _endpoint(datasource: Any) -> tuple[str, str]:
-    from portarchive.jobs.identity import host  # noqa: PLC0415
-
     value = datasource if isinstance(datasource, dict) else {}
     return host(str(value.get("service"))), str(value.get("account"))
 
 
 def _archive_json(found: Found, archive_id: str, manifest: bytes) -> dict[str, Any]:
-    import hashlib  # noqa: PLC0415
-
     options = found.options
     old = found.writer.published
     earlier = old.archive if old is not None else {}

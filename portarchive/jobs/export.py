@@ -7,7 +7,6 @@ Each step lives in its own module.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,9 +27,9 @@ from portarchive.jobs.identity import SourceCheck, check_selection, check_unfini
 from portarchive.jobs.ledger import Entry
 from portarchive.jobs.preview import preview
 from portarchive.jobs.rename import Renames
-from portarchive.jobs.report import ExportReport, Totals, totals_of
+from portarchive.jobs.report import ExportReport, Listener, Totals, totals_of
 from portarchive.jobs.selection import Selection
-from portarchive.progress import Connected, Event, FoldersFound, Notice, Observer
+from portarchive.progress import Connected, FoldersFound, Notice, Observer
 from portarchive.records import Folder, SourceIdentity
 
 
@@ -91,20 +90,13 @@ class _Run:
     """One run of one export."""
 
     def __init__(
-        self, source: Source, path: Path, options: ExportOptions, observer: Observer
+        self, source: Source, path: Path, options: ExportOptions, observer: Listener
     ) -> None:
         self.source = source
         self.path = path
         self.options = options
-        self._observer = observer
-        self.notices: list[dict[str, str]] = []
+        self.observer = observer
         self.now = options.now or datetime.now(UTC)
-
-    def observer(self, event: Event) -> None:
-        """Pass an event on; notices are part of the report too."""
-        if isinstance(event, Notice):
-            self.notices.append(dataclasses.asdict(event))
-        self._observer(event)
 
     def run(self) -> ExportReport:
         """Do it."""
@@ -118,7 +110,8 @@ class _Run:
         for pattern in self.options.selection.unmatched(listed):
             text = f"the account has no folder {pattern} any more"
             self.observer(Notice("no-such-folder", text))
-        counts = [folder.messages for folder in chosen if folder.selectable]
+        mailboxes = [folder for folder in chosen if folder.selectable and folder.unlisted is None]
+        counts = [folder.messages for folder in mailboxes]
         known = sum(count for count in counts if count is not None)
         self.observer(FoldersFound(len(counts), known if None not in counts else None))
         writer = ArchiveWriter(self.path, Durability(self.options.fsync))
@@ -291,7 +284,7 @@ class _Run:
             source=identity,
             folders=result.entries,
             totals=totals,
-            notices=self.notices,
+            notices=self.observer.notices,
         )
 
 
@@ -310,15 +303,22 @@ def run_export(
 ) -> ExportReport:
     """Export a source into the archive at a path: first run, resume, or update.
 
+    Args:
+        source: opened; it is not closed.
+        path: of the archive.
+        options: what the user asked for.
+        observer: a ``Listener`` that the source speaks to as well has its notices in the report.
+
     Raises:
         SettingsError: the selection matches nothing.
         ConnectorError: the source is lost; what was had is durable, the same call resumes.
         Refused, WrongSource, Locked, Damaged: see ``ArchiveWriter``; nothing was changed.
         StorageFailed: local storage failed; the same call resumes.
     """
+    listener = observer if isinstance(observer, Listener) else Listener(observer)
     with storage_errors(path):
         if options.dry_run:
             return preview(
-                source, path, options.selection, observer, change=options.change_selection
+                source, path, options.selection, listener, change=options.change_selection
             )
-        return _Run(source, path, options, observer).run()
+        return _Run(source, path, options, listener).run()

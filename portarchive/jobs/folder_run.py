@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,8 @@ class FolderRun:
         self.done: FolderDone | None = None
         self._flags = flags
         self._known: dict[str, FlagsJson] = {}
+        self._labels: dict[str, bytes] | None = None
+        self._journal: Journal | None = None
         self._named_new = 0
         self._had: set[str] = set()
         # Which ones only matters to what an earlier run said of them; there may be 300,000.
@@ -76,6 +79,7 @@ class FolderRun:
         self._loaded = True
         self.moving = True
         self._known = self.state.known(journal)
+        self._journal = journal
         self._base = len(self._known)
         self._has_placeholders = self.state.has_placeholders
         if self.opened.complete:
@@ -94,6 +98,8 @@ class FolderRun:
                 self._unseen.discard(uid)
             if placement.flags is not None:
                 self._refresh(uid, known, placement.flags)
+            if ref.labels is not None:
+                self._relabel(uid, ref.labels)
             return False
         self._named_new += 1
         if chosen is not None:
@@ -107,6 +113,15 @@ class FolderRun:
         text = self._flags.text(flags).encode()
         if known != text and not same_flags(known, text):
             self.state.overlay[uid] = text
+
+    def _relabel(self, uid: str, labels: tuple[str, ...]) -> None:
+        """Labels are a set, as flags are. They are looked up late, for most sources have none."""
+        if self._labels is None:
+            self._labels = self.state.known_labels(self._journal)
+        known = self._labels.get(uid)
+        text = self._flags.text(labels).encode()
+        if known != text and (known is None or set(json.loads(known)) != set(labels)):
+            self.state.relabelled[uid] = text
 
     def had(self, uid: str) -> None:
         """A wanted message is stored."""
@@ -153,6 +168,7 @@ class FolderRun:
             self.state.drop_placeholders.update(self.state.placeholders(journal).keys() - missing)
         self.state.forget_index()
         self._known = {}
+        self._labels = None
         self._unseen = None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from portarchive.archive import model
-from portarchive.archive.folder_state import FolderState, line_sha256
+from portarchive.archive.folder_state import FolderState, line_sha256, still_items
 from portarchive.archive.writer import ArchiveWriter
 
 MANY = 20
@@ -44,7 +44,7 @@ def suspicious(
     ]
     if not found:
         return []
-    still = _still_items(writer, candidates)
+    still = still_items(candidates, writer.journal)
     judged: list[tuple[FolderState, int, int]] = []
     for state, _, before in lost:
         gone = sum(1 for line in state.lost_lines(writer.journal) if line_sha256(line) not in still)
@@ -62,13 +62,3 @@ def _is_emptied_by_people(state: FolderState) -> bool:
     header = state.header or (state.published.header if state.published else {})
     roles = header.get(model.ROLE)
     return bool(_EXPECTED_TO_EMPTY.intersection(roles if isinstance(roles, list) else [roles]))
-
-
-def _still_items(writer: ArchiveWriter, states: list[FolderState]) -> set[bytes]:
-    lost = {line_sha256(line) for state in states for line in state.lost_lines(writer.journal)}
-    return {
-        digest
-        for state in states
-        for line in state.merged_items(writer.journal)
-        if (digest := line_sha256(line)) in lost
-    }

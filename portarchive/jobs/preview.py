@@ -12,14 +12,14 @@ from portarchive.connectors.base import Source, Wanted
 from portarchive.jobs import choose
 from portarchive.jobs.identity import check_selection
 from portarchive.jobs.ledger import Entry, FolderLedger, unopened
-from portarchive.jobs.report import ExportReport, totals_of
+from portarchive.jobs.report import ExportReport, Listener, totals_of
 from portarchive.jobs.selection import Selection
-from portarchive.progress import FolderStarted, Observer
+from portarchive.progress import FolderStarted
 from portarchive.records import FolderFailed, FolderOpened, MessageRef
 
 
 def preview(
-    source: Source, path: Path, selection: Selection, observer: Observer, *, change: bool
+    source: Source, path: Path, selection: Selection, observer: Listener, *, change: bool
 ) -> ExportReport:
     """List everything and say what would be fetched: per folder, and in octets.
 
@@ -65,6 +65,7 @@ def preview(
         dry_run=True,
         source=identity,
         folders=entries,
+        notices=observer.notices,
     )
     totals_of(entries, report.totals)
     return report

@@ -7,8 +7,8 @@ if their EMAILIDs are equal, else if (size, instant, Message-ID) are equal and u
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ _MESSAGE_ID = re.compile(rb"(?:\A|\n)message-id[ \t]*:((?:[^\n]|\n[ \t])*)", re.
 _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 Key = tuple[int, int, bytes]
+"""Size, instant, Message-ID."""
+
+_NONE, _SEVERAL = -1, -2
 
 
 def message_id(header: bytes) -> bytes:
@@ -34,68 +37,89 @@ def message_id(header: bytes) -> bytes:
 
 def normal(value: bytes) -> bytes:
     """A Message-ID without the blanks and folds that a server may have moved."""
-    return b"".join(value.split())
+    pieces = value.split()
+    return value if pieces == [value] else b"".join(pieces)
 
 
 class Rematcher:
-    """Pairs the items of a renumbered folder with the messages that the source now names."""
+    """Pairs the items of a renumbered folder with the messages that the source now names.
 
-    def __init__(self, root: Path, path: str, lines: Iterable[bytes], *, ids: bool) -> None:
-        """Take in the old items.
+    There may be 300,000 on either side: the old items are read as often as needed, never held.
+    """
+
+    def __init__(
+        self, root: Path, path: str, lines: Callable[[], Iterable[bytes]], *, ids: bool
+    ) -> None:
+        """Say where the old items are.
 
         Args:
             root: of the archive.
             path: of the folder below ``mail/``.
-            lines: the entries that are still to be matched.
+            lines: gives the entries that are still to be matched, the same ones at each call.
             ids: whether EMAILIDs are of the same source, so that equal ones mean something.
         """
         self._root = root
         self._directory = f"{model.MAIL}/{path}"
-        self._by_id: dict[str, list[bytes]] = defaultdict(list)
-        self._by_size: dict[tuple[int, int], list[bytes]] = defaultdict(list)
-        for line in lines:
-            entry = parse_entry(line)
-            email_id = entry.get(model.EMAIL_ID)
-            if ids and isinstance(email_id, str):
-                self._by_id[email_id].append(line)
-            epoch = _epoch(entry.get(model.RECEIVED_AT))
-            if epoch is not None:
-                self._by_size[int(entry[model.SIZE]), epoch].append(line)
+        self._lines = lines
+        self._ids = ids
 
     def match(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, dict[str, Any]]]:
         """(new message, old entry) for every pair; each entry at most once."""
-        used: set[bytes] = set()
-        rest: list[MessageRef] = []
-        for ref in refs:
-            same = self._by_id.get(ref.email_id or "")
-            if same:
-                line = same.pop(0)
-                used.add(line)
-                yield ref, parse_entry(line)
-            else:
-                rest.append(ref)
-        new: dict[Key, list[MessageRef]] = defaultdict(list)
-        for ref in rest:
+        new_done, old_done = bytearray(len(refs)), bytearray()
+        if self._ids:
+            first, following = _chains(refs)
+            for line in self._lines() if first else ():
+                entry = parse_entry(line)
+                email_id = str(entry.get(model.EMAIL_ID))
+                at = first.get(email_id, _NONE)
+                old_done.append(at >= 0)
+                if at >= 0:
+                    first[email_id] = following[at]
+                    new_done[at] = True
+                    yield refs[at], entry
+        new = self._new_keys(refs, new_done)
+        if new:
+            yield from self._alike(refs, new, old_done)
+
+    def _new_keys(self, refs: Sequence[MessageRef], done: bytearray) -> dict[Key, int]:
+        """What identifies a new message → its number, ``_SEVERAL`` if it is not unique."""
+        new: dict[Key, int] = {}
+        for at, ref in enumerate(refs):
             received = ref.placements[0].received
-            if ref.size is None or ref.message_id is None or received is None:
+            if done[at] or ref.size is None or ref.message_id is None or received is None:
                 continue
             if received.epoch is not None:
-                new[ref.size, received.epoch, normal(ref.message_id)].append(ref)
-        old = self._old_keys({key[:2] for key in new}, used)
-        for key, found in new.items():
-            lines = old.get(key, [])
-            if len(found) == 1 and len(lines) == 1:
-                yield found[0], parse_entry(lines[0])
+                key = ref.size, received.epoch, normal(ref.message_id)
+                new[key] = _SEVERAL if key in new else at
+        return new
 
-    def _old_keys(self, wanted: set[tuple[int, int]], used: set[bytes]) -> dict[Key, list[bytes]]:
-        keys: dict[Key, list[bytes]] = defaultdict(list)
-        for pair in wanted:
-            for line in self._by_size.get(pair, ()):
-                if line not in used:
-                    identity = self._message_id(str(parse_entry(line)["filename"]))
-                    if identity is not None:
-                        keys[(*pair, identity)].append(line)
-        return keys
+    def _alike(
+        self, refs: Sequence[MessageRef], new: dict[Key, int], done: bytearray
+    ) -> Iterator[tuple[MessageRef, dict[str, Any]]]:
+        pairs = {hash(key[:2]) for key in new}  # spares most looks into files
+        old = array("q", [_NONE]) * len(refs)  # by number of the new message: that of the old one
+        count = 0
+        for number, line in enumerate(self._lines()):
+            count += 1
+            if number < len(done) and done[number]:
+                continue
+            entry = parse_entry(line)
+            epoch = _epoch(entry.get(model.RECEIVED_AT))
+            if epoch is None or hash((int(entry[model.SIZE]), epoch)) not in pairs:
+                continue
+            identity = self._message_id(str(entry["filename"]))
+            if identity is None:
+                continue
+            at = new.get((int(entry[model.SIZE]), epoch, identity), _NONE)
+            if at >= 0:
+                old[at] = number if old[at] == _NONE else _SEVERAL
+        partner = array("q", [_NONE]) * count
+        for at, number in enumerate(old):
+            if number >= 0:
+                partner[number] = at
+        for at, line in zip(partner, self._lines(), strict=True):
+            if at >= 0:
+                yield refs[at], parse_entry(line)
 
     def _message_id(self, filename: str) -> bytes | None:
         path = self._root / resolve_item(self._directory, filename)
@@ -104,6 +128,21 @@ class Rematcher:
                 return message_id(file.read(_HEADER_LIMIT))
         except FileNotFoundError:
             return None
+
+
+def _chains(refs: Sequence[MessageRef]) -> tuple[dict[str, int], array[int]]:
+    """EMAILID → the number of the first message that has it; by number, the next one with the same.
+
+    Cheaper than lists: most ids are of one message.
+    """
+    first: dict[str, int] = {}
+    following = array("q", [_NONE]) * len(refs)
+    for at in range(len(refs) - 1, -1, -1):
+        email_id = refs[at].email_id
+        if email_id:
+            following[at] = first.get(email_id, _NONE)
+            first[email_id] = at
+    return first, following
 
 
 def _epoch(text: object) -> int | None:

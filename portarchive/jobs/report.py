@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from portarchive.jobs.ledger import Entry
+from portarchive.progress import Event, Notice, Observer
 from portarchive.records import SourceIdentity
+
+
+class Listener:
+    """An observer that passes everything on and remembers what a person should know.
+
+    Give it to the connector as well as to the job: what either says is part of the report.
+
+    Attributes:
+        notices: ``{"code", "text", "severity"}``, in order, each once.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self.notices: list[dict[str, str]] = []
+        self._observer = observer
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Notice) and asdict(event) not in self.notices:
+            self.notices.append(asdict(event))
+        self._observer(event)
 
 
 @dataclass(slots=True)

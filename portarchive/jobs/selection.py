@@ -64,22 +64,30 @@ class Selection:
         )
 
     def wants_folder(self, folder: records.Folder) -> bool:
-        """Whether the folder, with the messages in it, belongs to the selection."""
+        """Whether the folder, with the messages in it, belongs to the selection.
+
+        One that stands for folders that were not listed does if any of them may.
+        """
         if self.namespace == "personal" and folder.namespace != "personal":
             return False
+        unlisted = folder.unlisted is not None
         if (self.folders or self.roles) and not (
-            any(_takes(pattern, folder.path) for pattern in self.folders)
+            any(_answers(pattern, folder) for pattern in self.folders)
             or any(role in self.roles for role in folder.roles)
+            or (unlisted and self.roles)  # the roles of what is not listed are not known
         ):
             return False
-        return not any(_takes(pattern, folder.path) for pattern in self.exclude)
+        return not any(
+            _takes(pattern, folder.path) or _takes_all(pattern, folder.unlisted)
+            for pattern in self.exclude
+        )
 
     def unmatched(self, folders: Sequence[records.Folder]) -> tuple[str, ...]:
         """The ``folders`` patterns that no listed folder answers to: most likely a slip."""
         return tuple(
             pattern
             for pattern in self.folders
-            if not any(_takes(pattern, folder.path) for folder in folders)
+            if not any(_answers(pattern, folder) for folder in folders)
         )
 
     def skip_reason(self, placement: records.Placement, size: int | None) -> str | None:
@@ -205,8 +213,41 @@ def _takes(pattern: str, path: tuple[str, ...]) -> bool:
     return any(expression.fullmatch("/".join(names[:depth])) for depth in range(len(names), 0, -1))
 
 
-@lru_cache(maxsize=1024)
-def _expression(pattern: str) -> re.Pattern[str]:
+def _answers(pattern: str, folder: records.Folder) -> bool:
+    """Whether the pattern takes the folder, or may take one that it stands for."""
+    return _takes(pattern, folder.path) or (
+        folder.unlisted is not None and _reaches(pattern, folder.unlisted)
+    )
+
+
+def _reaches(pattern: str, beginning: str) -> bool:
+    """Whether the pattern may name a folder whose path begins so and goes on."""
+    signs = _normal(pattern)
+
+    def on(at: int) -> set[int]:
+        """This place in the pattern, and the next one if a star may stand for nothing."""
+        return {at, at + 1} if signs[at : at + 1] == "*" else {at}
+
+    places = on(0)
+    for sign in unicodedata.normalize("NFC", beginning):
+        found: set[int] = set()
+        for at in places:
+            if signs[at : at + 1] == "*":
+                found |= on(at)
+            elif signs[at : at + 1] in {"?", sign}:
+                found |= on(at + 1)
+        places = found
+    return any(at < len(signs) for at in places)
+
+
+def _takes_all(pattern: str, beginning: str | None) -> bool:
+    """Whether the pattern names every folder whose path begins so and goes on."""
+    if beginning is None or not pattern.endswith("*"):
+        return False
+    return _expression(pattern).fullmatch(unicodedata.normalize("NFC", beginning)) is not None
+
+
+def _normal(pattern: str) -> str:
     normal = unicodedata.normalize("NFC", pattern)
     if len(normal) > 1:
         normal = normal.removesuffix("/")
@@ -214,7 +255,12 @@ def _expression(pattern: str) -> re.Pattern[str]:
     if first.upper() == "INBOX":
         normal = "INBOX" + slash + rest
     # A run of stars means one: without this, hostile or clumsy patterns take exponential time.
-    normal = re.sub(r"\*+", "*", normal)
+    return re.sub(r"\*+", "*", normal)
+
+
+@lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
+    normal = _normal(pattern)
     wild = {"*": ".*", "?": "."}
     return re.compile("".join(wild.get(sign) or re.escape(sign) for sign in normal), re.DOTALL)
 

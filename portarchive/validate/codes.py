@@ -35,6 +35,7 @@ class Code:
         meaning: what is so if it is found; for one that is not checked, what the draft says.
         hint: what its author can do.
         why: why there is no check, or what was decided instead.
+        no_case: why the public corpus can have no archive that shows it, "" if it has one.
     """
 
     id: str
@@ -43,11 +44,12 @@ class Code:
     meaning: str
     hint: str = ""
     why: str = ""
+    no_case: str = ""
 
 
-def error(id_: str, clause: str, meaning: str, hint: str = "") -> Code:
+def error(id_: str, clause: str, meaning: str, hint: str = "", *, no_case: str = "") -> Code:
     """A row of severity error."""
-    return Code(id_, Severity.ERROR, clause, meaning, hint)
+    return Code(id_, Severity.ERROR, clause, meaning, hint, no_case=no_case)
 
 
 def warning(id_: str, clause: str, meaning: str, hint: str = "") -> Code:

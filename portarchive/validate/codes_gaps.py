@@ -99,7 +99,7 @@ ROWS = (
         "C-026",
         "6.3.1 Table 2",
         "special_use is written without its backslash.",
-        r"Write \Sent; nothing for the inbox.",
+        r"Write \Sent; nothing for the inbox. In the happel dialects words without one are right.",
     ),
     note(
         "C-026b",

@@ -14,7 +14,14 @@ _TAR = "POSIX pax"
 _MESSAGE = "RFC 5322"
 
 _FORMAT = (
-    error("F-001", "-", "A check of the validator broke down.", "A bug of ours: please report it."),
+    error(
+        "F-001",
+        "-",
+        "A check of the validator broke down.",
+        "A bug of ours: please report it.",
+        no_case="It is no property of an archive. An archive that shows it shows a bug, which is"
+        " mended; the archive then has the findings that it should have had.",
+    ),
     error(
         "F-002",
         _OURS,
@@ -120,6 +127,12 @@ _FORMAT = (
         "The directory of a folder is named otherwise than the mailbox.",
         "original_name should tell.",
     ),
+    error(
+        "F-056",
+        "format: items",
+        "An item says itself that the server no longer has it.",
+        "Its place is portarchive:kept; an importer brings back what items holds.",
+    ),
     warning(
         "F-060", _INCREMENT, "A message is both in items and removed.", "One of the two is wrong."
     ),
@@ -161,6 +174,12 @@ _FORMAT = (
         _INCREMENT,
         "A base was given, and the archive is a full one.",
         "Only folder paths were compared.",
+    ),
+    warning(
+        "F-069",
+        _INCREMENT,
+        "A full archive names a base.",
+        "Only a partial one updates another; a reader cannot tell which is meant.",
     ),
     warning(
         "F-070",
@@ -347,7 +366,7 @@ _INTEGRITY = (
     warning(
         "M-024",
         _LEDGER,
-        "A folder that the ledger does not have.",
+        "A folder of the selection that the ledger does not have.",
         "It is not part of the proof of completeness.",
     ),
     note(
@@ -367,6 +386,12 @@ _INTEGRITY = (
         _LEDGER,
         "A count of the ledger is not that of its uids.",
         "Somebody erred or edited.",
+    ),
+    note(
+        "M-028",
+        _LEDGER,
+        "A folder that is not of the selection.",
+        "An earlier run with another selection left it; the ledger proves nothing of it.",
     ),
 )
 

@@ -16,11 +16,17 @@ from functools import partial
 from pathlib import Path
 
 from portarchive.archive.dialect import METADATA_FILES
-from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, Tree, open_tree
+from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, open_tree
 from portarchive.archive.tree_listing import File, Listing
 from portarchive.errors import NotAnArchive, SettingsError, Unfinished
-from portarchive.validate.checks.container import check_private, check_tree, check_unnamed
-from portarchive.validate.checks.folders import check_folder, check_folders
+from portarchive.progress import Observer, silent
+from portarchive.validate.checks.container import (
+    check_order,
+    check_private,
+    check_tree,
+    check_unnamed,
+)
+from portarchive.validate.checks.folders import check_folder, check_folders, count_folders
 from portarchive.validate.checks.integrity import (
     check_chain,
     compare,
@@ -36,12 +42,14 @@ from portarchive.validate.checks.partial import check_base
 from portarchive.validate.checks.references import check_references
 from portarchive.validate.hashing import Hashing
 from portarchive.validate.ijson import Document
+from portarchive.validate.meter import Meter, Metered
 from portarchive.validate.report import Report
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
     JUNK,
     MANIFEST_FILE,
+    FolderFacts,
     Level,
     Run,
 )
@@ -56,6 +64,7 @@ def validate(
     level: str = "deep",
     base: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
+    observer: Observer = silent,
 ) -> Report:
     """Validate an archive of anybody's; nothing is written, nothing of it is believed.
 
@@ -65,6 +74,8 @@ def validate(
             other and to the files), ``deep`` (also the octets of every file).
         base: the full archive that a partial one updates.
         limits: what the archive may cost.
+        observer: is told ``ArchiveListed`` once and ``Checked`` as it goes on; by threads of this
+            call too, but never by two at once. It must not raise.
 
     Returns:
         The report. Whatever is wrong with the archive is in it.
@@ -82,13 +93,13 @@ def validate(
     limits = limits or Limits()
     report = Report(os.fspath(path), wanted.name.lower())
     with closing(open_tree(Path(path), limits)) as tree:
-        _validate(tree, wanted, limits, report, Path(base) if base is not None else None)
+        run = Run(tree, Listing.of(tree, limits), limits, wanted, report)
+        _validate(run, Path(base) if base is not None else None, Meter(observer))
     return report
 
 
-def _validate(tree: Tree, wanted: Level, limits: Limits, report: Report, base: Path | None) -> None:
-    listing = Listing.of(tree, limits)
-    run = Run(tree, listing, limits, wanted, report)
+def _validate(run: Run, base: Path | None, meter: Meter) -> None:
+    tree, listing, report = run.tree, run.listing, run.report
     check_tree(run)
     run.guarded("container", "", partial(check_private, run))
     if listing.fatal:
@@ -97,17 +108,32 @@ def _validate(tree: Tree, wanted: Level, limits: Limits, report: Report, base: P
     report.files, report.octets = listing.count, listing.octets
     if not run.metadata_file:
         return
-    hashing = Hashing(tree, listing)
+    _announce(run, meter)
+    hashing = Hashing(tree, listing, meter)
     try:
-        _look(run, hashing, base)
+        _look(run, hashing, base, meter)
     finally:
         hashing.stop()
+    meter.finish()
     if tree.kind == "directory" and report.fingerprint != _fingerprint(tree.path, run):
         raise Unfinished(
             f"the archive at {tree.path} was updated while it was being read",
             hint="run this command again when the export has ended",
             code="changed-meanwhile",
         )
+
+
+def _announce(run: Run, meter: Meter) -> None:
+    """How much is to be read; a document of a tree with random access is hashed apart."""
+    deep, passes = run.level is Level.DEEP, run.tree.random_access
+    files = octets = 0
+    for directory, inside in run.listing.directories.items():
+        for name, file in inside.items():
+            document = _is_document(run, f"{directory}/{name}" if directory else name)
+            if not file.alias and (document or deep or not passes):
+                files += 1
+                octets += file.size * (1 + (document and deep and passes))
+    meter.begin(files, octets)
 
 
 def _fingerprint(path: Path, run: Run) -> str | None:
@@ -121,12 +147,14 @@ def _fingerprint(path: Path, run: Run) -> str | None:
         return None
 
 
-def _look(run: Run, hashing: Hashing, base: Path | None) -> None:
+def _look(run: Run, hashing: Hashing, base: Path | None, meter: Meter) -> None:
     deep = run.level is Level.DEEP and run.tree.random_access
     if deep:
         hashing.start()
+    run.guarded("order", "", partial(check_order, run))
     run.guarded("metadata", run.metadata_file, partial(_read_metadata, run))
-    run.guarded("documents", "", partial(_read_documents, run, hashing))
+    run.guarded("documents", "", partial(_read_documents, run, hashing, meter))
+    run.guarded("count", "", partial(count_folders, run))
     if deep:
         run.guarded("hashing", "", hashing.finish)
     run.guarded("references", "", partial(check_references, run))
@@ -139,7 +167,7 @@ def _look(run: Run, hashing: Hashing, base: Path | None) -> None:
 def _compare_all(run: Run, hashing: Hashing) -> None:
     """What needs everything to have been read."""
     for path, code, text in sorted(hashing.bad):
-        run.report.add(code, path, "", text)
+        run.tell_unread(code, path, text)
     for what, check in (
         ("aliases", follow_aliases),
         ("folders", check_folders),
@@ -208,11 +236,9 @@ def _read_metadata(run: Run) -> None:
             _take_metadata(run, stream)
         return
     # the loop must still stand at the member while that is read
-    for number, (name, stream) in enumerate(_streams(run)):
+    for name, stream in _streams(run):
         if name == path:
             _take_metadata(run, stream)
-            if number:
-                run.report.add("Z-012", path)
             return
 
 
@@ -227,26 +253,30 @@ def _take_metadata(run: Run, stream: Stream) -> None:
         check_metadata(run, value)
 
 
-def _read_documents(run: Run, hashing: Hashing) -> None:
+def _read_documents(run: Run, hashing: Hashing, meter: Meter) -> None:
     """Every document; in a tree that is read in one pass, everything else too."""
     if run.tree.random_access:
         for path, file in _in_order(run.listing):
-            if _kind(path) is not None:
-                run.guarded(path, path, partial(_open_document, run, path, file))
+            if _is_document(run, path):
+                run.guarded(path, path, partial(_open_document, run, path, file, meter))
+                meter.add(run.level is not Level.DEEP, 0)  # else it is counted when it is hashed
         return
     deep = run.level is Level.DEEP
     for path, stream in _streams(run):
         found = run.listing.file(path)
         if found is None:
             continue
-        if _kind(path) is not None:
-            hashed = _Hashed(stream)
+        if _is_document(run, path):
+            hashed = _Hashed(Metered(stream, meter))
             run.guarded(path, path, partial(_read_document, run, path, hashed))
             run.guarded(path, path, hashed.drain)
+            meter.add(1, 0)
             if deep:
                 found.sha256 = hashed.digest()
         elif deep:
             hashing.one(path, found, stream)
+        else:
+            meter.add(1, found.size)
     for path, linked in run.listing.files():
         if linked.alias and _kind(path) is not None:
             run.report.add("Z-018", path)
@@ -267,13 +297,25 @@ def _kind(path: str) -> str | None:
     """Which reader a document has, by its path; None for what is no document."""
     if path in {MANIFEST_FILE, DIGESTS_FILE}:
         return path
-    if path.endswith(f"/{FOLDER_FILE}") and not path.startswith(("blob/", "sieve/")):
+    if path.rpartition("/")[2] == FOLDER_FILE and not path.startswith(("blob/", "sieve/")):
         return FOLDER_FILE
     return "object" if is_document(path) else None
 
 
-def _open_document(run: Run, path: str, file: File) -> None:
-    stream = run.tree.open(run.prefix + path, file.place)
+def _is_document(run: Run, path: str) -> bool:
+    """Whether a file is read as a document at this level."""
+    kind = _kind(path)
+    return kind is not None and (kind != DIGESTS_FILE or run.level >= Level.STRUCTURE)
+
+
+def _open_document(run: Run, path: str, file: File, meter: Meter) -> None:
+    directory, _, name = path.rpartition("/")
+    try:
+        stream = Metered(run.tree.open(run.prefix + path, file.place), meter)
+    except OSError:
+        if name == FOLDER_FILE:  # there is one, and it would name the files beside it
+            run.folders[directory] = FolderFacts(directory, {}, broken=True)
+        raise
     with closing(stream):
         _read_document(run, path, stream)
 
@@ -283,10 +325,9 @@ def _read_document(run: Run, path: str, stream: Stream) -> None:
     if kind == MANIFEST_FILE:
         read_manifest(run, stream)
     elif kind == DIGESTS_FILE:
-        if run.level >= Level.STRUCTURE:
-            read_digests(run, stream)
+        read_digests(run, stream)
     elif kind == FOLDER_FILE:
-        check_folder(run, path.removesuffix(f"/{FOLDER_FILE}"), stream)
+        check_folder(run, path.rpartition("/")[0], stream)
     else:
         check_object(run, path, stream)
 

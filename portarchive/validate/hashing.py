@@ -27,6 +27,7 @@ from portarchive.validate.hashing_process import (
     read_frame,
     write_frame,
 )
+from portarchive.validate.meter import Meter
 
 _FEW_FILES = 4000
 _FEW_OCTETS = 128 << 20
@@ -49,9 +50,10 @@ class Hashing:
         bad: (path, code, text) of the files that could not be read.
     """
 
-    def __init__(self, tree: Tree, listing: Listing) -> None:
+    def __init__(self, tree: Tree, listing: Listing, meter: Meter) -> None:
         self._tree = tree
         self._listing = listing
+        self._meter = meter
         self.marks: list[tuple[str, int]] = []
         self.bad: list[tuple[str, str, str]] = []
         self._chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
@@ -120,6 +122,7 @@ class Hashing:
 
     def _take(self, chunk: Chunk, answers: list[Answer]) -> None:
         directory, files = chunk
+        self._meter.add(len(files), sum(file.size for _, file in files))
         for (name, file), found in zip(files, answers, strict=True):
             if len(found) == 3:
                 file.sha256, file.size = found[0], found[1]

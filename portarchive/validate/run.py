@@ -58,6 +58,11 @@ class FolderFacts:
         return self.directory.partition("/")[2]
 
     @property
+    def file(self) -> str:
+        """The folder.json itself; that of the root lies in no directory."""
+        return f"{self.directory}/{FOLDER_FILE}" if self.directory else FOLDER_FILE
+
+    @property
     def is_mail(self) -> bool:
         """Whether it is a folder of mail."""
         return self.directory.startswith(f"{MAIL}/")
@@ -104,6 +109,7 @@ class Run:
         journal: an export is, or was, going on in this directory.
         failed_documents: (path, defects) of files that were taken for documents and are not JSON.
         digest_lines: lines of manifest-sha256.txt, None if it was not read.
+        unread: (code, path) of the files that could not be had, so that each is told once.
     """
 
     tree: Tree
@@ -122,6 +128,7 @@ class Run:
     folders: dict[str, FolderFacts] = field(default_factory=dict)
     objects: list[ObjectFacts] = field(default_factory=list)
     failed_documents: list[tuple[str, list[Defect]]] = field(default_factory=list)
+    unread: set[tuple[str, str]] = field(default_factory=set)
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of archive.json, {} if it is none."""
@@ -146,12 +153,18 @@ class Run:
         except BadMemberError as error:
             # a container that breaks off is told once, not once a pass
             if path or not self.report.counts[error.code]:
-                self.report.add(error.code, path, "", error.text)
+                self.tell_unread(error.code, path, error.text)
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else "I/O error"
-            self.report.add("M-026", path, "", f"it cannot be read: {why}")
+            self.tell_unread("M-026", path, f"it cannot be read: {why}")
         except Exception as error:  # noqa: BLE001 - a check must not take the others with it
             self.report.add("F-001", path, "", f"{what}: {_where(error)}")
+
+    def tell_unread(self, code: str, path: str, text: str) -> None:
+        """A file that could not be had; a document is read once more when it is hashed."""
+        if (code, path) not in self.unread:
+            self.unread.add((code, path))
+            self.report.add(code, path, "", text)
 
 
 def _where(error: BaseException) -> str:

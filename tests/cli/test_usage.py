@@ -9,7 +9,7 @@ import pytest
 from terminal import PLANTED, run
 
 from portarchive import __version__
-from portarchive.cli import main, verbs
+from portarchive.cli import arguments, main, verbs
 from portarchive.errors import ExitCode
 
 GOOD = "imaps://jane@imap.example.org"
@@ -178,6 +178,31 @@ def test_with_json_an_error_is_one_object(say, words, flags):
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
     assert list(json.loads(line)) == ["code", "message", "hint"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "meant"),
+    [
+        ("Europe/Viena", "Europe/Vienna"),
+        ("europe/vienna", "Europe/Vienna"),
+        ("Mars/Olympus_Mons", "Europe/Vienna"),
+        ("CEST5", ""),
+    ],
+)
+def test_a_time_zone_that_there_is_not(say, monkeypatch, zone, meant):
+    monkeypatch.setenv("PORTARCHIVE_PASSWORD", "x")
+    code, out, err = say("export", GOOD, "a", "--timezone", zone)
+    assert (code, out) == (2, "")
+    error, hint = err.splitlines()
+    assert error == f"error: there is no time zone '{zone}'"
+    assert hint.startswith(f"hint: write it like this: --timezone {meant}")
+
+
+def test_time_zones_that_there_are(monkeypatch):
+    for zone in ("Europe/Vienna", "UTC", "Etc/GMT+8", "America/Argentina/Buenos_Aires", None):
+        assert arguments.timezone(zone) == zone
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    assert arguments.timezone("Europe/Atlantis") == "Europe/Atlantis", "no database, no judgement"
 
 
 def test_a_source_epoch_that_is_none(say, monkeypatch):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator
-from schema_checks import checker
-from terminal import run
+from schema_checks import EVENT, checker
+from terminal import run, start
 from test_terminal import Screen
 
 import portarchive
@@ -22,7 +23,6 @@ from portarchive.cli.validate_view import explanation, grouped, near_codes, word
 from portarchive.errors import ExitCode
 from portarchive.validate.codes import Severity, all_codes, checkable
 from portarchive.validate.report import KEPT, Report
-from validate_cases import PARTIAL
 from validating import (
     FOLDER,
     SECOND,
@@ -32,6 +32,7 @@ from validating import (
     folder,
     good,
     item,
+    partial,
     put,
     tarred,
     write,
@@ -130,7 +131,7 @@ def test_nothing_of_an_archive_drives_a_terminal(tmp_path, say):
         assert say("validate", path, *form)[1].isascii()
 
 
-@pytest.mark.parametrize("pack", [zipped, tarred()])
+@pytest.mark.parametrize("pack", [zipped, tarred])
 def test_containers(say, tmp_path, pack):
     files = chained()
     path = pack(files, tmp_path / "archive")
@@ -158,7 +159,7 @@ def test_base(say, tmp_path):
     base = good()
     at("archive.json", "archive/id", "base")(base)
     files = good()
-    PARTIAL(files)
+    partial(files)
     at(FOLDER, "uidvalidity", 8)(files)
     path = write(files, tmp_path / "part")
     assert "F-061" not in say("validate", path)[1]
@@ -196,21 +197,81 @@ def test_nothing_is_written(sound, spoilt, tmp_path):
     assert state() == before
 
 
-def test_a_sign_of_life_on_a_terminal(tmp_path):
+# --- how far it is --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Seconds of work: an item for each of 160,000 uids, all of one file."""
     files = good()
     items = [{**item(1), "uid": str(number)} for number in range(1, 160_000)]
     at(FOLDER, "items", items)(files)
-    path = write(files, tmp_path / "large")
-    screen = Screen("validate", path)
+    return write(files, tmp_path_factory.mktemp("large") / "archive")
+
+
+def test_progress_on_a_terminal(large):
+    screen = Screen("validate", large)
     screen.wait_for("looking at the archive")
     screen.wait_for("NOT VALID")
     assert screen.end() == 1
     assert "159,998 times: " in screen.text
+    before, _, _ = screen.text.partition("Errors")
+    assert re.search(r"\d of 12 files, \d+\.\d MB of \d+\.\d MB", before)
     # gone when it is done
-    assert "\x1b[2K" in screen.text.partition("Errors")[0]
-    quiet = Screen("validate", path, "-q")
-    assert quiet.end() == 1
-    assert quiet.text == ""
+    assert "\x1b[2K" in before
+    for words in (["-q"], ["--progress", "none"]):
+        quiet = Screen("validate", large, *words)
+        assert quiet.end() == 1
+        assert "looking at" not in quiet.text
+
+
+def test_progress_in_a_pipe(large):
+    said = run("validate", large)
+    assert said.code == 1
+    lines = said.err.splitlines()
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"looking at the archive: \d+ of 12 files, .* of [\d.]+ MB.*", line)
+    assert run("validate", large, "--progress", "none").err == ""
+
+
+def test_progress_for_programs(large):
+    said = run("validate", large, "--json", "--progress", "json")
+    assert said.code == 1
+    VALIDATION.validate(json.loads(said.out))
+    events = [json.loads(line) for line in said.err.splitlines()]
+    for event in events:
+        EVENT.validate(event)
+    first, *rest = events
+    assert (first["event"], first["files"]) == ("archive-listed", 12)
+    assert {event["event"] for event in rest} == {"checked"}
+    assert len(rest) > 2
+    for member in ("files", "octets"):
+        assert sum(event[member] for event in rest) == first[member]
+
+
+def test_progress_nobody_reads(large):
+    """A closed stderr is no reason to stop."""
+    for mode in ("plain", "json"):
+        reader, writer = os.pipe()
+        os.close(reader)
+        said = run("validate", large, "--progress", mode, stderr=writer)
+        os.close(writer)
+        assert said.code == 1
+        assert "NOT VALID" in said.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_changes_nothing(large, number):
+    process = start("validate", large, "--progress", "json")
+    assert json.loads(process.stderr.readline())["event"] == "archive-listed"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    last = json.loads(err.splitlines()[-1])
+    assert (last["code"], last["message"]) == ("interrupted", "interrupted")
+    assert last["hint"].startswith("nothing was changed")
+    assert "goes on where" not in err
 
 
 # --- for programs ---------------------------------------------------------------------------------
@@ -510,6 +571,7 @@ def test_explain_of_no_code(say, typed):
         ["A", "B"],
         ["A", "--explain", "P-001"],
         ["A", "--bogus"],
+        ["A", "--progress", "loud"],
     ],
 )
 def test_wrong_usage(say, tmp_path, monkeypatch, words):

@@ -256,13 +256,22 @@ def test_a_namespace_that_is_refused_is_not_taken_for_gone(scripted, root, kind)
     scripted.capabilities = ["NAMESPACE", *KINDS[kind]]
     words = ("--namespace", "all", "--mirror")
     assert export(scripted, root, *words).code == 0
-    before = stamps(root)
+    before = stamps(root / "mail")
     hook = shared_is_down(scripted)
-    ran = export(scripted, root, *words).refused(12)
-    assert "shared/" in ran.err
-    assert "shared backend down" in ran.err
-    after = stamps(root)
-    assert {path: after.get(path) for path in before} == before
+    scripted.mailbox("Work").add(letter(9), email_id="N9")
+    ran = export(scripted, root, *words)
+    assert ran.code == 3
+    assert "shared backend down" in ran.out
+    assert {path for path, entry in ran.folders.items() if "error" in entry} == {
+        "shared", "shared/Team",
+    }  # fmt: skip
+    assert ran.folders["shared/Team"]["error"]["code"] == "not-listed"
+    assert ran.folders["shared/Team"]["archived"] == 1
+    assert ran.uids("Work") == ["1", "2"], "the others go on"
+    after = stamps(root / "mail")
+    assert {path: after.get(path) for path in before if path[:4] == "shar"} == {
+        path: stamp for path, stamp in before.items() if path[:4] == "shar"
+    }
     left_out = ("--exclude", "shared", "--change-selection")
     personal = export(scripted, root.with_name("personal"))
     assert personal.code == 0, "nobody asked for it"
@@ -271,8 +280,90 @@ def test_a_namespace_that_is_refused_is_not_taken_for_gone(scripted, root, kind)
     hook.off()
     ran = export(scripted, root, *words)
     assert ran.code == 0
-    assert "shared/Team" in ran.folders
+    assert set(ran.folders) == {"INBOX", "Work", "user/joe", "user/joe/Sent", "shared/Team"}
     assert ran.uids("shared/Team") == ["1"]
+    assert "portarchive:gone_at" not in ran.there.headers["shared"]
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_pattern_that_may_be_about_a_refused_namespace(scripted, root, mirror) -> None:
+    """It names the folders below it, not its root: they are not gone all the same."""
+    fill_namespaces(scripted)
+    scripted.add_mailbox("shared/xenia").add(letter(7), email_id="N7")
+    words = ["--namespace", "all", "--folder", "shared/x*", "--folder", "Work"]
+    words += ["--mirror"] * mirror
+    assert export(scripted, root, *words).code == 0
+    before = stamps(root / "mail/shared")
+    hook = shared_is_down(scripted)
+    for _ in range(2):
+        ran = export(scripted, root, *words)
+        assert ran.code == 3
+        assert {path for path, entry in ran.folders.items() if "error" in entry} == {
+            "shared", "shared/xenia",
+        }  # fmt: skip
+        assert stamps(root / "mail/shared") == before
+    others = export(scripted, root.with_name("w"), "--namespace", "all", "--folder", "W*")
+    assert others.code == 0, "no such pattern names anything of it"
+    hook.off()
+    scripted.remove_mailbox("shared/xenia")
+    ran = export(scripted, root, *words)
+    assert "portarchive:gone_at" in ran.there.headers["shared/xenia"], "now it is known"
+
+
+def test_a_refused_namespace_at_the_first_run(scripted, root) -> None:
+    fill_namespaces(scripted)
+    hook = shared_is_down(scripted, "[UNAVAILABLE] shared backend down")
+    words = ["--namespace", "all", "--folder", "shared/T*"]
+    dry = export(scripted, root, *words, "--dry-run")
+    assert dry.code == 3
+    assert "shared backend down" in dry.out
+    ran = export(scripted, root, *words)
+    assert ran.code == 3
+    assert list(ran.folders) == ["shared"]
+    hook.off()
+    ran = export(scripted, root, *words)
+    assert ran.code == 0
+    assert list(ran.folders) == ["shared/Team"]
+
+
+def test_users_of_a_refused_namespace_without_a_delimiter(scripted, root) -> None:
+    """RFC 2342 §5: the prefix ``~`` makes ``~joe`` of joe."""
+    scripted.namespaces = '(("" "/")) (("~" "/")) NIL'
+    scripted.add_mailbox("~joe/Sent").add(letter(1), email_id="N1")
+    words = ["--namespace", "all", "--mirror"]
+    assert export(scripted, root, *words).code == 0
+
+    def answer(event) -> bool:
+        if '"~' in event.line:
+            raise Refuse("[SERVERBUG] down")
+        event.untagged('LIST () "/" INBOX')
+        event.tagged("OK", "done")
+        return True
+
+    scripted.on("LIST", answer)
+    ran = export(scripted, root, *words)
+    assert ran.code == 3
+    assert ran.uids("~joe/Sent") == ["1"]
+    assert "portarchive:gone_at" not in ran.there.headers["~joe/Sent"]
+
+
+def test_what_was_had_of_a_namespace_before_a_crash_is_published(scripted, root) -> None:
+    fill_namespaces(scripted)
+    scripted.add_mailbox("shared/Zoo").add(letter(8), email_id="N8")
+    words = ["--namespace", "all", "--max-wait", "0"]
+
+    def throttle(_) -> None:
+        raise Refuse("Request is throttled. Suggested Backoff Time: 900000 milliseconds")
+
+    zoo = scripted.mailbox("shared/Zoo")
+    broken = scripted.on("UID FETCH", throttle, when=lambda e: e.wants_body and e.mailbox is zoo)
+    assert export(scripted, root, *words).code == 12
+    broken.off()
+    shared_is_down(scripted)
+    ran = export(scripted, root, *words)
+    assert ran.code == 3
+    assert ran.uids("shared/Team") == ["1"]
+    assert ran.folders["shared/Team"]["error"]["code"] == "not-listed"
 
 
 def test_a_namespace_that_asks_for_patience(scripted, root) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import PASSWORD, Ran, command, comparable, export, letter, stamps, url_of
+from running import PASSWORD, REPORT, Ran, command, comparable, export, letter, stamps, url_of
 
 from portarchive.connectors.imap.channel import Channel
 from servers import scripted_faults as faults
@@ -310,8 +310,14 @@ def test_ob4_jmapaccess_is_noted(scripted, root: Path) -> None:
     assert ran.code == 0
     assert "by JMAP too, with the same ids: https://jmap.example/.well-known/jmap" in ran.err
     assert "JMAPACCESS" in ran.there.manifest["source"]["capabilities"]
-    told = export(scripted, root, "--progress", "json").err
-    assert '"code":"jmap-access"' in told
+    assert ran.out.count("note: this account can be had by JMAP too") == 1
+    ran = export(scripted, root, "--progress", "json", "--json")
+    assert '"code":"jmap-access"' in ran.err
+    assert [notice["code"] for notice in ran.report["notices"]] == ["jmap-access"]
+    REPORT.validate(ran.report)
+    ran = export(scripted, root.with_name("none"), "--dry-run", "--json")
+    assert [notice["severity"] for notice in ran.report["notices"]] == ["note"]
+    REPORT.validate(ran.report)
 
 
 def test_ob4_an_address_is_nothing_but_text(scripted, root: Path) -> None:

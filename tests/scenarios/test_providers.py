@@ -14,7 +14,7 @@ import archive_facts
 from portarchive.connectors import budget, registry
 from portarchive.connectors.imap.channel import Channel
 from servers import scripted_faults as faults
-from servers.scripted import ScriptedServer
+from servers.scripted import Refuse, ScriptedServer
 
 # --- Gmail ----------------------------------------------------------------------------------------
 
@@ -125,6 +125,71 @@ def test_gmail_an_update_fetches_only_what_is_new(gmail, root) -> None:
     assert comparable(ran.there) == comparable(fresh.there)
 
 
+@pytest.mark.parametrize(
+    "without", [(), ("CONDSTORE",), ("LIST-STATUS",), ("CONDSTORE", "ESEARCH")]
+)
+@pytest.mark.parametrize("alone", [False, True])
+def test_gmail_labels_that_changed_are_refreshed(gmail, root, without, alone) -> None:
+    """Put on, taken off, and the last one taken off; those that stand still are left alone."""
+    gmail.capabilities = [name for name in GMAIL if name not in without]
+    every = gmail.mailbox("[Gmail]/All Mail")
+    every.mails[3].labels = "one two"
+    export(gmail, root)
+    for box in gmail.mailboxes:
+        box.counted = not alone
+    for uid, labels in (
+        (3, "two one"),
+        (1, r'"\\Inbox" Later'),
+        (2, ""),
+        (36, r'"\\Inbox" "&AMQ-rger &- Co"'),
+    ):
+        every.mails[uid].labels = labels
+        every.set_flags(uid, every.mails[uid].flags)
+    sent = gmail.bodies
+    gmail.commands.clear()
+    ran = export(gmail, root)
+    assert ran.code == 0
+    assert gmail.bodies == sent
+    for uid, labels in (
+        ("1", [r"\Inbox", "Later"]),
+        ("2", []),
+        ("3", ["one", "two"]),  # a set: the same as it was
+        ("36", [r"\Inbox", "Ärger & Co"]),
+        ("4", [r"\Inbox"]),
+    ):
+        assert ran.item(uid, "[Gmail]/All Mail")["portarchive:labels"] == labels
+    assert ran.item("1")["portarchive:labels"] == [r"\Inbox"]
+    if not without:
+        asked = [line for line in gmail.said("UID FETCH") if "X-GM-LABELS" in line]
+        assert asked
+        assert all("CHANGEDSINCE" in line or "1:3,36" in line for line in asked), asked
+    published = stamps(root)
+    assert export(gmail, root).code == 0
+    assert stamps(root) == published
+
+
+def test_gmail_labels_and_flags_of_a_run_that_was_interrupted(gmail, root) -> None:
+    """What the journal holds is refreshed as well."""
+    every = gmail.mailbox("[Gmail]/All Mail")
+
+    def throttle(_) -> None:
+        raise Refuse("Request is throttled. Suggested Backoff Time: 900000 milliseconds")
+
+    hook = gmail.on("UID FETCH", throttle, when=lambda e: e.wants_body and e.mailbox is every)
+    assert export(gmail, root, "--max-wait", "0").code == 12
+    hook.off()
+    inbox = gmail.mailbox("INBOX")
+    inbox.mails[1].labels = "Later"
+    inbox.set_flags(1, [r"\Flagged"])
+    sent = gmail.bodies
+    ran = export(gmail, root)
+    assert ran.code == 0
+    assert gmail.bodies == 40
+    assert sent > 20
+    assert ran.item("1")["portarchive:labels"] == ["Later"]
+    assert ran.item("1")["flags"] == ["$flagged"]
+
+
 def test_gmail_a_folder_limit_is_suspected(gmail, root) -> None:
     """Settings, IMAP: folders contain no more than 1,000 messages."""
     box = gmail.mailbox("[Gmail]/All Mail")
@@ -149,8 +214,6 @@ def test_gmail_throttling_is_waited_out(gmail, root, text) -> None:
 
     def refuse(event) -> None:
         calls.append(event.line)
-        from servers.scripted import Refuse
-
         raise Refuse(text)
 
     gmail.on("UID FETCH", refuse, when=lambda event: event.wants_body, times=2)
@@ -199,8 +262,9 @@ def test_the_budget_ends_a_run_cleanly_and_the_next_day_goes_on(gmail, root, sta
     assert entry["listed"] == 30
     assert 15 <= entry["archived"] < 30
 
-    again = export(gmail, root, *words)  # on the same day: nothing
+    again = export(gmail, root, *words, "--json")  # on the same day: nothing
     assert again.code == 3
+    assert [notice["code"] for notice in again.report["notices"]] == ["budget"]
     assert gmail.bodies == 15
     later(state, 25)
     assert export(gmail, root, *words).code == 3

@@ -65,6 +65,11 @@ def page() -> str:
         out += ["| --- | --- | --- | --- | --- |"]
         out += [row(code) for code in rows if code.id.startswith(letter)]
         out.append("")
+    out += ["## Codes without a case\n"]
+    out += ["Every other code is found in an archive of the [corpus](../tests/corpus/README.md).\n"]
+    out += ["| code | why no archive there can show it |", "| --- | --- |"]
+    out += [f"| {code.id} | {cell(code.no_case)} |" for code in rows if code.no_case]
+    out.append("")
     out += ["## Quirks\n", "Tolerances of reading. Each shows by its code; none is ever written.\n"]
     out += ["| quirk | code | how it is read |", "| --- | --- | --- |"]
     out += [f"| {quirk.name} | {quirk.code} | {cell(quirk.policy)} |" for quirk in QUIRKS]

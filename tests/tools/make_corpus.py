@@ -51,6 +51,8 @@ def expected(case: Case) -> bytes:
         told["base"] = "base"
     if case.limits:
         told["limits"] = case.limits
+    if case.unreadable:
+        told["unreadable"] = case.unreadable
     head = json.dumps(told, indent=1, ensure_ascii=False)[:-2]
     findings = ",\n".join(
         "  " + json.dumps({"code": code, "path": path, "pointer": pointer}, ensure_ascii=False)

@@ -11,7 +11,9 @@ import pytest
 
 import archive_facts
 from exporting import EVERYTHING, KINDS, NOW, account, export, has, mail
+from portarchive.archive.durable import Durability
 from portarchive.archive.reader import ArchiveReader
+from portarchive.archive.writer import ArchiveWriter
 from portarchive.connectors.base import SourceCapabilities
 from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.errors import ConnectionLost, SettingsError, Unreachable
@@ -147,6 +149,31 @@ def test_closed_to_others_whatever_the_umask(tmp_path: Path, umask: int) -> None
         os.umask(before)
     archive_facts.check(tmp_path / "new" / "a")
     assert stat.S_IMODE((tmp_path / "new" / "a").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("junk", [False, True])
+def test_an_empty_directory_that_was_there_is_the_owners_alone(tmp_path: Path, junk: bool) -> None:
+    path = tmp_path / "a"
+    path.mkdir()
+    path.chmod(0o755)
+    if junk:
+        (path / ".DS_Store").touch()
+    export(account(INBOX=2), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    path.chmod(0o750)
+    export(account(INBOX=2), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o750, "an archive is its owner's business"
+
+
+def test_a_directory_that_was_not_needed_has_its_mode_back(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.mkdir()
+    path.chmod(0o755)
+    writer = ArchiveWriter(path, Durability(enabled=False))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    writer.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    assert list(path.iterdir()) == []
 
 
 def test_the_file_bears_the_received_date(tmp_path: Path) -> None:

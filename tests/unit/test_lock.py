@@ -16,9 +16,10 @@ import pytest
 import archive_facts
 from exporting import account, export
 from portarchive.archive.durable import Durability
-from portarchive.archive.lock import WriterLock
+from portarchive.archive.lock import WriterLock, writer_of
+from portarchive.archive.reader import ArchiveReader
 from portarchive.archive.writer import ArchiveWriter
-from portarchive.errors import ExitCode, Locked
+from portarchive.errors import ExitCode, Locked, Unfinished
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -129,6 +130,42 @@ def test_any_octets_in_the_file(tmp_path: Path, octets: bytes) -> None:
         WriterLock(path)
     lock.release()
     WriterLock(path).release()
+
+
+def test_a_reader_is_told_that_a_run_is_at_work(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(Unfinished, match=f"at work.*process {holder.pid} ") as caught:
+        ArchiveReader.open(tmp_path / "a")
+    assert caught.value.code == "being-written"
+    assert caught.value.exit_code == ExitCode.UNFINISHED
+    assert "wait" in (caught.value.hint or "")
+    holder.kill()
+    holder.wait()
+    with pytest.raises(Unfinished, match="interrupted"):
+        ArchiveReader.open(tmp_path / "a")
+
+
+@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b'{"pid": 0, "host": "h", "start": "s"}'])
+def test_a_look_at_the_lock_never_stands_in_a_writers_way(tmp_path: Path, octets: bytes) -> None:
+    """Whoever holds it and has not said so yet, or never will, is not tried."""
+    path = tmp_path / "lock"
+    assert writer_of(path) is None
+    path.write_bytes(octets)
+    lock = WriterLock(path)
+    assert writer_of(path) is not None
+    path.write_bytes(octets)
+    assert writer_of(path) is None
+    lock.release()
+    mine = {"pid": os.getpid(), "host": os.uname().nodename, "start": "2026-11-24T00:00:00"}
+    path.write_text(json.dumps(mine), "utf-8")
+    assert writer_of(path) is None, "it says so, and is long gone"
+    path.unlink()
+    os.mkfifo(path)
+    assert writer_of(path) is None
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    assert writer_of(path) is None
 
 
 def test_nothing_of_the_file_reaches_a_terminal_unchecked(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def ref(uid: str, size: int, name: bytes | None, *, second: int = 0, **more: Any
 
 
 def pairs(root: Path, lines: list[bytes], refs: list[MessageRef], *, ids: bool = True) -> set[Any]:
-    found = list(Rematcher(root, "INBOX", lines, ids=ids).match(refs))
+    found = list(Rematcher(root, "INBOX", lambda: iter(lines), ids=ids).match(refs))
     assert len({old["uid"] for _, old in found}) == len(found), "an old item twice"
     return {(new.placements[0].uid, old["uid"]) for new, old in found}
 
@@ -94,6 +96,30 @@ def test_two_copies_of_one_id(tmp_path: Path) -> None:
     found = pairs(tmp_path, lines, refs)
     assert {old for _, old in found} == {"1", "2"}
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_the_old_items_are_not_held_in_memory(tmp_path: Path, ids: bool) -> None:
+    """A quarter of a million of them, of 300 octets each, are not unheard of."""
+    count = 4000
+    item(tmp_path, "1", A)
+
+    def lines() -> Iterator[bytes]:
+        for uid in range(count):
+            text = f"2026-01-01T{uid // 3600:02}:{uid // 60 % 60:02}:{uid % 60:02}Z"
+            more = {model.EMAIL_ID: f"M{uid}"} if ids else {}
+            entry = {"uid": str(uid), "filename": "1.eml", model.RECEIVED_AT: text, **more}
+            yield model.dumps({**entry, model.SIZE: uid, model.SHA256: "0" * 64}).encode()
+
+    refs = [ref(str(n), n, b"<a@x>", second=n, email_id=f"M{n}") for n in range(count)]
+    tracemalloc.start()
+    try:
+        matched = sum(1 for _ in Rematcher(tmp_path, "INBOX", lines, ids=ids).match(refs))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert matched == count
+    assert peak / count < 600
 
 
 def test_a_file_that_is_gone_is_no_match(tmp_path: Path) -> None:

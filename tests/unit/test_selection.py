@@ -67,6 +67,50 @@ def test_a_pattern_that_names_nothing_is_told():
     assert chosen.unmatched([folder("Work")]) == ("Wrok",)
 
 
+def unlisted(beginning, namespace="shared"):
+    path = tuple(beginning.rstrip("/").split("/"))
+    return Folder(folder_id="", path=path, namespace=namespace, unlisted=beginning)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reaches", "not_reaching"),
+    [
+        ("shared", ["shared/", "shared/a/"], ["other/", "sha/"]),
+        ("shared/x*", ["shared/"], ["shared/a/", "Shared/"]),
+        ("shared/a/b", ["shared/", "shared/a/", "shared/a/b/c/"], ["shared/b/"]),
+        ("*", ["shared/", "~"], []),
+        ("*/x", ["shared/", "~"], []),
+        ("s*d/x", ["shared/"], ["other/"]),
+        ("s?ared/?", ["shared/"], ["shred/"]),
+        ("shared?", [], ["shared/"]),
+        ("~jo*", ["~"], ["~anna/"]),
+        ("~joe/Sent", ["~"], ["user/"]),
+        ("INBOX/x", [], ["shared/"]),
+        ("Cafe\u0301/x", ["Caf\u00e9/", "Cafe\u0301/"], ["Cafe/"]),
+        ("*" * 60 + "x", ["a" * 2000 + "/"], []),
+    ],
+)
+def test_patterns_and_what_was_not_listed(pattern, reaches, not_reaching):
+    takes = Selection(folders=(pattern,), namespace="all")
+    for beginning in reaches:
+        assert takes.wants_folder(unlisted(beginning)), beginning
+        assert takes.unmatched([unlisted(beginning)]) == ()
+    for beginning in not_reaching:
+        assert not takes.wants_folder(unlisted(beginning)), beginning
+        assert takes.unmatched([unlisted(beginning)]) == (pattern,)
+
+
+def test_filters_and_what_was_not_listed():
+    shared = unlisted("shared/")
+    assert not Selection().wants_folder(shared)
+    assert Selection(namespace="all").wants_folder(shared)
+    assert Selection(namespace="all", roles=("sent",)).wants_folder(shared)
+    for left_out in ("shared", "shared/*", "*", "s*", "s*/*"):
+        assert not Selection(namespace="all", exclude=(left_out,)).wants_folder(shared), left_out
+    for left_out in ("shared/x*", "shared/x", "other", "*x", "shared/*/*"):
+        assert Selection(namespace="all", exclude=(left_out,)).wants_folder(shared), left_out
+
+
 def test_a_pattern_of_many_stars_is_quick():
     assert not Selection(folders=("*" * 60 + "x",)).wants_folder(folder("a" * 2000))
 

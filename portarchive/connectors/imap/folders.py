@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from portarchive import keywords
-from portarchive.connectors.imap import names, quirks
+from portarchive.connectors.imap import names
 from portarchive.connectors.imap.names import Listed, Literal, Named, Prefix
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import Data, Response, Status, number, printable
 from portarchive.connectors.imap.session import Session
-from portarchive.errors import ConnectorError, FolderUnavailable, ServerMisbehaved
+from portarchive.errors import FolderUnavailable, ServerMisbehaved
 from portarchive.records import Folder
 
 _UNSELECTABLE: Final = frozenset({"\\noselect", "\\nonexistent"})
@@ -30,13 +30,12 @@ class Known:
     Attributes:
         wire: its name's octets.
         status: MESSAGES, UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, as far as answered.
-        refused: it stands for a namespace whose mailboxes the server does not list: whoever wants
-            it must be told, for none of them is gone.
+        refused: why the namespace that it stands for is not listed; None if it is a mailbox.
     """
 
     wire: bytes
     status: dict[str, int]
-    refused: ConnectorError | None = None
+    refused: str | None = None
 
 
 def folder_id(wire: bytes) -> str:
@@ -144,7 +143,7 @@ def described(prefixes: Iterable[Prefix], *, utf8: bool) -> dict[str, Any]:
 def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder], dict[str, Known]]:
     """All mailboxes, parents before children, and what else was told of them.
 
-    A namespace that cannot be listed is a mailbox in the list, named by its prefix.
+    A namespace that cannot be listed is an ``unlisted`` folder, named by its prefix.
 
     Raises:
         ServerMisbehaved: the server refuses LIST, or names not even an INBOX.
@@ -154,7 +153,8 @@ def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder]
     if session.mailbox is not None and {"UNSELECT", "IMAP4REV2"} & session.capabilities:
         session.run(b"UNSELECT")  # of an open mailbox the server may tell what it was when opened
         session.mailbox = None
-    others = [space for space in prefixes if space.kind != "personal"]
+    # "*" has named already what has no prefix
+    others = [space for space in prefixes if space.kind != "personal" and space.prefix]
     subscriptions, refused = _list(session, others, collector)
     for wire, (space, _) in refused.items():
         collector.listed.setdefault(wire, Listed(wire, space.delimiter, ()))
@@ -171,6 +171,12 @@ def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder]
     made = [
         _folder(entry, place, collector, subscriptions=subscriptions)
         for entry, place in zip(listed, places, strict=True)
+    ]
+    made = [
+        replace(folder, unlisted=_beginning(folder, refused[wire_of(folder.folder_id)][0]))
+        if wire_of(folder.folder_id) in refused
+        else folder
+        for folder in made
     ]
     known = {
         folder_id(entry.wire): Known(entry.wire, collector.status.get(entry.wire, {}))
@@ -235,13 +241,16 @@ def _list_one(
     return status
 
 
-def _not_listed(space: Prefix, status: Status) -> ConnectorError:
+def _beginning(root: Folder, space: Prefix) -> str:
+    """What the paths of a namespace begin with: ``shared/``, or ``~`` (as in ``~joe``)."""
+    within = bool(space.delimiter) and space.prefix.endswith(space.delimiter)
+    return "/".join(root.path) + "/" * within
+
+
+def _not_listed(space: Prefix, status: Status) -> str:
     name = printable(space.prefix)
     kind = "shared mailboxes" if space.kind == "shared" else "other users' mailboxes"
-    text = f"the server does not list the {kind} under {name!r}: {status.words}"
-    bare = space.prefix.removesuffix(space.delimiter) if space.delimiter else space.prefix
-    hint = f"try again later, or leave them out: --exclude {printable(bare)!r}"
-    return quirks.patience(status) or FolderUnavailable(text, hint=hint)
+    return f"the server does not list the {kind} under {name!r}: {status.words}"
 
 
 def _status_items(session: Session) -> bytes:

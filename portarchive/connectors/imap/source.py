@@ -17,7 +17,7 @@ from portarchive.connectors.imap.pool import Pool
 from portarchive.connectors.imap.session import Session
 from portarchive.connectors.imap.settings import ImapSettings
 from portarchive.progress import Notice
-from portarchive.records import Change, Folder, MessageRef, SourceIdentity
+from portarchive.records import Change, Folder, FolderFailed, MessageRef, SourceIdentity
 
 
 class ImapSource:
@@ -75,18 +75,16 @@ class ImapSource:
         return listed
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``. Small folders come together, with one fetch point.
-
-        Raises:
-            FolderUnavailable: what is wanted is a namespace that the server refused to list:
-                which mailboxes of it are gone cannot be told.
-        """
+        """See ``Source.changes``. Small folders come together, with one fetch point."""
+        mailboxes: list[Folder] = []
         for folder in wanted.folders:
             known = self._known.get(folder.folder_id)
             if known is not None and known.refused is not None:
-                raise known.refused
+                yield FolderFailed(folder.folder_id, "not-listed", known.refused)
+            else:
+                mailboxes.append(folder)
         visitor = Visitor(self._pool, self._known, self._ledger, wanted)
-        yield from Grouped(visitor).visit(wanted.folders)
+        yield from Grouped(visitor).visit(mailboxes)
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``."""

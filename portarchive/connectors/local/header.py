@@ -7,12 +7,14 @@ hostile message than for an honest one.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 LIMIT: Final = 1 << 18
 """Octets of a message in which its header is looked for."""
 
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+_FIRST_READ: Final = 1 << 13
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -25,6 +27,29 @@ def end_of_header(octets: bytes) -> int:
         return 0
     found = _EMPTY_LINE.search(octets, 0, LIMIT)
     return found.start() + 1 if found is not None else min(len(octets), LIMIT)
+
+
+def read_header(read: Callable[[int, int], bytes]) -> bytes:
+    """A header, up to and with the first empty line; all octets if there is no such line.
+
+    Reads no more than it has to, but all of a header, however long it is.
+
+    Args:
+        read: octets at a place, given how many and where, as ``os.pread``; empty at the end.
+    """
+    octets = b""
+    size = _FIRST_READ
+    while piece := read(size, len(octets)):
+        start = max(len(octets) - 2, 0)
+        octets += piece
+        size = len(octets)
+        for empty in (b"\n", b"\r\n"):
+            if octets.startswith(empty):
+                return empty
+        found = _EMPTY_LINE.search(octets, start)
+        if found is not None:
+            return octets[: found.end()]
+    return octets
 
 
 def spans(lowered: bytes, name: bytes) -> list[tuple[int, int, int]]:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from portarchive import keywords
 from portarchive.connectors.local import dates
 from portarchive.connectors.local.body import CHUNK, LARGE, Octets, Pieces
-from portarchive.connectors.local.header import LIMIT, end_of_header, message_id
+from portarchive.connectors.local.header import LIMIT, end_of_header, message_id, read_header
 from portarchive.connectors.local.root import Root, failure
 from portarchive.connectors.maildir import dovecot, names
 from portarchive.errors import ConnectionLost
@@ -139,14 +140,14 @@ class MaildirFolder:
         letters = names.file_name(path).letters
         flags = self._flags.get(letters)
         if flags is None:
-            spelled: dict[str, None] = {}
+            spelled: dict[str, str] = {}
             for letter in letters:
                 flag = names.FLAGS.get(letter) or self._letters.get(letter)
                 if flag is None:
                     self.unknown_letters.add(letter)
                 else:
-                    spelled[flag] = None
-            flags = tuple(spelled)
+                    spelled.setdefault(keywords.fold(flag), flag)
+            flags = tuple(spelled.values())
             if len(self._flags) < _FLAGS_CACHE:
                 self._flags[letters] = flags
         return flags
@@ -173,6 +174,41 @@ class MaildirFolder:
             os.close(fd)
         received, _ = self._received(unique, about)
         return Message(Octets(head), self._flags_of(path), received, about.st_size)
+
+    def facts(self, unique: str) -> Message | None:
+        """What is known of a message without opening it; None if it is gone by now."""
+        path = self._files.get(unique)
+        if path is not None:
+            try:
+                about = os.stat(self._path + b"/" + os.fsencode(path), follow_symlinks=False)  # noqa: PTH116 - hot
+            except OSError:
+                pass  # renamed, most likely
+            else:
+                if stat.S_ISREG(about.st_mode):
+                    received, notes = self._received(unique, about)
+                    flags = self._flags_of(path)
+                    return Message(Octets(b""), flags, received, about.st_size, notes)
+        return self.describe(unique, identify=False)
+
+    def header(self, unique: str) -> bytes | Failure | Vanished:
+        """The header of a message, up to and with the first empty line.
+
+        Raises:
+            ConnectionLost: the root is gone.
+        """
+        found = self._open(unique)
+        if isinstance(found, Failure | Vanished):
+            return found
+        fd = found[0]
+        try:
+            return read_header(lambda size, at: os.pread(fd, size, at))
+        except OSError as error:
+            gone = failure(self._root.shown, error)
+            if gone is not None:
+                raise gone from error
+            return Failure("unreadable", error.strerror or "it cannot be read")
+        finally:
+            os.close(fd)
 
     def message(self, unique: str) -> Message:
         """A message with its octets, wherever it is by now.
@@ -210,6 +246,8 @@ class MaildirFolder:
     def _received(self, unique: str, about: os.stat_result) -> tuple[Received, tuple[str, ...]]:
         """The file's time; where that is none, the name's; where that is none either, nothing."""
         now = time.time()
+        if names.is_placed(unique) and about.st_mtime_ns % 1_000_000_000 == 0:
+            return dates.received(about.st_mtime_ns // 1_000_000_000), ()
         epoch: int | None = int(about.st_mtime)
         if not dates.plausible(about.st_mtime, now):
             epoch = names.told_seconds(unique)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from portarchive.connectors.maildir.names import segment
+from portarchive.connectors.maildir.names import from_directory, segment
 
 _OWN: Final = frozenset({b"cur", b"new", b"tmp"})
 _DEPTH: Final = 64
@@ -41,13 +41,14 @@ def places(root: Path) -> list[Place]:
         OSError: the root itself cannot be read.
     """
     found: list[Place] = []
-    if _is_folder(root):
+    if is_folder(root):
         found.append(Place(("INBOX",), None, root))
     found.extend(_below(root, (), 0))
     return _unique(sorted(found, key=lambda place: (place.path != ("INBOX",), place.path)))
 
 
-def _is_folder(directory: Path) -> bool:
+def is_folder(directory: Path) -> bool:
+    """Whether a directory has ``cur`` or ``new`` in it."""
     return any(
         (directory / name).is_dir() and not (directory / name).is_symlink()
         for name in ("cur", "new")
@@ -60,13 +61,14 @@ def _below(directory: Path, parents: tuple[str, ...], depth: int) -> Iterator[Pl
     for name in _directories(directory, top=depth == 0):
         here = directory / os.fsdecode(name)
         dotted = name.startswith(b".")
-        parts = [segment(part) for part in (name[1:].split(b".") if dotted else [name])]
+        names = name[1:].split(b".") if dotted else [from_directory(name)]
+        parts = [segment(part) for part in names]
         path = (*parents, *(text for text, _ in parts))
         if not all(path):
             continue
         if len(path) == 1 and path[0].upper() == "INBOX":
             path = ("INBOX",)
-        if _is_folder(here):
+        if is_folder(here):
             yield Place(path, parts[-1][1], here)
         elif dotted:
             continue  # .git, .cache: nothing that lies in there is a folder

@@ -10,12 +10,15 @@ import binascii
 import re
 from typing import Final, NamedTuple
 
+from portarchive.connectors.local.escaped import escaped, unescaped
+
 _SHIFTED: Final = re.compile(rb"&([^-]*)-")
 _TO_ENCODE: Final = re.compile(r"&|[^\x20-\x7e]+")
 _INFO: Final = re.compile(r"[:;!](?:2,([A-Za-z]*)[^:;!/]*|1,[^:;!/]*|)\Z")
 _SIZE: Final = re.compile(r",S=(\d{1,18})(?=,|\Z)")
 _WIRE_SIZE: Final = re.compile(r",W=(\d{1,18})(?=,|\Z)")
 _SECONDS: Final = re.compile(r"(\d{9,10})(?=[._])")
+_PLACED: Final = re.compile(r"\d{1,12}\.M\d{6}P\d{1,10}Q\d{1,10}R[0-9a-f]{16}\.")
 
 FLAGS: Final = {
     "P": "$Forwarded",  # "passed": resent, forwarded or bounced
@@ -41,7 +44,7 @@ def segment(octets: bytes) -> tuple[str, bytes | None]:
             return octets.decode("utf-8", "surrogateescape"), octets
     try:
         text = _SHIFTED.sub(_shifted, octets).decode("utf-8")
-        if _encode(text) == octets:
+        if encoded(text) == octets:
             return text, None
     except (UnicodeError, binascii.Error):
         pass
@@ -55,7 +58,13 @@ def _shifted(found: re.Match[bytes]) -> bytes:
     return binascii.a2b_base64(padded).decode("utf-16-be").encode("utf-8")
 
 
-def _encode(text: str) -> bytes:
+def encoded(text: str) -> bytes:
+    """One segment of a folder's name in modified UTF-7, as Dovecot and Courier write it.
+
+    Raises:
+        UnicodeError: lone surrogates.
+    """
+
     def shift(found: re.Match[str]) -> str:
         if found[0] == "&":
             return "&-"
@@ -63,6 +72,29 @@ def _encode(text: str) -> bytes:
         return "&" + coded.rstrip(b"=").replace(b"/", b",").decode("ascii") + "-"
 
     return _TO_ENCODE.sub(shift, text).encode("ascii")
+
+
+_RESERVED: Final = frozenset(
+    {
+        b"cur", b"new", b"tmp", b"subscriptions", b"subscriptions.lock", b"maildirfolder",
+        b"maildirsize", b"courierimapsubscribed", b"courierimapuiddb", b"courierimapkeywords",
+        b"courierimapacl", b"dovecot-uidlist", b"dovecot-uidlist.lock", b"dovecot-keywords",
+        b"dovecot-keywords.lock", b"dovecot-uidvalidity", b"dovecot-acl", b"dovecot-acl-list",
+        b"dovecot.index", b"dovecot.index.log", b"dovecot.index.log.2", b"dovecot.index.cache",
+        b"dovecot.list.index", b"dovecot.list.index.log", b"dovecot.mailbox.log",
+    }
+)  # fmt: skip
+"""What lies in a folder besides folders."""
+
+
+def directory_name(octets: bytes) -> bytes:
+    """The directory of a folder of the directory layout. ``octets``: of its encoded name."""
+    return escaped(octets, _RESERVED)
+
+
+def from_directory(name: bytes) -> bytes:
+    """The other way round."""
+    return unescaped(name, _RESERVED)
 
 
 class FileName(NamedTuple):
@@ -96,6 +128,34 @@ def told_seconds(unique: str) -> int | None:
     """The instant with which a unique name begins: when the message was delivered."""
     found = _SECONDS.match(unique)
     return int(found[1]) if found else None
+
+
+def unique_name(epoch: int, delivery: str, host: str) -> str:
+    """The beginning of the unique name of a message that is placed here.
+
+    Args:
+        epoch: when it was received; before 1970 it is 0 in the name.
+        delivery: ``delivery_name``.
+        host: without slash and colon.
+    """
+    return f"{max(epoch, 0)}.{delivery}.{host}"
+
+
+def delivery_name(microseconds: int, process: int, number: int, random: str) -> str:
+    """What makes a delivery unlike any other (https://cr.yp.to/proto/maildir.html).
+
+    Args:
+        microseconds: of the clock's second.
+        process: its id.
+        number: of the delivery within the process.
+        random: 16 hex digits of the operating system's own.
+    """
+    return f"M{microseconds:06d}P{process}Q{number}R{random}"
+
+
+def is_placed(unique: str) -> bool:
+    """Whether this module named it: then the file's time is meant, whatever it is."""
+    return _PLACED.match(unique) is not None
 
 
 def order(uid: str) -> tuple[int, str]:

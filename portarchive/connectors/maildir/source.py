@@ -15,12 +15,13 @@ from typing import Any, Final
 from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
 from portarchive.connectors.local import roles
 from portarchive.connectors.local.body import Octets, Pieces
-from portarchive.connectors.local.root import Root, cannot_read, failure
+from portarchive.connectors.local.opening import check_options, folder_id, looking
+from portarchive.connectors.local.root import Root, failure
 from portarchive.connectors.maildir import dovecot
 from portarchive.connectors.maildir.folder import Files, MaildirFolder
 from portarchive.connectors.maildir.layout import Place, places
 from portarchive.connectors.maildir.names import order
-from portarchive.errors import SettingsError, Unreachable
+from portarchive.errors import Unreachable
 from portarchive.records import (
     Change,
     Failure,
@@ -124,12 +125,8 @@ class MaildirSource:
                 hint="an mbox file is mbox:PATH",
                 code="not-maildir",
             )
-        try:
+        with looking(root, hint=_HINT):
             found = places(root.path)
-        except OSError as error:
-            raise failure(root.shown, error) or cannot_read(
-                root.shown, error, hint=_HINT
-            ) from error
         if not found:
             raise Unreachable(
                 f"{root.shown} is no Maildir: neither it nor a directory in it has cur/ or new/",
@@ -143,13 +140,7 @@ class MaildirSource:
     def identity(self) -> SourceIdentity:
         """Whose mail: the name of the directory, or of the one above a mere ``Maildir``."""
         self._root.check()
-        shown = self._root.shown
-        named = shown.parent if shown.name.lower() in _CONTAINERS else shown
-        return SourceIdentity(
-            protocol="maildir",
-            service=f"maildir:{shown}",
-            account=named.name or shown.name or "mail",
-        )
+        return identity_of(self._root.shown)
 
     def folders(self) -> Sequence[Folder]:
         """All folders, counted."""
@@ -158,19 +149,19 @@ class MaildirSource:
         subscribed = dovecot.subscriptions(self._root.path)
         known = roles.by_name(place.path for place in found) if self._by_name else {}
         for place in found:
-            key = _key(place.path)
+            key = folder_id(place.path)
             if key not in self._folders or self._folders[key].directory != place.directory:
                 self._folders[key] = MaildirFolder(place.directory, self._root)
         ids = self._mailbox_ids(found)
         return [
             Folder(
-                folder_id=_key(place.path),
+                folder_id=folder_id(place.path),
                 path=place.path,
                 raw_name=place.raw,
                 uid=ids.get(place.path),
                 roles=("inbox",) if place.path == ("INBOX",) else _role(known.get(place.path)),
                 subscribed=None if subscribed is None else place.path in subscribed,
-                messages=self._folders[_key(place.path)].count(),
+                messages=self._folders[folder_id(place.path)].count(),
             )
             for place in found
         ]
@@ -314,8 +305,14 @@ class MaildirSource:
         return self._uniques.get(key, {}).get(uid)
 
 
-def _key(path: tuple[str, ...]) -> str:
-    return "\x1f".join(path)
+def identity_of(shown: Path) -> SourceIdentity:
+    """Whose mail a tree holds, told from where it lies."""
+    named = shown.parent if shown.name.lower() in _CONTAINERS else shown
+    return SourceIdentity(
+        protocol="maildir",
+        service=f"maildir:{shown}",
+        account=named.name or shown.name or "mail",
+    )
 
 
 def _by_uid(pair: tuple[str, str]) -> tuple[int, str]:
@@ -337,10 +334,5 @@ def open_source(path: str, options: Mapping[str, str]) -> MaildirSource:
         SettingsError: an option that is none.
         ConnectorError: there is no Maildir, or it cannot be read.
     """
-    if set(options) - {"roles"} or options.get("roles", "names") != "names":
-        raise SettingsError(
-            "the only option of maildir: is ?roles=names",
-            hint=_HINT,
-            code="bad-url",
-        )
+    check_options("maildir", options, {"roles": ("names",)}, hint=_HINT)
     return MaildirSource(str(Path(path)), roles_by_name="roles" in options)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from portarchive.connectors.local import dates
+from portarchive.connectors.local.opening import folder_id
 from portarchive.connectors.mbox import labels
 from portarchive.connectors.mbox.box import Box
 from portarchive.connectors.mbox.index import Index
 from portarchive.connectors.mbox.tree import Found
 from portarchive.records import Folder, MessageRef, Placement
-
-_PARTS: Final = "\x1f"
-
-
-def folder_id(path: tuple[str, ...]) -> str:
-    """The key of a folder."""
-    return _PARTS.join(path)
 
 
 class Shelf:

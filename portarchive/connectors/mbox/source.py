@@ -7,18 +7,19 @@ gigabyte, and nothing but its octets tells what changed in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
 from portarchive.connectors.local.header import LIMIT, end_of_header, message_id
-from portarchive.connectors.local.root import Root, cannot_read, failure
+from portarchive.connectors.local.opening import check_options, folder_id, looking
+from portarchive.connectors.local.root import Root, failure
 from portarchive.connectors.mbox.box import Box
 from portarchive.connectors.mbox.index import Index
-from portarchive.connectors.mbox.shelf import Shelf, folder_id
+from portarchive.connectors.mbox.shelf import Shelf
 from portarchive.connectors.mbox.tree import Found, Tree, look_around
-from portarchive.errors import ConnectionLost, SettingsError, Unreachable
+from portarchive.errors import ConnectionLost, Unreachable
 from portarchive.records import (
     Change,
     Failure,
@@ -69,12 +70,8 @@ class MboxSource:
 
     def _look(self) -> Tree:
         root = self._root
-        try:
+        with looking(root, hint=_HINT):
             tree = look_around(root, roles_by_name=self._by_name)
-        except OSError as error:
-            raise failure(root.shown, error) or cannot_read(
-                root.shown, error, hint=_HINT
-            ) from error
         if not root.is_directory and tree.folders[0].refused is not None:
             raise _refusal(root, *tree.folders[0].refused)
         if not tree.folders:
@@ -352,10 +349,6 @@ def _message_id(box: Box, index: Index, number: int) -> bytes:
     return message_id(head[: end_of_header(head)])
 
 
-def _fits(options: Mapping[str, str], known: Mapping[str, Iterable[str]]) -> bool:
-    return all(value in known.get(name, ()) for name, value in options.items())
-
-
 def open_source(path: str, options: Mapping[str, str]) -> MboxSource:
     """The file or the tree at a path.
 
@@ -368,10 +361,6 @@ def open_source(path: str, options: Mapping[str, str]) -> MboxSource:
         SettingsError: an option that is none.
         ConnectorError: there is no mbox, or it cannot be read.
     """
-    if not _fits(options, {"format": ("mboxrd", "mboxo"), "roles": ("names",)}):
-        raise SettingsError(
-            "the options of mbox: are ?format=mboxrd, ?format=mboxo and ?roles=names",
-            hint=_HINT,
-            code="bad-url",
-        )
+    known = {"format": ("mboxrd", "mboxo"), "roles": ("names",)}
+    check_options("mbox", options, known, hint=_HINT)
     return MboxSource(path, rd=options.get("format") != "mboxo", roles_by_name="roles" in options)

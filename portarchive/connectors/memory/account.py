@@ -7,7 +7,7 @@ test could get wrong.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from portarchive.records import Folder, MessageRef, Placement, Received
@@ -129,7 +129,7 @@ class MemoryAccount:
         message = Message(octets, f"M{self._serial}", received)
         names = [folders] if isinstance(folders, str) else folders
         self._modseq += 1
-        placements = [self._place(self._box(name), message, tuple(flags)) for name in names]
+        placements = [self.place(self._box(name), message, tuple(flags)) for name in names]
         return MessageRef(tuple(placements), size=len(octets), email_id=message.email_id)
 
     def copy(self, name: Name, uid: str | int, to: Name) -> Placement:
@@ -138,7 +138,7 @@ class MemoryAccount:
         if any(other.message is item.message for other in box.items.values()):
             raise ValueError(f"{to!r} has this message already")
         self._modseq += 1
-        return self._place(box, item.message, item.flags)
+        return self.place(box, item.message, item.flags)
 
     def expunge(self, name: Name, *uids: str | int) -> None:
         """These messages are in this mailbox no more."""
@@ -163,11 +163,35 @@ class MemoryAccount:
             for box in self._boxes.values()
         }
 
-    def _place(self, box: Mailbox, message: Message, flags: tuple[str, ...]) -> Placement:
+    # --- for the connectors
+
+    def mailboxes(self) -> Mapping[str, Mailbox]:
+        """The mailboxes themselves, by folder_id."""
+        return self._boxes
+
+    def new_message(self, octets: bytes, received: Received) -> Message:
+        """A message that is in no mailbox yet."""
+        self._serial += 1
+        self._modseq += 1
+        return Message(octets, f"M{self._serial}", received)
+
+    def place(self, box: Mailbox, message: Message, flags: tuple[str, ...]) -> Placement:
+        """Put a message into a mailbox that does not have it."""
         uid = box.uidnext
         box.uidnext += 1
         box.items[uid] = Item(message, flags, self._modseq)
         return Placement(box.record.folder_id, str(uid), flags, message.received)
+
+    def join(self, message: Message, flags: Iterable[str]) -> None:
+        """A message bears these flags too, wherever it is."""
+        self._modseq += 1
+        for box in self._boxes.values():
+            for item in box.items.values():
+                if item.message is message:
+                    item.flags = tuple(dict.fromkeys((*item.flags, *flags)))
+                    item.modseq = self._modseq
+
+    # --- inside
 
     def _box(self, name: Name) -> Mailbox:
         path = _path(name)

@@ -7,14 +7,12 @@ an earlier connection is dead too, and a body is read once and in time. It fails
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
 from portarchive.connectors.memory.account import Mailbox, MemoryAccount, Message, Name
-from portarchive.errors import ConnectionLost, ConnectorError, RateLimited
+from portarchive.connectors.memory.line import Fault, Line
 from portarchive.records import (
     Change,
     Failure,
@@ -34,24 +32,6 @@ EVERYTHING = SourceCapabilities(removals=True, object_ids=True, flags_in_listing
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
-    """An error that is raised at a place of the protocol.
-
-    Attributes:
-        where: the method, or ``chunks`` for the middle of a body.
-        error: what is raised. Every error but ``RateLimited`` also breaks the connection.
-        after: how many steps go well before: events of ``changes``, messages of ``fetch``, chunks
-            of bodies, calls of the others; counted over connections, anew each time it struck.
-        times: how often it strikes.
-    """
-
-    where: Literal["identity", "folders", "changes", "fetch", "chunks", "reconnect"]
-    error: ConnectorError
-    after: int = 0
-    times: int = 1
-
-
-@dataclass(slots=True, kw_only=True)
 class _View:
     """A mailbox as ``changes`` opened it. ``since``: modseq of the token, None: list it whole."""
 
@@ -64,7 +44,7 @@ class _View:
     named: int = 0
 
 
-class MemorySource(MemoryAccount):
+class MemorySource(Line, MemoryAccount):
     """An account and the one connection to it.
 
     Attributes:
@@ -99,22 +79,18 @@ class MemorySource(MemoryAccount):
             large: bodies over so many octets come in chunks only.
             chunk: octets of a chunk.
         """
-        super().__init__()
+        Line.__init__(self, faults)
+        MemoryAccount.__init__(self)
         self.account, self.service = account, service
         self.capabilities = capabilities
-        self.faults = list(faults)
         self.after_event: Callable[[Change], object] | None = None
         self.after_message: Callable[[MessageRef], object] | None = None
         self.fetches: list[int] = []
-        self.reconnects = 0
         self._whole_account = whole_account
         self._large, self._chunk = large, chunk
-        self._steps: dict[int, int] = {}
         self._poison: dict[tuple[str, str], bool] = {}
         self._answers: dict[tuple[str, str], Failure | Vanished | None] = {}
         self._listed_under: dict[str, int] = {}
-        self._session = 0
-        self._dead = False
 
     # --- how it fails
 
@@ -130,10 +106,6 @@ class MemorySource(MemoryAccount):
         """What ``fetch`` says of this message. None: it says nothing at all of it."""
         for placement in ref.placements:
             self._answers[placement.folder_id, placement.uid] = outcome
-
-    def drop(self) -> None:
-        """The connection breaks now."""
-        self._dead = True
 
     def reset_uidvalidity(self, name: Name) -> None:
         """As the account does it, and the connection breaks, as servers do then."""
@@ -201,17 +173,6 @@ class MemorySource(MemoryAccount):
             if self.after_message is not None:
                 self.after_message(found)
             self._stands(session)
-
-    def reconnect(self) -> None:
-        """A new connection; what was begun on the old one is dead."""
-        self.reconnects += 1
-        self._session += 1
-        self._dead = False
-        self._step("reconnect", self._session)
-
-    def close(self) -> None:
-        """Nothing can be asked any more, until ``reconnect``."""
-        self._dead = True
 
     # --- inside
 
@@ -353,27 +314,6 @@ class MemorySource(MemoryAccount):
             step=lambda: self._step("chunks", session),
         )
         return found, body
-
-    def _stands(self, session: int) -> None:
-        if self._dead or session != self._session:
-            raise ConnectionLost("the connection is closed")
-
-    def _break(self) -> None:
-        self._dead = True
-        raise ConnectionLost("the server closed the connection")
-
-    def _step(self, where: str, session: int) -> None:
-        """One step at this place; raises the fault that is due."""
-        self._stands(session)
-        for fault in [fault for fault in self.faults if fault.where == where and fault.times > 0]:
-            done = self._steps.get(id(fault), 0)
-            if done < fault.after:
-                self._steps[id(fault)] = done + 1
-                continue
-            self._steps[id(fault)] = 0
-            fault.times -= 1
-            self._dead = self._dead or not isinstance(fault.error, RateLimited)
-            raise copy.copy(fault.error)
 
 
 class MemoryBody:

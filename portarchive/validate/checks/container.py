@@ -33,6 +33,27 @@ def check_private(run: Run) -> None:
             run.report.add("Z-019", directory, "", f"{count:,} files")
 
 
+def check_order(run: Run) -> None:
+    """A reader in one pass wants archive.json first: in the list of the members and among them.
+
+    A ZIP file has two orders, that of its directory and that of the octets themselves.
+    """
+    if run.tree.kind == "directory":
+        return
+    path = run.prefix + run.metadata_file
+    first = run.listing.first.get(run.prefix.removesuffix("/")) == path
+    if first and run.tree.kind == "zip":
+        found = run.listing.file(run.metadata_file)
+        start = found.place[0] if found is not None else 0
+        first = all(
+            file.place[0] >= start
+            for files in run.listing.directories.values()
+            for file in files.values()
+        )
+    if not first:
+        run.report.add("Z-012", run.metadata_file)
+
+
 def check_unnamed(run: Run) -> None:
     """Files that no folder.json and no manifest names."""
     listing, report = run.listing, run.report

@@ -9,8 +9,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from portarchive.archive.dialect import METADATA_FILES
 from portarchive.archive.tree_listing import File
-from portarchive.validate.run import FOLDER_FILE, FolderFacts, Level, Run
+from portarchive.validate.run import (
+    DIGESTS_FILE,
+    FOLDER_FILE,
+    MANIFEST_FILE,
+    FolderFacts,
+    Level,
+    Run,
+)
 from portarchive.validate.schema_check import SchemaCheck, Violation
 
 # RFC 9051: a keyword is an atom.
@@ -20,6 +28,8 @@ _LAST_UID = 2**32 - 1
 _SIZE = "portarchive:size"
 _SHA256 = "portarchive:sha256"
 _DATES = ("portarchive:received_at", "portarchive:received_at_raw")
+_EXPUNGED = ("expunged_at", "portarchive:expunged_at")
+_OF_THE_ROOT = frozenset({*METADATA_FILES, MANIFEST_FILE, DIGESTS_FILE})
 
 
 class Items:
@@ -40,7 +50,7 @@ class Items:
         self._member = member
         self._number = number
         self._check = check
-        self._path = f"{facts.directory}/{FOLDER_FILE}"
+        self._path = facts.file
         self._files = run.listing.directories.get(facts.directory, {})
         self._structure = run.level >= Level.STRUCTURE
         self._deep = run.level >= Level.DEEP
@@ -87,8 +97,12 @@ class Items:
                 self._report.add("F-051", self._path, f"/{self._member}/{number}/flags")
         elif self._is_items:
             self._no_flags += 1
-        if self._is_items and _DATES[0] not in item and _DATES[1] not in item:
-            self._no_date += 1
+        if self._is_items:
+            if _DATES[0] not in item and _DATES[1] not in item:
+                self._no_date += 1
+            if _EXPUNGED[0] in item or _EXPUNGED[1] in item:
+                member = _EXPUNGED[_EXPUNGED[0] not in item]
+                self._report.add("F-056", self._path, f"/{self._member}/{number}/{member}")
         if self._keeps_uids and uid.__class__ is str and filename.__class__ is str:
             told = frozenset(map(str, flags)) if flags.__class__ is list else None
             self._facts.uids[uid] = (filename, told)
@@ -119,7 +133,8 @@ class Items:
     def _file(self, filename: str, number: int) -> File | None:
         """The file of an entry, marked as named; told if there is none."""
         file = self._files.get(filename)
-        if file is not None and filename != FOLDER_FILE:
+        of_the_root = not self._facts.directory and filename in _OF_THE_ROOT
+        if file is not None and filename != FOLDER_FILE and not of_the_root:
             if file.folder == self._number:
                 self._twice(filename, number)
             file.folder = self._number
@@ -127,7 +142,7 @@ class Items:
             return file
         pointer = f"/{self._member}/{number}/filename"
         path = resolve(self._facts.directory, filename)
-        if path is None or path.rpartition("/")[2] == FOLDER_FILE:
+        if path is None or path.rpartition("/")[2] == FOLDER_FILE or path in _OF_THE_ROOT:
             self._report.add("C-035", self._path, pointer, f"{filename[:120]!a}")
             return None
         if "/" in filename:
@@ -209,14 +224,17 @@ def _code(violation: Violation) -> str:
 def resolve(directory: str, filename: str) -> str | None:
     """Where an item's file lies, relative to the root; None where no item may lie.
 
-    Lexically, as POSIX has it. It must stay under the top-level directory that it comes from.
+    Lexically, as POSIX has it. It must stay under the top-level directory that it comes from;
+    from the root it may lead into any.
     """
     if filename.startswith("/") or "\\" in filename or "\0" in filename:
         return None
     if "/" not in filename:
-        return f"{directory}/{filename}" if filename not in {"", ".", ".."} else None
-    parts = directory.split("/")
-    top = parts[0]
+        if filename in {"", ".", ".."}:
+            return None
+        return f"{directory}/{filename}" if directory else filename
+    parts = directory.split("/") if directory else []
+    top = parts[0] if parts else ""
     for step in filename.split("/"):
         if step == "..":
             if not parts:
@@ -226,4 +244,6 @@ def resolve(directory: str, filename: str) -> str | None:
             return None
         else:
             parts.append(step)
-    return "/".join(parts) if len(parts) >= 2 and parts[0] == top else None
+    if len(parts) < 2 or (top and parts[0] != top):
+        return None
+    return "/".join(parts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from portarchive.validate.checks.folders import names_of
+from portarchive.validate.checks.selected import roles_of, takes
 from portarchive.validate.run import MAIL, MANIFEST_FILE, FolderFacts, Run
 
 
@@ -42,7 +44,8 @@ def check_ledger(run: Run) -> None:
             and header.get("portarchive:noselect") is not True
             and not header.get("portarchive:gone_at")
         ):
-            report.add("M-024", directory)
+            of_now = takes(manifest, names_of(run, facts), roles_of(header))
+            report.add("M-024" if of_now else "M-028", directory)
 
 
 def _missing(entry: dict[str, Any]) -> int:

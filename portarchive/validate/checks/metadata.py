@@ -33,6 +33,7 @@ _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:[^/?#\s@]+@", re
 _SECRET = re.compile(
     r"passw(?:or)?d|secret|(?:access|refresh|auth)[_-]?token|api[_-]?key", re.IGNORECASE
 )
+_BASE_ID = "portarchive:base_id"
 _DRAFT_SCHEMA = "https://id.schemas.pub/o/DTI/PDPArchive/"
 
 
@@ -64,8 +65,10 @@ def check_metadata(run: Run, document: Any) -> None:
         report.add("C-009", path, "/archive/archive_id")
     _check_words(run)
     _check_source(run)
-    if run.partial and not dataset.get("portarchive:base_id"):
+    if run.partial and not dataset.get(_BASE_ID):
         report.add("C-041", path, "/dataset")
+    if isinstance(extent, str) and extent.upper() == "FULL" and _BASE_ID in dataset:
+        report.add("F-069", path, f"/dataset/{_BASE_ID}")
     for name in ("archive", "dataset", "datasource"):
         tell_misspelt(run, path, f"/{name}", run.section(name), _known(run.dialect, name))
 

@@ -20,6 +20,7 @@ from pdpa_corpus.parts import CARD, A, bad, contacts, good, mail, put, warn
 
 X = "blob/x"
 OCTETS = b"some octets\n"
+METADATA_LAST = sorted(entries(mail()), key=lambda one: one.name == A.encode())
 WHOLE = zipped(mail(), Entry(X.encode(), OCTETS))[1]
 
 
@@ -79,6 +80,13 @@ CASES = (
          mail(), None, packed=zipped(mail(), before=b"#!/bin/sh\n")),
     good("Z-012", "archive.json last", "A reader in one pass wants it first.",
          mail(), (A, ""), packed=tarred(mail(), last=A)),
+    good("Z-012", "archive.json last in zip", "It lies after all others, and is listed after them.",
+         mail(), (A, ""), packed=(".zip", zip_of(METADATA_LAST))),
+    good("Z-012", "archive.json listed last", "It lies before all others, and is listed last.",
+         mail(), (A, ""), packed=(".zip", zip_of(entries(mail()), listed_last=[A.encode()]))),
+    good("Z-012", "archive.json listed first", "It lies after all others, and is listed first.",
+         mail(), (A, ""), packed=(".zip", zip_of(
+             METADATA_LAST, listed_last=[one.name for one in METADATA_LAST[:-1]]))),
     bad("Z-013", "two names", "The local header has another name than the central directory.",
         mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, local_name=b"blob/y"))),
     bad("Z-014", "tar cut off", "The file ends within the header of its last member.",

@@ -113,6 +113,16 @@ def open_sum(manifest: dict[str, Any]) -> None:
     manifest["folders"][0] |= {"listed": 3}
 
 
+def without_sub(**selection: Any) -> Change:
+    """Another selection than the one that the archive was begun with."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["selection"] = selection
+        manifest["folders"].pop()
+
+    return change
+
+
 def extra(line: bytes) -> Callable[[list[bytes]], list[bytes]]:
     return lambda lines: [*lines, line]
 
@@ -192,4 +202,19 @@ CASES = (
     bad("M-027", "uids miscounted", "Two were skipped, and seven uids are named.",
         chained(ledger=inbox(listed=4, skipped=[SKIPPED])),
         (MANIFEST, "/folders/0/skipped/0"), chained=True),
+    warn("M-024", "folder unknown and selected", "The ledger lacks a folder that a pattern names.",
+         chained(ledger=without_sub(folders=["Inbox/*", "Other"])), ("mail/INBOX/Sub", ""),
+         chained=True),
+    good("M-028", "folder not selected", "The selection has no such pattern any more.",
+         chained(at(F, "/portarchive:role", "inbox"), ledger=without_sub(roles=["inbox"])),
+         ("mail/INBOX/Sub", ""), chained=True),
+    good("M-028", "folder excluded", "The selection leaves out a folder that is here.",
+         chained(ledger=without_sub(exclude=["INBOX/S?b"])), ("mail/INBOX/Sub", ""),
+         chained=True),
+    bad("M-026", "file not readable", "The file of a message may not be read by anybody.",
+        whole(), (M1, ""), unreadable=(M1,)),
+    bad("M-026", "folder.json not readable", "The folder.json of a folder may not be read.",
+        chained(), (F, ""), unreadable=(F,), chained=True),
+    bad("M-026", "directory not readable", "The directory of a folder may not be read by anybody.",
+        whole(), ("mail/INBOX/Sub", ""), unreadable=("mail/INBOX/Sub",)),
 )  # fmt: skip

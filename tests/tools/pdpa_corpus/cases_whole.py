@@ -78,10 +78,11 @@ def as_happel(number: str, **more: Any) -> Files:
     return {index: dumped(described), F: dumped(box), M1: message(1), M2: message(2)}
 
 
-def happel(number: str, **more: Any) -> Case:
+def happel(number: str, what: str = "minimal", **more: Any) -> Case:
     found = [("F-070", "index.json", "/archive/version"), ("F-073", "index.json", "")]
     return plain(
-        "warn", "F-070_minimal", "An inbox with two messages, in maps, described by index.json.",
+        "warn", f"F-070_{what.replace(' ', '_')}",
+        "An inbox with two messages, in maps, described by index.json.",
         as_happel(number, **more), NO_MANIFEST, *found, dialect=f"happel-{number}",
     )  # fmt: skip
 
@@ -281,6 +282,7 @@ CASES = (
         {name: octets for name, octets in as_ietf("00", selector=True).items() if name != M1},
         (F, "/items/0/filename"), OLD, dialect="ietf-00"),
     happel("02", role="inbox"),
+    happel("02", what="special use", special_use="inbox"),
     happel("01", role="inbox"),
     happel("00", role="inbox"),
 )  # fmt: skip

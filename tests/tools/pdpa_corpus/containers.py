@@ -10,6 +10,7 @@ import io
 import struct
 import tarfile
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,16 +82,25 @@ def local_header(entry: Entry, *, wide: bool = False) -> bytes:
     )
 
 
-def zip_of(members: list[Entry], *, wide: bool = False, before: bytes = b"", **end: int) -> bytes:
+def zip_of(
+    members: list[Entry],
+    *,
+    wide: bool = False,
+    before: bytes = b"",
+    listed_last: Collection[bytes] = (),
+    **end: int,
+) -> bytes:
     """A ZIP file.
 
     Args:
         members: in their order.
         wide: ZIP64 records throughout (APPNOTE 4.5.3, 4.3.14).
         before: octets in front of it, which offsets do not count.
+        listed_last: members that the central directory has at its end, wherever they lie.
         end: ``count`` and ``disk``: lies of the end record.
     """
-    body, directory = bytearray(), bytearray()
+    body = bytearray()
+    listed: list[tuple[bool, bytes]] = []
     for entry in members:
         packed = entry.octets if entry.packed is None else entry.packed
         offset = len(body) if entry.inside is None else entry.inside
@@ -99,7 +109,7 @@ def zip_of(members: list[Entry], *, wide: bool = False, before: bytes = b"", **e
         size = len(entry.octets) if entry.size is None else entry.size
         extra = struct.pack("<HHQQQ", 1, 24, size, len(packed), offset) if wide else b""
         narrow = (_FULL, _FULL) if wide else (len(packed), size)
-        directory += (
+        record = (
             struct.pack(
                 "<4s4B4HL2L5H2L",
                 b"PK\x01\x02",
@@ -124,6 +134,8 @@ def zip_of(members: list[Entry], *, wide: bool = False, before: bytes = b"", **e
             + entry.name
             + extra
         )
+        listed.append((entry.name in listed_last, record))
+    directory = b"".join(record for _, record in sorted(listed, key=lambda one: one[0]))
     count, start, length = len(members), len(body), len(directory)
     records = b""
     if wide:
@@ -134,7 +146,7 @@ def zip_of(members: list[Entry], *, wide: bool = False, before: bytes = b"", **e
     narrow_end = (_FULL, _FULL) if wide else (length, start)
     disk = end.get("disk", 0)
     records += struct.pack("<4s4H2LH", b"PK\x05\x06", disk, 0, told, told, *narrow_end, 0)
-    return before + bytes(body) + bytes(directory) + records
+    return before + bytes(body) + directory + records
 
 
 def _flags(entry: Entry) -> int:

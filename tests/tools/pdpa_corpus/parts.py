@@ -44,6 +44,7 @@ class Case:
         packed: (suffix, octets) of the container in place of a tree.
         base: the full archive that a partial one updates.
         limits: limits other than the default ones.
+        unreadable: files and directories that nobody may read; to be made so before it is used.
         beside: files that lie beside the archive.
     """
 
@@ -56,6 +57,7 @@ class Case:
     packed: tuple[str, bytes] | None = None
     base: Files | None = None
     limits: dict[str, int] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
     beside: Files = field(default_factory=dict)
 
 

@@ -1,9 +1,11 @@
-"""Every code that can be found is found, in an archive that has nothing else wrong."""
+"""How a validation ends, what its report holds, and what no corpus can have."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,48 +13,54 @@ import pytest
 import portarchive
 from portarchive.archive.tree import Limits
 from portarchive.errors import ExitCode, NotAnArchive, SettingsError, Unfinished
-from portarchive.validate.codes import Severity, all_codes, checkable
 from portarchive.validate.report import KEPT, Report
-from validate_cases import CASES, ELSEWHERE
-from validating import Case, chained, good, tarred, write, zipped
+from validating import SECOND, chained, dumped, folder, good, item, tarred, write, zipped
+
+MORE = "mail/INBOX/more.eml"
 
 
-def build(case: Case, place: Path) -> tuple[Path, Path | None]:
-    """The archive of a case, and its base."""
-    files = good()
-    case.spoil(files)
-    if case.pack is not None:
-        path = case.pack(files, place / "archive")
-    else:
-        path = write(files, place / "archive")
-    if case.disk is not None:
-        case.disk(path)
-    if case.base is None:
-        return path, None
-    base = good()
-    case.base(base)
-    return path, write(base, place / "base")
+def symlink(path: Path) -> None:
+    (path / MORE).symlink_to("/etc/hostname")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code} {case.what}")
-def test_case(case: Case, tmp_path: Path) -> None:
-    path, base = build(case, tmp_path)
-    report = portarchive.validate(path, base=base)
-    assert report.counts[case.code], report.counts
-    assert not report.counts["F-001"]
-    found = next(f for f in report.findings if f.code == case.code)
-    row = all_codes()[case.code]
-    assert (found.severity, found.clause) == (row.severity, row.clause)
-    assert found.text
-    if row.severity is not Severity.ERROR:
-        assert report.ok, [f for f in report.findings if f.severity is Severity.ERROR]
-    if row.severity is Severity.NOTE:
-        assert not report.count(Severity.WARNING), report.counts
+def pipe(path: Path) -> None:
+    os.mkfifo(path / MORE)
 
 
-def test_every_code_has_a_case() -> None:
-    cased = {case.code for case in CASES} | ELSEWHERE.keys()
-    assert cased == {row.id for row in checkable()}
+def not_utf8(path: Path) -> None:
+    (path / os.fsdecode(b"mail/INBOX/caf\xe9.eml")).write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("make", "code"), [(symlink, "F-012"), (pipe, "F-013"), (not_utf8, "F-011")]
+)
+def test_what_only_a_file_system_can_have(
+    make: Callable[[Path], None], code: str, tmp_path: Path
+) -> None:
+    """No checkout can hold these; the corpus has them in containers."""
+    path = write(chained(), tmp_path / "a")
+    make(path)
+    assert portarchive.validate(path).counts == {code: 1}
+
+
+def test_an_item_beside_archive_json(tmp_path: Path) -> None:
+    """A folder.json at the root is read like every other; the archive's own files are no mail."""
+    names = ["more.eml", SECOND, "archive.json", "folder.json", "../x.eml", "missing.eml"]
+    items = [{**item(number), "filename": name} for number, name in enumerate(names, 1)]
+    for one in items:
+        del one["portarchive:size"], one["portarchive:sha256"]
+    files = good() | {"folder.json": dumped(folder("Jane", "M9", items)), "more.eml": b""}
+    report = portarchive.validate(write(files, tmp_path / "a"))
+    found = {(one.code, one.pointer) for one in report.findings if one.path == "folder.json"}
+    assert found == {
+        ("C-040", ""),
+        ("C-035b", "/items"),
+        ("C-035", "/items/2/filename"),
+        ("C-035", "/items/3/filename"),
+        ("C-035", "/items/4/filename"),
+        ("C-111", "/items/5/filename"),
+    }
+    assert (report.folders, report.messages) == (2, 2)
 
 
 @pytest.mark.parametrize("files", [good, chained])
@@ -60,7 +68,7 @@ def test_nothing_is_wrong_with_a_good_one(files: object, tmp_path: Path) -> None
     for path in (
         write(files(), tmp_path / "a"),  # type: ignore[operator]
         zipped(files(), tmp_path / "a"),  # type: ignore[operator]
-        tarred()(files(), tmp_path / "a"),  # type: ignore[operator]
+        tarred(files(), tmp_path / "a"),  # type: ignore[operator]
     ):
         report = portarchive.validate(path)
         assert report.counts.keys() <= {"M-001"}
@@ -83,7 +91,7 @@ def test_limits(code: str, container: str, tmp_path: Path) -> None:
     files["mail/INBOX/folder.json"] = files["mail/INBOX/folder.json"].replace(
         b'"INBOX"', b'"%s"' % (b"x" * (3 << 20))
     )
-    path = {"directory": write, "zip": zipped, "tar": tarred()}[container](files, tmp_path / "a")
+    path = {"directory": write, "zip": zipped, "tar": tarred}[container](files, tmp_path / "a")
     report = portarchive.validate(path, limits=dataclasses.replace(Limits(), **SMALL[code]))
     assert report.counts[code]
     assert report.exit_code() is ExitCode.FINDINGS

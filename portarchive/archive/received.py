@@ -1,0 +1,228 @@
+"""When a message of anybody's archive was received: what the item says, else its own header.
+
+Owns the order of the places where that may stand (format.md section 9) and how tolerantly each is
+read. Refuses to guess: the time of a file is none of them, and an instant outside of 1970 … 9999
+is no date of a message.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from portarchive.archive import model
+from portarchive.records import Received
+
+ARCHIVE: Final = "archive"
+FOREIGN: Final = "foreign"
+RECEIVED_FIELD: Final = "received-field"
+DATE_FIELD: Final = "date-field"
+NONE: Final = "none"
+
+UNKNOWN: Final = Received(None, None)
+
+FOREIGN_MEMBERS: Final = ("received_at", "receivedAt", "internal_date", "internaldate")
+"""Members of an item that other generators may use. The draft has none and no generator that is
+published writes one: these are what the draft's style, RFC 8621 §4.1.1 and RFC 9051 §2.3.3 would
+make of it."""
+
+HEADER_LIMIT: Final = 1 << 20
+"""Octets of a message in which its header is looked for."""
+
+_LAST: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+_LONGEST: Final = 512  # octets of a date in a field, with comments
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)([Tt ])([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(?:\.\d{1,30})?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3])(:?)([0-5]\d))",
+    re.ASCII,
+)
+_INTERNALDATE: Final = re.compile(
+    r" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII
+)
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun",
+                  "jul", "aug", "sep", "oct", "nov", "dec")  # fmt: skip
+_EPOCH: Final = dt.date(1970, 1, 1).toordinal()
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+_COMMENT: Final = re.compile(rb"\([^()]*\)")
+
+
+# --- the places in their order ------------------------------------------------------------------
+
+
+def of_item(item: Mapping[str, Any]) -> tuple[Received, str]:
+    """What an item of a folder.json says itself.
+
+    Returns:
+        The date and ``ARCHIVE`` or ``FOREIGN``; without a usable one ``NONE``, with the server's
+        own spelling if the item has that.
+    """
+    text = item.get(model.RECEIVED_AT)
+    if text.__class__ is str:
+        found = rfc3339(text)
+        if found is not None:
+            return found, ARCHIVE
+    raw = item.get(model.RECEIVED_AT_RAW)
+    if raw.__class__ is str:
+        found = spelled(raw)
+        if found is not None:
+            return Received(found.text, found.epoch, raw), ARCHIVE
+    for name in FOREIGN_MEMBERS:
+        text = item.get(name)
+        if text.__class__ is str:
+            found = spelled(text)
+            if found is not None:
+                return found, FOREIGN
+    return (Received(None, None, raw) if raw.__class__ is str else UNKNOWN), NONE
+
+
+def of_header(octets: bytes) -> tuple[Received, str]:
+    """What the header of a message says.
+
+    The newest Received field is the first (RFC 5321 §4.4: trace fields are put in front); one
+    without a usable date is passed over.
+
+    Args:
+        octets: the message, or its beginning; ``HEADER_LIMIT`` of it is looked at.
+    """
+    header = _header(octets)
+    for value in _values(header, b"received"):
+        found = _last_date(value)
+        if found is not None:
+            return found, RECEIVED_FIELD
+    for value in _values(header, b"date"):
+        found = field_date(value)
+        if found is not None:
+            return found, DATE_FIELD
+    return UNKNOWN, NONE
+
+
+def has_whole_header(octets: bytes) -> bool:
+    """Whether the beginning of a message holds all of it that ``of_header`` may need."""
+    return len(octets) >= HEADER_LIMIT or (
+        octets.startswith((b"\n", b"\r\n")) or _EMPTY_LINE.search(octets) is not None
+    )
+
+
+# --- spellings ----------------------------------------------------------------------------------
+
+
+def rfc3339(text: str) -> Received | None:
+    """A date-time of RFC 3339 (``T`` may be a blank, the offset may lack its colon).
+
+    None if it is none or outside of 1970 … 9999. The text stays as it is spelled, but for those
+    two; the leap second 60 is the next minute's 0.
+    """
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        return None
+    day, between, hour, minute, second, sign, hours, colon, minutes = found.groups()
+    days = _days(day)
+    if days is None:
+        return None
+    epoch = days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if sign is not None:
+        offset = int(hours) * 3600 + int(minutes) * 60
+        epoch += offset if sign == "-" else -offset
+    if between == " " or colon == "":
+        text = f"{day}T{hour}:{minute}:{second}{f'{sign}{hours}:{minutes}' if sign else 'Z'}"
+    return Received(text, epoch) if 0 <= epoch <= _LAST else None
+
+
+def spelled(text: str) -> Received | None:
+    """A date in any spelling that is known: RFC 3339, INTERNALDATE, that of a header field."""
+    if len(text) > _LONGEST:
+        return None
+    text = text.strip()
+    found = _INTERNALDATE.fullmatch(text)
+    if found is not None:
+        day, month, year, time, zone = found.groups()
+        if month.lower() not in _MONTHS:
+            return None
+        number = _MONTHS.index(month.lower()) + 1
+        return rfc3339(f"{year}-{number:02d}-{int(day):02d}T{time}{zone[:3]}:{zone[3:]}")
+    return rfc3339(text) or field_date(text.encode("utf-8", "replace"))
+
+
+def field_date(value: bytes) -> Received | None:
+    """The date-time of a header field (RFC 5322 §3.3, obsolete forms and worse).
+
+    None if there is none or it is outside of 1970 … 9999. A zone that nobody knows is UTC
+    (RFC 5322 §4.3).
+    """
+    value = value[:_LONGEST].strip()
+    before = None
+    while b"(" in value and value != before:
+        before, value = value, _COMMENT.sub(b" ", value)
+    text = value.decode("ascii", "replace").strip()
+    if not text:
+        return None
+    # only archives of others come here: ours never pay for this import
+    from email.utils import parsedate_tz  # noqa: PLC0415
+
+    try:
+        parsed = parsedate_tz(text)
+        if parsed is None:
+            return None
+        year, month, day, hour, minute, second = parsed[:6]
+        date = dt.date(year, month, day)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    offset = parsed[9] or 0
+    minutes = abs(offset) // 60
+    zone = f"{'-' if offset < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+    if abs(offset) >= 86400:
+        zone = "+00:00"
+    return rfc3339(f"{date.isoformat()}T{hour:02d}:{minute:02d}:{second:02d}{zone}")
+
+
+@lru_cache(maxsize=8192)
+def _days(day: str) -> int | None:
+    """Days since 1970-01-01."""
+    try:
+        return dt.date.fromisoformat(day).toordinal() - _EPOCH
+    except ValueError:
+        return None
+
+
+# --- header fields ------------------------------------------------------------------------------
+
+
+def _header(octets: bytes) -> bytes:
+    octets = octets[:HEADER_LIMIT]
+    if octets.startswith((b"\n", b"\r\n")):
+        return b""
+    found = _EMPTY_LINE.search(octets)
+    return octets if found is None else octets[: found.start() + 1]
+
+
+def _values(header: bytes, name: bytes) -> Iterator[bytes]:
+    """The values of the first fields of a name, unfolded (RFC 5322 §2.2.3)."""
+    lowered = b"\n" + header.lower()
+    at = lowered.find(b"\n" + name)
+    left = 16  # of more than these nobody needs the date
+    while at >= 0 and left:
+        colon = at + 1 + len(name)
+        while lowered[colon : colon + 1] in {b" ", b"\t"}:
+            colon += 1
+        if lowered[colon : colon + 1] == b":":
+            end = lowered.find(b"\n", colon)
+            while end >= 0 and lowered[end + 1 : end + 2] in {b" ", b"\t"}:
+                end = lowered.find(b"\n", end + 1)
+            # ``lowered`` has one octet more in front
+            yield _FOLD.sub(b"", header[colon : end - 1 if end >= 0 else len(header)])
+            left -= 1
+        at = lowered.find(b"\n" + name, at + 1)
+
+
+def _last_date(value: bytes) -> Received | None:
+    """The date of a Received field: behind its last semicolon that is in no comment."""
+    tail = value[-2 * _LONGEST :]
+    before = None
+    while b"(" in tail and tail != before:
+        before, tail = tail, _COMMENT.sub(b" ", tail)
+    _, semicolon, date = tail.rpartition(b";")
+    return field_date(date) if semicolon else None

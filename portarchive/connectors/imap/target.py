@@ -1,0 +1,206 @@
+"""An IMAP account as a ``Target``: the surface that jobs see. Its neighbours do the work.
+
+It adds mailboxes, subscriptions and messages; no command here removes or changes what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from portarchive.connectors.base import Outcome
+from portarchive.connectors.imap import folders, mailbox_rules
+from portarchive.connectors.imap.append import Placer
+from portarchive.connectors.imap.append_windows import Suspects, Ways
+from portarchive.connectors.imap.create import Maker
+from portarchive.connectors.imap.fetch import Fetcher
+from portarchive.connectors.imap.known_changes import ALTERATIONS, recognise
+from portarchive.connectors.imap.ledger import Ledger
+from portarchive.connectors.imap.look import Looker
+from portarchive.connectors.imap.look_headers import Headers
+from portarchive.connectors.imap.names import Prefix
+from portarchive.connectors.imap.parser import Token
+from portarchive.connectors.imap.pool import Pool
+from portarchive.connectors.imap.responses import Data, Response
+from portarchive.connectors.imap.session import Session
+from portarchive.connectors.imap.settings import ImapSettings
+from portarchive.placing import (
+    Alteration,
+    FolderLook,
+    FolderReady,
+    FolderWish,
+    Parcel,
+    PlaceOutcome,
+    Present,
+    Refused,
+    TargetCapabilities,
+)
+from portarchive.records import (
+    Failure,
+    Folder,
+    FolderFailed,
+    MessageRef,
+    Placement,
+    SourceIdentity,
+    Vanished,
+)
+
+
+class ImapTarget:
+    """See ``connectors.base.Target``.
+
+    Attributes:
+        settings: what it was opened with.
+        capabilities: what the server keeps.
+    """
+
+    def __init__(self, settings: ImapSettings) -> None:
+        """Connect and log in.
+
+        Raises:
+            Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved.
+        """
+        self.settings = settings
+        self._pool = Pool(settings)
+        self._ledger = Ledger()
+        self._suspects = Suspects()
+        self._limits: dict[str, int] = {}
+        self._listed: dict[str, Folder] = {}
+        session = self._pool.main()
+        found = folders.namespaces(session)
+        self._prefixes: list[Prefix] = found or []
+        self._namespaces: dict[str, Any] | None = None
+        if found is not None:
+            self._namespaces = folders.described(found, utf8=session.utf8)
+        space = mailbox_rules.personal(self._prefixes)
+        octets = _separator(session) if space is None else space.delimiter
+        self._separator = octets.decode("ascii", "ignore")
+        self.capabilities = self._known(session)
+
+    def _known(self, session: Session) -> TargetCapabilities:
+        have, settings = session.capabilities, self.settings
+        kind = recognise(session.server, have, settings.host)
+        alterations = ALTERATIONS[kind]
+        return TargetCapabilities(
+            names=mailbox_rules.rules(kind, self._separator, settings.user),
+            append_limit=_limit(have),
+            roles=mailbox_rules.roles(kind, have),
+            offsets=Alteration.OFFSET not in alterations,
+            alterations=alterations,
+            object_ids=bool({"OBJECTID", "X-GM-EXT-1"} & have or "OBJECTID+" in session.enabled),
+            labels="X-GM-EXT-1" in have,
+        )
+
+    def identity(self) -> SourceIdentity:
+        """Who and where."""
+        session = self._pool.main()
+        return SourceIdentity(
+            protocol="imap",
+            service=self.settings.service,
+            account=self.settings.user,
+            server=dict(session.server),
+            capabilities=tuple(sorted(session.capabilities)),
+            namespaces=self._namespaces,
+        )
+
+    # --- folders --------------------------------------------------------------------------------
+
+    def folders(self) -> Sequence[Folder]:
+        """See ``Target.folders``."""
+        listed = folders.list_folders(self._pool.main(), self._prefixes)[0]
+        self._listed = {folder.folder_id: folder for folder in listed}
+        return listed
+
+    def ensure(
+        self, wishes: Sequence[FolderWish]
+    ) -> Iterator[tuple[FolderWish, FolderReady | Refused]]:
+        """See ``Target.ensure``. All commands are sent before the first answer is told."""
+        if wishes:
+            maker = Maker(self._pool.main(), self._prefixes, self._separator, self._listed)
+            yield from maker.ensure(wishes)
+
+    # --- what is there --------------------------------------------------------------------------
+
+    def existing(
+        self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
+    ) -> Iterator[FolderLook | Present | FolderFailed]:
+        """See ``Target.existing``; to be read to its end before anything else is asked for."""
+        looker = Looker(self._pool, self._ledger, self._limits)
+        return looker.existing(folder_ids, newer_than or {})
+
+    def headers(
+        self, messages: Sequence[Present]
+    ) -> Iterator[tuple[Present, bytes | Failure | Vanished]]:
+        """See ``Target.headers``."""
+        return Headers(self._pool, self._ledger).fetch(messages)
+
+    def fetch(self, messages: Sequence[Present]) -> Iterator[tuple[Present, Outcome]]:
+        """See ``Target.fetch``."""
+        known = {(message.folder_id, message.uid): message for message in messages}
+        refs = [
+            MessageRef(
+                (Placement(message.folder_id, message.uid, message.flags, message.received),),
+                message.size,
+                message.email_id,
+            )
+            for message in known.values()
+        ]
+        for ref, outcome in Fetcher(self._pool, self._ledger).fetch(refs):
+            place = ref.placements[0]
+            yield known[place.folder_id, place.uid], outcome
+
+    # --- placing --------------------------------------------------------------------------------
+
+    def place(self, parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, PlaceOutcome]]:
+        """See ``Target.place``. Flags that pass no grammar are left out."""
+        session = self._pool.main()
+        ways = Ways.of(
+            session.capabilities,
+            utf8=session.utf8,
+            limit=self.capabilities.append_limit,
+            limits=self._limits,
+        )
+        placer = Placer(self._pool, ways, self._suspects, self._ledger.validity)
+        yield from placer.place(parcels)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def reconnect(self) -> None:
+        """See ``Target.reconnect``. What was suspected of breaking a connection stays suspected."""
+        self._pool.reconnect()
+
+    def close(self) -> None:
+        """Log out; never raises."""
+        self._pool.close()
+
+
+def _limit(capabilities: frozenset[str]) -> int | None:
+    """``APPENDLIMIT=n`` (RFC 7889 §2)."""
+    for capability in capabilities:
+        name, _, limit = capability.partition("=")
+        if name == "APPENDLIMIT" and limit.isdecimal():
+            return int(limit)
+    return None
+
+
+def _separator(session: Session) -> bytes:
+    """The hierarchy delimiter of a server without NAMESPACE (RFC 9051 §6.3.9); empty for none."""
+    found: list[bytes] = []
+
+    def note(response: Response) -> None:
+        if isinstance(response, Data) and response.kind == b"LIST":
+            tokens: list[Token] = response.tokens()
+            if len(tokens) > 1 and isinstance(tokens[1], bytes):
+                found.append(tokens[1][:1])
+
+    session.run(b'LIST "" ""', handle=note)
+    return found[0] if found else b""
+
+
+def open_target(settings: ImapSettings) -> ImapTarget:
+    """Connect and log in.
+
+    Raises:
+        Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved.
+    """
+    return ImapTarget(settings)

@@ -1,0 +1,189 @@
+"""Sides: what is compared, be it an archive or an account, as the same plain facts.
+
+Owns reading; an archive's claim of a digest is believed (``validate`` is for doubts), an account's
+messages are all read. Nothing is written on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from portarchive.archive.contents import ContentFolder, Contents, Item
+from portarchive.connectors.base import Source, Wanted
+from portarchive.errors import ArchiveError, ServerMisbehaved
+from portarchive.likeness import Likeness, likeness, likeness_of
+from portarchive.records import (
+    Failure,
+    FetchPoint,
+    Folder,
+    FolderFailed,
+    FolderOpened,
+    MessageRef,
+    Received,
+    Vanished,
+)
+
+
+class Known(NamedTuple):
+    """One message of one side.
+
+    Attributes:
+        uid: as the side calls it.
+        sha256: of its octets; None until they are read.
+        flags: archive spelling.
+        received: the instant.
+        item: of an archive: to read it again.
+        trouble: why its octets cannot be had, or "".
+    """
+
+    uid: str
+    sha256: bytes | None
+    flags: tuple[str, ...]
+    received: Received
+    item: Item | None = None
+    likeness: Likeness | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SideFolder:
+    """A folder of one side. ``key``: the side's own."""
+
+    key: str
+    path: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+class Side(Protocol):
+    """One of the two."""
+
+    name: str
+
+    def folders(self) -> list[SideFolder]:
+        """Those that can hold mail."""
+        ...
+
+    def messages(self, folder: SideFolder) -> Iterator[Known]:
+        """All of one folder.
+
+        Raises:
+            ConnectorError: it cannot be read.
+        """
+        ...
+
+    def read(self, message: Known) -> Likeness | None:
+        """The likeness of one, where ``messages`` gave none; None if it cannot be read."""
+        ...
+
+
+class ArchiveSide:
+    """An archive.
+
+    Args:
+        contents: opened.
+        kept: what the source had lost is compared as well.
+        wanted: which folders.
+        leave_out: items that are not compared.
+        flags: what the flags of an item are to be.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        name: str,
+        *,
+        kept: bool = False,
+        wanted: Callable[[ContentFolder], bool] = lambda _: True,
+        leave_out: Callable[[Item], bool] = lambda _: False,
+        flags: Callable[[Item], tuple[str, ...]] = lambda item: item.flags,
+    ) -> None:
+        self.name = name
+        self._contents = contents
+        self._kept = kept
+        self._leave_out = leave_out
+        self._flags = flags
+        self._folders = {
+            folder.path: folder
+            for folder in contents.folders()
+            if folder.names and not folder.gone and folder.selectable and wanted(folder)
+        }
+
+    def folders(self) -> list[SideFolder]:
+        """See ``Side``."""
+        return [SideFolder(f.path, f.names, tuple(f.roles)) for f in self._folders.values()]
+
+    def messages(self, folder: SideFolder) -> Iterator[Known]:
+        """See ``Side``."""
+        there = self._folders[folder.key]
+        for kept in (False, True) if self._kept else (False,):
+            for item in self._contents.items(there, kept=kept):
+                if not self._leave_out(item):
+                    sha256 = bytes.fromhex(item.sha256) if item.sha256 else None
+                    yield Known(item.uid, sha256, self._flags(item), item.received, item)
+
+    def read(self, message: Known) -> Likeness | None:
+        """See ``Side``."""
+        if message.item is None:
+            return None
+        try:
+            return likeness(self._contents.chunks(message.item))
+        except ArchiveError:
+            return None
+
+
+class AccountSide:
+    """An account, read by its source connector."""
+
+    def __init__(self, source: Source, *, namespace: str = "personal") -> None:
+        identity = source.identity()
+        self.name = f"{identity.account} at {identity.service}"
+        self._source = source
+        self._folders: dict[str, Folder] = {
+            folder.folder_id: folder
+            for folder in source.folders()
+            if folder.selectable and (namespace == "all" or folder.namespace == "personal")
+        }
+
+    def folders(self) -> list[SideFolder]:
+        """See ``Side``."""
+        return [SideFolder(f.folder_id, f.path, f.roles) for f in self._folders.values()]
+
+    def messages(self, folder: SideFolder) -> Iterator[Known]:
+        """See ``Side``."""
+        waiting: list[MessageRef] = []
+        done: set[str] = set()
+        wanted = Wanted(folders=[self._folders[folder.key]], tokens={})
+        for event in self._source.changes(wanted):
+            if isinstance(event, MessageRef):
+                waiting.append(event)
+            elif isinstance(event, FolderOpened):
+                waiting = []
+            elif isinstance(event, FolderFailed):
+                text = f"{'/'.join(folder.path)} cannot be read: {event.text}"
+                raise ServerMisbehaved(text, hint="run it again")
+            elif isinstance(event, FetchPoint):
+                fresh = [ref for ref in waiting if ref.placements[0].uid not in done]
+                waiting = []
+                for known in self._fetch(folder, fresh):
+                    done.add(known.uid)
+                    yield known
+
+    def _fetch(self, folder: SideFolder, refs: Sequence[MessageRef]) -> Iterator[Known]:
+        for ref, outcome in self._source.fetch(refs):
+            place = next(p for p in ref.placements if p.folder_id == folder.key)
+            received = place.received or Received(None, None)
+            flags = place.flags or ()
+            if isinstance(outcome, Vanished):
+                continue
+            if isinstance(outcome, Failure):
+                yield Known(place.uid, None, flags, received, trouble=outcome.text)
+                continue
+            octets = outcome.octets
+            found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
+            yield Known(place.uid, found.sha256, flags, received, likeness=found)
+
+    def read(self, message: Known) -> Likeness | None:
+        """See ``Side``: everything was read already."""
+        return message.likeness

@@ -1,0 +1,148 @@
+"""Migrate: export, import, and a comparison of what was meant with what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from portarchive import keywords
+from portarchive.archive.contents import Item, open_contents
+from portarchive.connectors.base import Source, Target
+from portarchive.jobs.diff.report import DiffReport
+from portarchive.jobs.diff.run import run_diff
+from portarchive.jobs.diff.sides import AccountSide, ArchiveSide
+from portarchive.jobs.export import ExportOptions, run_export
+from portarchive.jobs.replay.gather import as_record, skip_reason
+from portarchive.jobs.replay.options import ImportOptions
+from portarchive.jobs.replay.policies import Policies
+from portarchive.jobs.replay.report import ImportReport
+from portarchive.jobs.replay.run import run_import, same_service
+from portarchive.jobs.report import ExportReport
+from portarchive.progress import Observer
+
+
+@dataclass(slots=True)
+class MigrateReport:
+    """The outcome of ``run_migrate``.
+
+    Attributes:
+        exported: the archive is kept, whatever came after.
+        imported: None if the export was only planned.
+        compared: the archive against the target, by the import's own rules: what these leave out
+            or cannot bring is in ``imported``, and no difference here. None in a dry run.
+    """
+
+    exported: ExportReport
+    imported: ImportReport | None = None
+    compared: DiffReport | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Everything is on the other side."""
+        return (
+            self.exported.complete
+            and self.imported is not None
+            and self.imported.complete
+            and (self.compared is None or self.compared.same)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints (schemas/portarchive/migrate.schema.json)."""
+        return {
+            "command": "migrate",
+            "complete": self.complete,
+            "export": self.exported.to_json(),
+            "import": self.imported.to_json() if self.imported is not None else None,
+            "diff": self.compared.to_json() if self.compared is not None else None,
+        }
+
+
+def run_migrate(
+    source: Source,
+    archive: Path,
+    connect: Callable[[], Target],
+    read: Callable[[], Source],
+    export_options: ExportOptions,
+    import_options: ImportOptions,
+    observer: Observer,
+    *,
+    state: Path | None = None,
+) -> MigrateReport:
+    """Bring an account to another provider by way of an archive.
+
+    Args:
+        source: the old account.
+        archive: where the archive is made, or brought up to date.
+        connect: opens the new account to write; called when the archive stands.
+        read: opens the new account to read it back.
+        export_options, import_options: see there.
+        observer: is told what happens.
+        state: for the ledger.
+
+    Raises:
+        PortArchiveError: as the three say. The archive is kept, and the same call goes on.
+    """
+    report = MigrateReport(run_export(source, archive, export_options, observer))
+    if export_options.dry_run:
+        return report
+    with open_contents(archive) as contents:
+        target = connect()
+        try:
+            report.imported = run_import(
+                contents, target, import_options, observer, archive=archive, state=state
+            )
+            identity = target.identity()
+            keeps_flags = target.capabilities.keywords
+        finally:
+            target.close()
+        if import_options.dry_run:
+            return report
+        dropped = {
+            folder.path: {keywords.fold(entry["keyword"]) for entry in folder.dropped}
+            for folder in report.imported.folders
+        }
+        policies = Policies(
+            import_options,
+            same_provider=same_service(contents.service, identity.service),
+            jmap=identity.protocol == "jmap",
+        )
+        left_out = {
+            (folder.path, entry["uid"])
+            for folder in report.imported.folders
+            for entry in folder.failed
+        }
+
+        def flags(item: Item) -> tuple[str, ...]:
+            if not keeps_flags:
+                return ()
+            lost = dropped.get(item.folder, frozenset())
+            meant = policies.treat(item.flags).flags
+            return tuple(flag for flag in meant if keywords.fold(flag) not in lost)
+
+        def leave_out(item: Item) -> bool:
+            return (
+                policies.treat(item.flags).deleted
+                or (item.folder, item.uid) in left_out
+                or skip_reason(import_options.selection, item) is not None
+            )
+
+        new = read()
+        try:
+            report.compared = run_diff(
+                ArchiveSide(
+                    contents,
+                    str(archive),
+                    wanted=lambda folder: import_options.selection.wants_folder(as_record(folder)),
+                    leave_out=leave_out,
+                    flags=flags,
+                ),
+                AccountSide(new),
+                observer,
+                mapping={folder.names: folder.target for folder in report.imported.folders},
+                extra=False,
+            )
+        finally:
+            new.close()
+    return report

@@ -1,0 +1,316 @@
+"""Delivery: what is not on the target yet is placed there, each message once.
+
+Owns the loop around ``Target.place``: keywords that are tried first, refusals as data, the end of
+a full account, and the look at what is there after an answer was lost. A message whose answer was
+lost is never sent again before the target was asked whether it has it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from portarchive import keywords
+from portarchive.archive.contents import Contents
+from portarchive.connectors.base import Target
+from portarchive.errors import ArchiveError
+from portarchive.jobs.replay.match import EARLIEST, Matcher
+from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of
+from portarchive.jobs.replay.survey import Box, survey
+from portarchive.likeness import converted, likeness_of
+from portarchive.placing import (
+    Alteration,
+    LineEnds,
+    Merged,
+    Parcel,
+    Placed,
+    PlaceOutcome,
+    Refused,
+    Spot,
+)
+from portarchive.records import Received
+
+STRIKES: Final = 3
+"""A message that loses the connection so often when it is sent alone is given up."""
+
+FULL: Final = 10
+"""So many messages in a row refused for quota, and none placed, end the run."""
+
+_SYSTEM: Final = frozenset({"$seen", "$answered", "$flagged", "$draft", "\\deleted"})
+_NO_DATE: Final = Received(None, None)
+
+
+class Courier:
+    """Places pieces.
+
+    Args:
+        contents: the archive.
+        target: where to.
+        matcher: recognises what was sent and not answered.
+        placed: is told of each message that was placed.
+
+    Attributes:
+        dropped: by folder_id and folded keyword: why it is not set there.
+        full: the account takes no more; the run is over.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        target: Target,
+        matcher: Matcher,
+        placed: Callable[[Piece], None],
+    ) -> None:
+        self._contents = contents
+        self._target = target
+        self._matcher = matcher
+        self._placed = placed
+        self._ends = target.capabilities.line_ends
+        self.dropped: dict[str, dict[str, str]] = defaultdict(dict)
+        self.full = False
+        self._over_quota = 0
+        self._strikes: dict[int, int] = {}
+        self._out: dict[int, Piece] = {}
+        self._undated: set[int] = set()
+
+    def deliver(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
+        """Place them; each is placed, merged or failed afterwards.
+
+        Args:
+            pieces: what is open.
+            boxes: what the mailboxes had before.
+
+        Raises:
+            ConnectorError: the target is lost; what was placed stays placed.
+        """
+        todo = list(pieces)
+        tried = self._trial_pieces(todo, boxes)
+        if tried:
+            self._rounds(deque(tried), boxes)
+            self._read_keywords(tried, boxes)
+        self._rounds(deque(piece for piece in todo if piece.state is State.OPEN), boxes)
+        if self.full:
+            for piece in todo:
+                if piece.state is State.OPEN:
+                    piece.fail("over-quota", "not sent: the account is full")
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    def _rounds(self, queue: deque[Piece], boxes: Mapping[str, Box]) -> None:
+        while queue and not self.full:
+            unsure: list[Piece] = []
+            alone = queue[0].careful
+            batch = deque([queue.popleft()]) if alone else queue
+            for parcel, outcome in self._target.place(self._parcels(batch, alone=alone)):
+                piece = self._out.pop(parcel.key, None)
+                if piece is not None:
+                    self._settle(piece, outcome, queue, unsure)
+            unsure += self._out.values()  # taken, and never spoken of again
+            self._out.clear()
+            if unsure:
+                self._look_up(unsure, boxes)
+                queue.extendleft(piece for piece in reversed(unsure) if piece.state is State.OPEN)
+
+    def _parcels(self, queue: deque[Piece], *, alone: bool) -> Iterator[Parcel]:
+        while queue and not self.full and (alone or not queue[0].careful):
+            piece = queue.popleft()
+            if piece.state is not State.OPEN:
+                continue
+            parcel = self._parcel(piece)
+            if parcel is not None:
+                self._out[piece.key] = piece
+                yield parcel
+
+    def _settle(
+        self, piece: Piece, outcome: PlaceOutcome, queue: deque[Piece], unsure: list[Piece]
+    ) -> None:
+        if isinstance(outcome, Placed | Merged):
+            self._over_quota = 0
+            uids = dict(outcome.uids)
+            state = State.PLACED if isinstance(outcome, Placed) else State.MERGED
+            for part in (piece, *piece.twins):
+                part.state = state
+                part.uid = uids.get(part.folder_id, "")
+            if isinstance(outcome, Placed) and outcome.altered:
+                piece.altered = ("octets",)
+            self._placed(piece)
+        elif isinstance(outcome, Refused):
+            self._refused(piece, outcome, queue)
+        else:
+            piece.text = outcome.text
+            unsure.append(piece)
+
+    def _refused(self, piece: Piece, refused: Refused, queue: deque[Piece]) -> None:
+        if refused.code == "keyword" and self._without_keywords(piece):
+            queue.append(piece)
+            return
+        epoch = piece.item.received.epoch
+        early = epoch is not None and epoch < 0
+        if (refused.code == "date" or early) and piece.key not in self._undated:
+            self._undated.add(piece.key)
+            queue.append(piece)
+            return
+        for part in (piece, *piece.twins):
+            part.fail(refused.code, refused.text)
+        if refused.code == "over-quota":
+            self._over_quota += 1
+            self.full = self._over_quota >= FULL
+
+    def _look_up(self, unsure: list[Piece], boxes: Mapping[str, Box]) -> None:
+        """Find what was sent and not answered; what is not there goes again, with care."""
+        by_folder: dict[str, list[Piece]] = defaultdict(list)
+        for piece in unsure:
+            for part in (piece, *piece.twins):
+                by_folder[part.folder_id].append(part)
+        newer = {key: top for key in by_folder if (top := boxes[key].top) is not None}
+        found = survey(self._target, list(by_folder), newer)
+        for folder_id, parts in by_folder.items():
+            box, before = found[folder_id], boxes[folder_id]
+            if box.failed is not None:
+                for part in parts:
+                    part.fail(box.failed.code, box.failed.text)
+                continue
+            old = {present.uid for present in before.presents}
+            new = [p for p in box.presents if p.uid not in old and p.uid not in before.used]
+            for part, present, _ in self._matcher.match(parts, new):
+                part.state, part.uid = State.PLACED, present.uid
+                before.used.add(present.uid)
+        for piece in unsure:
+            if piece.state is State.PLACED:
+                self._placed(piece)
+            elif piece.state is State.OPEN:
+                if piece.careful:
+                    self._strikes[piece.key] = self._strikes.get(piece.key, 0) + 1
+                piece.careful = True
+                if self._strikes.get(piece.key, 0) >= STRIKES:
+                    words = piece.text or "the connection breaks whenever this message is sent"
+                    piece.fail("connection-lost", words)
+
+    # --- one parcel -----------------------------------------------------------------------------
+
+    def _parcel(self, piece: Piece) -> Parcel | None:
+        """The message as it is sent; None if it cannot be (the piece knows why)."""
+        item = piece.item
+        octets: bytes | None = None
+        try:
+            if item.size is not None and item.size > WHOLE:
+                if piece.look is None:
+                    piece.look = look_at(self._contents, item, self._ends)
+                size = piece.look.size
+            else:
+                octets = self._contents.octets(item)
+                if piece.look is None:
+                    found = likeness_of(octets)
+                    piece.look = print_of(found, octets.count(b"\n"), self._ends)
+                size = piece.look.size
+        except ArchiveError as error:
+            for part in (piece, *piece.twins):
+                part.fail(error.code, error.text)
+            return None
+        for part in piece.twins:
+            part.look = piece.look
+        if self._too_big(piece, size):
+            return None
+        converts = piece.look.ends in (LineEnds.CRLF, LineEnds.LF) and piece.look.ends != self._ends
+        if converts:
+            piece.line_ends = True
+            if octets is not None:
+                octets = b"".join(converted([octets], self._ends))
+        return Parcel(
+            key=piece.key,
+            spots=tuple(self._spot(part) for part in (piece, *piece.twins)),
+            size=size,
+            octets=octets,
+            chunks=self._chunks(piece, octets, converts=converts),
+            careful=piece.careful,
+        )
+
+    def _chunks(
+        self, piece: Piece, octets: bytes | None, *, converts: bool
+    ) -> Callable[[], Iterator[bytes]]:
+        def chunks() -> Iterator[bytes]:
+            if octets is not None:
+                yield octets
+                return
+            stored = self._contents.chunks(piece.item)
+            yield from converted(stored, self._ends) if converts else stored
+
+        return chunks
+
+    def _too_big(self, piece: Piece, size: int) -> bool:
+        limit = self._target.capabilities.append_limit
+        if limit is None or size <= limit:
+            return False
+        text = f"{size} octets are over the target's limit of {limit}"
+        for part in (piece, *piece.twins):
+            part.fail("too-big", text)
+        return True
+
+    def _spot(self, piece: Piece) -> Spot:
+        dropped = self.dropped.get(piece.folder_id, {})
+        flags = tuple(flag for flag in piece.flags if keywords.fold(flag) not in dropped)
+        if not self._target.capabilities.keywords:
+            flags = ()
+        received = piece.item.received
+        known = self._target.capabilities.alterations
+        epoch = received.epoch
+        if piece.key in self._undated:
+            received = _NO_DATE
+        elif epoch is not None and epoch < EARLIEST and Alteration.EARLY_DATE in known:
+            received = Received("1901-12-13T20:45:52Z", EARLIEST)
+        return Spot(piece.folder_id, flags, received)
+
+    # --- keywords that a mailbox does not promise to keep ---------------------------------------
+
+    def _trial_pieces(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> list[Piece]:
+        r"""The first message with each keyword that is neither announced nor makeable (``\*``)."""
+        untried: dict[str, set[str]] = defaultdict(set)
+        found: list[Piece] = []
+        if not self._target.capabilities.keywords:
+            return found
+        for piece in pieces:
+            for part in (piece, *piece.twins):
+                look = boxes[part.folder_id].look
+                if look is None or look.new_keywords or not part.flags:
+                    continue
+                announced = {keywords.fold(flag) for flag in look.keywords or ()}
+                new = {keywords.fold(flag) for flag in part.flags} - announced - _SYSTEM
+                new -= untried[part.folder_id]
+                if new:
+                    untried[part.folder_id] |= new
+                    found.append(piece)
+        return list(dict.fromkeys(found))
+
+    def _read_keywords(self, tried: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
+        """Over a new connection, see which of them stayed."""
+        placed = [part for p in tried for part in (p, *p.twins) if part.state is State.PLACED]
+        if not placed:
+            return
+        self._target.reconnect()  # a session may remember what the store does not
+        ids = list(dict.fromkeys(part.folder_id for part in placed))
+        newer = {key: top for key in ids if (top := boxes[key].top) is not None}
+        found = survey(self._target, ids, newer)
+        kept: dict[str, set[str]] = defaultdict(set)
+        for folder_id, box in found.items():
+            for present in box.presents:
+                kept[folder_id].update(keywords.fold(flag) for flag in present.flags)
+        for part in placed:
+            look = boxes[part.folder_id].look
+            announced = {keywords.fold(f) for f in (look.keywords if look else None) or ()}
+            for flag in part.flags:
+                key = keywords.fold(flag)
+                if key not in kept[part.folder_id] | announced | _SYSTEM:
+                    self.dropped[part.folder_id].setdefault(key, "not-kept-by-target")
+
+    def _without_keywords(self, piece: Piece) -> bool:
+        """Leave out what the target refused; False if there is nothing to leave out."""
+        some = False
+        for part in (piece, *piece.twins):
+            known = self.dropped[part.folder_id]
+            for flag in part.flags:
+                key = keywords.fold(flag)
+                if key not in _SYSTEM and key not in known:
+                    known[key] = "refused-by-target"
+                    some = True
+        return some

@@ -1,0 +1,172 @@
+"""The ledger: what earlier runs placed where, so that the next one need not look so hard.
+
+One file for each target in the user's state directory, never in the archive. It may be deleted at
+any time: matching finds the same without it. An entry is believed only while the mailbox's
+UIDVALIDITY is the one it was written under and the message has the size it had. The file is also
+the lock of a target: two imports into one account at once would make duplicates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from portarchive.errors import Locked
+from portarchive.placing import Present
+from portarchive.records import SourceIdentity
+
+
+class Entry(NamedTuple):
+    """One message that was placed and read back.
+
+    Attributes:
+        path: of the mailbox.
+        uidvalidity: None where there is none.
+        uid: on the target.
+        sha256: of the archive's octets, hex.
+        size: as the target counts it; None if it does not.
+    """
+
+    path: tuple[str, ...]
+    uidvalidity: int | None
+    uid: str
+    sha256: str
+    size: int | None
+
+
+class Ledger:
+    """What is remembered of one target. Use as a context manager; holds the target's lock.
+
+    Args:
+        directory: the user's state directory for this program; None to remember nothing.
+        target: whose ledger.
+        write: False for a dry run: nothing is written, no lock is held.
+
+    Raises:
+        Locked: another import into this account is running.
+    """
+
+    def __init__(
+        self, directory: Path | None, target: SourceIdentity, *, write: bool = True
+    ) -> None:
+        self._entries: dict[tuple[tuple[str, ...], int | None], dict[str, Entry]] = defaultdict(
+            dict
+        )
+        self._file: int | None = None
+        if directory is None:
+            return
+        name = hashlib.sha256(f"{target.service}\n{target.account}".encode()).hexdigest()[:32]
+        path = directory / "placed" / f"{name}.jsonl"
+        if write:
+            # a home that cannot be written to costs the ledger, not the import
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._file = os.open(
+                    path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+                )
+            self._lock(target)
+        self._load(path)
+        if self._file is not None and self._torn(path):
+            os.write(self._file, b"\n")
+
+    def _lock(self, target: SourceIdentity) -> None:
+        if self._file is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            self._file = None
+            raise Locked(
+                f"another import into {target.account} at {target.service} is running",
+                hint="wait for it to end: two at once would place messages twice",
+            ) from error
+
+    @staticmethod
+    def _torn(path: Path) -> bool:
+        """Whether the last line was cut by a crash: what follows must not be joined to it."""
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            return file.read(1) not in (b"", b"\n")
+
+    def _load(self, path: Path) -> None:
+        try:
+            file = path.open("rb")
+        except OSError:
+            return
+        with file:
+            for line in file:
+                entry = _entry(line)
+                if entry is not None:
+                    self._entries[entry.path, entry.uidvalidity][entry.uid] = entry
+
+    def remembered(
+        self, path: tuple[str, ...], uidvalidity: int | None, presents: Iterable[Present]
+    ) -> Mapping[str, str]:
+        """By uid, the digest of what was placed there, for those that are as they were left."""
+        known = self._entries.get((path, uidvalidity))
+        if not known:
+            return {}
+        return {
+            present.uid: entry.sha256
+            for present in presents
+            if (entry := known.get(present.uid)) is not None and entry.size == present.size
+        }
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Remember; what cannot be written is not remembered."""
+        text = "".join(_line(entry) for entry in self._new(entries))
+        if text and self._file is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._file, text.encode())
+
+    def _new(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            known = self._entries[entry.path, entry.uidvalidity]
+            if known.get(entry.uid) != entry:
+                known[entry.uid] = entry
+                yield entry
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _line(entry: Entry) -> str:
+    value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256, entry.size]
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
+
+
+def _entry(line: bytes) -> Entry | None:
+    """None for a line that was cut or is none of ours."""
+    try:
+        value: Any = json.loads(line)
+        path, uidvalidity, uid, sha256, size = value
+    except (ValueError, TypeError):
+        return None
+    if not (
+        isinstance(path, list)
+        and all(isinstance(name, str) for name in path)
+        and isinstance(uidvalidity, int | None)
+        and isinstance(uid, str)
+        and isinstance(sha256, str)
+        and isinstance(size, int | None)
+    ):
+        return None
+    return Entry(tuple(path), uidvalidity, uid, sha256, size)

@@ -1,0 +1,222 @@
+"""What an import says before and after: the plan and the outcome, for people and programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from portarchive.jobs.replay.folders import FolderPlan
+from portarchive.jobs.replay.gather import Tally
+from portarchive.jobs.replay.pieces import Piece, State
+from portarchive.records import SourceIdentity
+
+NAMED = 1000
+"""Messages of one folder that are named in the report; more are counted."""
+
+
+@dataclass(slots=True)
+class FolderReport:
+    """One folder of the archive.
+
+    Attributes:
+        path: in the archive.
+        names: the mailbox's own names there.
+        target: names on the target.
+        how: ``role``, ``path``, ``made`` or ``into``; ``created`` when this run made it.
+        messages, octets: what the archive has of the selection.
+        present: by round, what was there already.
+        to_place, to_place_octets: what the plan would place (a dry run only).
+        placed, placed_octets, merged: what this run brought.
+        line_ends: placed or present with other line ends, by rule.
+        failed: ``{"uid", "file", "code", "text"}``.
+        altered: ``{"uid", "file", "what", "known"}``: placed, and not as it was.
+        skipped: by reason.
+        dropped: ``{"keyword", "reason", "count"}``.
+        losses: ``{"what", "count"}`` that the plan foresees.
+        notes: ``{"code", "text"}``.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    target: tuple[str, ...]
+    how: str
+    created: bool = False
+    messages: int = 0
+    octets: int = 0
+    present: Counter[str] = field(default_factory=Counter)
+    to_place: int = 0
+    to_place_octets: int = 0
+    placed: int = 0
+    placed_octets: int = 0
+    merged: int = 0
+    line_ends: int = 0
+    undated: int = 0
+    failed_count: int = 0
+    altered_count: int = 0
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    altered: list[dict[str, Any]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    dropped: list[dict[str, Any]] = field(default_factory=list)
+    losses: Counter[str] = field(default_factory=Counter)
+    notes: list[dict[str, str]] = field(default_factory=list)
+
+    def take(self, piece: Piece) -> None:
+        """Count one message."""
+        size = piece.item.size or (piece.look.size if piece.look is not None else 0)
+        place = {"uid": piece.item.uid, "file": piece.item.member}
+        if piece.state is State.PRESENT:
+            self.present[piece.code] += 1
+        elif piece.state is State.PLACED:
+            self.placed += 1
+            self.placed_octets += size
+        elif piece.state is State.MERGED:
+            self.merged += 1
+        elif piece.state is State.SKIPPED:
+            self.skipped[piece.code] += 1
+        elif piece.state is State.OPEN:
+            self.to_place += 1
+            self.to_place_octets += size
+            self.losses.update(piece.altered)
+        else:
+            self.failed_count += 1
+            if len(self.failed) < NAMED:
+                self.failed.append({**place, "code": piece.code, "text": piece.text})
+        self.line_ends += piece.line_ends
+        if piece.altered and piece.state in (State.PLACED, State.MERGED):
+            self.altered_count += 1
+            if len(self.altered) < NAMED:
+                what = {"what": list(piece.altered), "known": piece.known}
+                self.altered.append({**place, **what})
+
+    def to_json(self) -> dict[str, Any]:
+        """One entry of ``folders``."""
+        return {
+            "path": self.path,
+            "names": list(self.names),
+            "target": list(self.target),
+            "how": self.how,
+            "created": self.created,
+            "messages": self.messages,
+            "octets": self.octets,
+            "present": dict(sorted(self.present.items())),
+            "to_place": self.to_place,
+            "to_place_octets": self.to_place_octets,
+            "placed": self.placed,
+            "placed_octets": self.placed_octets,
+            "merged": self.merged,
+            "line_ends": self.line_ends,
+            "undated": self.undated,
+            "skipped": dict(sorted(self.skipped.items())),
+            "failed_count": self.failed_count,
+            "failed": self.failed,
+            "altered_count": self.altered_count,
+            "altered": self.altered,
+            "dropped": self.dropped,
+            "losses": dict(sorted(self.losses.items())),
+            "notes": self.notes,
+        }
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """The outcome of ``run_import``.
+
+    Attributes:
+        complete: everything of the selection is on the target, unaltered; exit 0 if and only if.
+        ended: why the run ended before its end (``over-quota``), or None.
+        notices: ``{"code", "text", "severity"}``.
+    """
+
+    archive: str
+    archive_id: str | None
+    dry_run: bool
+    target: SourceIdentity
+    folders: list[FolderReport] = field(default_factory=list)
+    notices: list[dict[str, str]] = field(default_factory=list)
+    ended: str | None = None
+    copies: int = 0
+    headers_read: int = 0
+    bodies_read: int = 0
+    read_back: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Nothing failed, nothing altered, nothing ended early."""
+        return self.ended is None and not any(
+            folder.failed_count or folder.altered_count for folder in self.folders
+        )
+
+    def total(self, name: str) -> int:
+        """The sum of a count over all folders."""
+        return sum(getattr(folder, name) for folder in self.folders)
+
+    def by_round(self) -> Counter[str]:
+        """What was there already, by round."""
+        return sum((folder.present for folder in self.folders), Counter())
+
+    def by_reason(self) -> Counter[str]:
+        """What was left out, by reason."""
+        return sum((folder.skipped for folder in self.folders), Counter())
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``--json`` prints (schemas/portarchive/import.schema.json)."""
+        return {
+            "command": "import",
+            "complete": self.complete,
+            "ended": self.ended,
+            "dry_run": self.dry_run,
+            "archive": self.archive,
+            "archive_id": self.archive_id,
+            "target": {
+                "protocol": self.target.protocol,
+                "service": self.target.service,
+                "account": self.target.account,
+                "server": dict(self.target.server),
+            },
+            "totals": {
+                "folders": len(self.folders),
+                "messages": self.total("messages"),
+                "octets": self.total("octets"),
+                "present": sum(self.by_round().values()),
+                "present_by_round": dict(sorted(self.by_round().items())),
+                "to_place": self.total("to_place"),
+                "to_place_octets": self.total("to_place_octets"),
+                "placed": self.total("placed"),
+                "placed_octets": self.total("placed_octets"),
+                "merged": self.total("merged"),
+                "altered": self.total("altered_count"),
+                "failed": self.total("failed_count"),
+                "skipped": sum(self.by_reason().values()),
+                "skipped_by_reason": dict(sorted(self.by_reason().items())),
+                "line_ends": self.total("line_ends"),
+                "undated": self.total("undated"),
+                "copies": self.copies,
+                "headers_read": self.headers_read,
+                "bodies_read": self.bodies_read,
+                "read_back": self.read_back,
+            },
+            "folders": [folder.to_json() for folder in self.folders],
+            "notices": self.notices,
+        }
+
+
+def folder_reports(plans: Iterable[FolderPlan]) -> dict[str, FolderReport]:
+    """One report for each folder of the archive, by its path."""
+    reports = {}
+    for plan in plans:
+        if plan.folder is not None:
+            notes = [{"code": code, "text": text} for code, text in plan.notes]
+            reports[plan.folder.path] = FolderReport(
+                plan.folder.path, plan.folder.names, plan.path, plan.how, notes=notes
+            )
+    return reports
+
+
+def add_tally(report: FolderReport, tally: Tally) -> None:
+    """What was counted while the folder was gathered."""
+    report.messages, report.octets = tally.items, tally.octets
+    report.undated = tally.undated
+    for (keyword, reason), count in sorted(tally.dropped.items()):
+        report.dropped.append({"keyword": keyword, "reason": reason, "count": count})

@@ -1,0 +1,332 @@
+"""Import: an archive is placed on a target. The orchestrator: maps, makes, matches, places, checks.
+
+A plan is the same run without the placing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from portarchive import keywords
+from portarchive.archive.contents import ContentFolder, Contents
+from portarchive.connectors.base import Target
+from portarchive.errors import ArchiveError, SettingsError
+from portarchive.jobs.replay.deliver import Courier
+from portarchive.jobs.replay.folders import FolderPlan, Mapper
+from portarchive.jobs.replay.gather import Gatherer, as_record
+from portarchive.jobs.replay.ledger import Entry, Ledger
+from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
+from portarchive.jobs.replay.match import EARLIEST, Matcher
+from portarchive.jobs.replay.options import ImportOptions
+from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
+from portarchive.jobs.replay.policies import Policies
+from portarchive.jobs.replay.report import FolderReport, ImportReport, add_tally, folder_reports
+from portarchive.jobs.replay.survey import Box, survey
+from portarchive.jobs.replay.verify import Checker
+from portarchive.placing import Alteration
+from portarchive.progress import (
+    Connected,
+    Event,
+    FoldersFound,
+    Notice,
+    Observer,
+    Passed,
+    Stored,
+)
+from portarchive.records import SourceIdentity
+
+
+def run_import(
+    contents: Contents,
+    target: Target,
+    options: ImportOptions,
+    observer: Observer,
+    *,
+    archive: Path,
+    state: Path | None = None,
+) -> ImportReport:
+    """Place what the archive has and the target lacks.
+
+    Args:
+        contents: the archive; it is only read.
+        target: where to.
+        options: what the user asked for.
+        observer: is told what happens.
+        archive: where it lies, for the report.
+        state: the user's state directory, for the ledger; None to remember nothing.
+
+    Raises:
+        SettingsError: the selection matches no folder.
+        Locked: another import into this account is running.
+        ConnectorError: the target is lost; the same call goes on where it stopped.
+    """
+    return _Run(contents, target, options, observer, archive, state).run()
+
+
+class _Run:
+    def __init__(
+        self,
+        contents: Contents,
+        target: Target,
+        options: ImportOptions,
+        observer: Observer,
+        archive: Path,
+        state: Path | None,
+    ) -> None:
+        self._contents = contents
+        self._target = target
+        self._options = options
+        self._observer = observer
+        self._state = state
+        self._identity = target.identity()
+        self.report = ImportReport(
+            str(archive), contents.archive_id, options.dry_run, self._identity
+        )
+        self._matcher = Matcher(
+            target,
+            self._print,
+            same_ids=same_ids(contents, self._identity),
+            strict=options.strict_match,
+            every_body=options.verify == "bytes",
+        )
+        self._courier = Courier(contents, target, self._matcher, self._told)
+        self._checker = Checker(target, self._matcher, self._courier, options)
+        self._since_told = Counter[str]()
+        self._octets_told = Counter[str]()
+
+    def _say(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.report.notices.append(dataclasses.asdict(event))
+        self._observer(event)
+
+    def run(self) -> ImportReport:
+        identity = self._identity
+        product = " ".join(filter(None, map(identity.server.get, ("name", "version"))))
+        self._say(Connected(identity.service, identity.account, product))
+        for quirk in self._contents.quirks:
+            self._say(Notice("quirk", f"the archive is read with the tolerance {quirk}", "note"))
+        contents = self._contents
+        folders = self._chosen()
+        listed = self._target.folders()
+        mapper = Mapper(listed, self._target.capabilities, self._options.into)
+        plans = mapper.plan(folders)
+        dry = self._options.dry_run
+        with Ledger(self._state, identity, write=not dry) as ledger:
+            trash = mapper.trash(plans) if self._options.deleted == "trash" else None
+            made = imagine(plans, trash) if dry else make(self._target, contents, plans, trash)
+            self.report.folders = list((reports := folder_reports(plans)).values())
+            for report in self.report.folders:
+                report.created = report.path in made
+            self._work(plans, trash, reports, ledger)
+        return self.report
+
+    def _chosen(self) -> list[ContentFolder]:
+        selection = self._options.selection
+        every = self._contents.folders()
+        chosen = [folder for folder in every if selection.wants_folder(as_record(folder))]
+        for pattern in selection.unmatched([as_record(folder) for folder in every]):
+            raise SettingsError(
+                f"the archive has no folder {pattern}",
+                hint="portarchive ls ARCHIVE shows its folders",
+            )
+        return [
+            folder for folder in chosen if folder.names and (not folder.gone or self._has(folder))
+        ]
+
+    def _has(self, folder: ContentFolder) -> bool:
+        """A folder that the source lost is made only for what is brought of it."""
+        if not self._options.include_kept:
+            return False
+        return next(iter(self._contents.items(folder, kept=True)), None) is not None
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _work(
+        self,
+        plans: Sequence[FolderPlan],
+        trash: FolderPlan | None,
+        reports: Mapping[str, FolderReport],
+        ledger: Ledger,
+    ) -> None:
+        policies = Policies(
+            self._options,
+            same_provider=same_service(self._contents.service, self._identity.service),
+            jmap=self._identity.protocol == "jmap",
+        )
+        gatherer = Gatherer(
+            self._contents,
+            plans,
+            trash,
+            policies,
+            self._options,
+            whole=self._target.capabilities.memberships,
+        )
+        paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
+        self._say(FoldersFound(len(plans), None))
+        for group in gatherer.groups():
+            self._group(group, paths, ledger)
+            for piece in group:
+                reports[piece.folder.path].take(piece)
+            if self._courier.full:
+                self.report.ended = "over-quota"
+                break
+        self._flush_told()
+        for path, report in reports.items():
+            add_tally(report, gatherer.tallies[path])
+        self._keywords_lost(plans, reports)
+        self.report.copies = gatherer.copies
+        self.report.headers_read = self._matcher.headers_read
+        self.report.bodies_read = self._matcher.bodies_read
+        self.report.read_back = self._checker.read_back
+
+    def _group(
+        self, group: Sequence[Piece], paths: Mapping[str, tuple[str, ...]], ledger: Ledger
+    ) -> None:
+        todo = [piece for piece in group if piece.state is State.OPEN]
+        by_folder: dict[str, list[Piece]] = defaultdict(list)
+        for piece in todo:
+            by_folder[piece.folder_id].append(piece)
+        there = [key for key in by_folder if key and not key.startswith(IMAGINED)]
+        boxes = survey(self._target, there)
+        entries: list[Entry] = []
+        for folder_id, pieces in by_folder.items():
+            box = boxes.get(folder_id)
+            if box is None:
+                boxes[folder_id] = Box()
+            elif box.failed is not None:
+                for piece in pieces:
+                    piece.fail(box.failed.code, box.failed.text)
+            else:
+                entries += self._match(folder_id, pieces, box, paths, ledger)
+        rest = self._to_place(todo)
+        if self._options.dry_run:
+            self._foresee(rest)
+            return
+        ledger.add(entries)
+        if rest:
+            self._courier.deliver(rest, boxes)
+            everything = [part for piece in rest for part in (piece, *piece.twins)]
+            ledger.add(self._checker.check(everything, boxes, paths))
+
+    def _match(
+        self,
+        folder_id: str,
+        pieces: Sequence[Piece],
+        box: Box,
+        paths: Mapping[str, tuple[str, ...]],
+        ledger: Ledger,
+    ) -> list[Entry]:
+        path = paths[folder_id]
+        uidvalidity = box.look.uidvalidity if box.look is not None else None
+        remembered = ledger.remembered(path, uidvalidity, box.presents)
+        pairs = self._matcher.match(
+            pieces, box.presents, remembered=remembered, uidvalidity=uidvalidity
+        )
+        entries = []
+        for piece, present, by in pairs:
+            piece.state, piece.uid, piece.code = State.PRESENT, present.uid, by.value
+            box.used.add(present.uid)
+            if piece.item.sha256:
+                sha256 = piece.item.sha256.lower()
+                entries.append(Entry(path, uidvalidity, present.uid, sha256, present.size))
+        if pairs:
+            self._say(Passed("/".join(path), len(pairs)))
+        return entries
+
+    def _to_place(self, todo: Sequence[Piece]) -> list[Piece]:
+        """One piece for each parcel: twins travel with their first."""
+        twins = {id(twin) for piece in todo for twin in piece.twins}
+        rest = []
+        for piece in todo:
+            if id(piece) in twins:
+                continue
+            parts = [part for part in (piece, *piece.twins) if part.state is State.OPEN]
+            if parts:
+                first, others = parts[0], parts[1:]
+                first.twins = others
+                rest.append(first)
+        return rest
+
+    def _foresee(self, rest: Iterable[Piece]) -> None:
+        """What the target would change or refuse, as far as it is known beforehand."""
+        capabilities = self._target.capabilities
+        known = {str(alteration) for alteration in capabilities.alterations}
+        for piece in rest:
+            look = self._print(piece)
+            if look is None:
+                continue
+            losses = [trip for trip in look.trips if trip in known or trip == "long-line"]
+            limit = capabilities.append_limit
+            if limit is not None and look.size > limit:
+                losses.append("too-big")
+            epoch = piece.item.received.epoch
+            if epoch is not None and epoch < EARLIEST and Alteration.EARLY_DATE in known:
+                losses.append(Alteration.EARLY_DATE.value)
+            if not capabilities.keywords and piece.flags:
+                losses.append("flags")
+            piece.altered = tuple(losses)
+
+    def _print(self, piece: Piece) -> Print | None:
+        if piece.look is None:
+            try:
+                ends = self._target.capabilities.line_ends
+                piece.look = look_at(self._contents, piece.item, ends)
+            except ArchiveError as error:
+                piece.fail(error.code, error.text)
+        return piece.look
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def _told(self, piece: Piece) -> None:
+        path = piece.folder.path
+        self._since_told[path] += 1
+        self._octets_told[path] += piece.look.size if piece.look is not None else 0
+        if self._since_told[path] >= 200:
+            self._flush_told()
+
+    def _flush_told(self) -> None:
+        for path, count in self._since_told.items():
+            self._say(Stored(path, count, self._octets_told[path]))
+        self._since_told.clear()
+        self._octets_told.clear()
+
+    def _keywords_lost(
+        self, plans: Iterable[FolderPlan], reports: Mapping[str, FolderReport]
+    ) -> None:
+        """Keywords that a mailbox of the target would not keep."""
+        for plan in plans:
+            lost = self._courier.dropped.get(plan.folder_id) if plan.folder_id else None
+            if not lost or plan.folder is None:
+                continue
+            counts = Counter[str]()
+            for item in self._contents.items(plan.folder):
+                counts.update(flag for flag in item.flags if keywords.fold(flag) in lost)
+            reports[plan.folder.path].dropped += [
+                {"keyword": word, "reason": lost[keywords.fold(word)], "count": count}
+                for word, count in sorted(counts.items())
+            ]
+
+
+def same_service(one: str | None, other: str) -> bool:
+    """Whether two endpoints are the same host."""
+    return one is not None and _host(one) is not None and _host(one) == _host(other)
+
+
+def _host(service: str) -> str | None:
+    try:
+        return (urlsplit(service).hostname or "").lower() or None
+    except ValueError:
+        return None
+
+
+def same_ids(contents: Contents, target: SourceIdentity) -> bool:
+    """Whether ids in the archive are ids of this very account."""
+    return (
+        contents.service == target.service
+        and contents.account == target.account
+        and contents.id_namespace == target.protocol
+    )
