@@ -1,8 +1,10 @@
 """Secrets: where a password or token comes from, in which order.
 
-Order: ``--token-command``, ``--password-command``, ``PORTARCHIVE_SOURCE_PASSWORD``,
-``PORTARCHIVE_PASSWORD``, the keyring (service ``portarchive:<host>``, user name = the login; set
-with ``keyring set portarchive:imap.example.org jane@example.org``), a prompt. Never argv.
+Order: ``--token-command``, ``--password-command``, ``PORTARCHIVE_SOURCE_PASSWORD`` or
+``PORTARCHIVE_TARGET_PASSWORD`` (by the side of the account), ``PORTARCHIVE_PASSWORD``, the keyring
+(service ``portarchive:<host>``, user name = the login; set with
+``keyring set portarchive:imap.example.org jane@example.org``), a prompt. Never argv. What is meant
+for one side is never shown to the other.
 
 Refuses to write a secret anywhere: it is in no ``repr``, no error text, no pickle.
 """
@@ -19,6 +21,7 @@ from portarchive.access.helper_command import first_line
 from portarchive.errors import AuthenticationFailed, SettingsError
 
 Kind = Literal["password", "token"]
+Side = Literal["source", "target"]
 
 MECHANISMS: Mapping[str, Kind] = {
     "PLAIN": "password",
@@ -77,11 +80,25 @@ class SecretOptions:
     Attributes:
         token_command, password_command: command lines, run without a shell.
         mechanism: a key of ``MECHANISMS``, or None.
+        side: whose password it is: mail is read from a source and placed in a target.
+        prefix: what the options begin with where a command has two accounts: ``target-`` for
+            ``--target-token-command``, ``--target-password-command``, ``--target-auth``.
     """
 
     token_command: str | None = None
     password_command: str | None = None
     mechanism: str | None = None
+    side: Side = "source"
+    prefix: Literal["", "target-"] = ""
+
+    def option(self, name: str) -> str:
+        """The option as it is typed: ``auth`` becomes ``--auth``, or ``--target-auth``."""
+        return f"--{self.prefix}{name}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable for this side alone."""
+        return f"PORTARCHIVE_{self.side.upper()}_PASSWORD"
 
 
 def check_options(options: SecretOptions) -> None:
@@ -90,27 +107,29 @@ def check_options(options: SecretOptions) -> None:
     Raises:
         SettingsError: they contradict each other, or one of them cannot be read.
     """
-    mechanism = _mechanism(options.mechanism)
+    mechanism = _mechanism(options)
     wanted: Kind | None = MECHANISMS[mechanism] if mechanism is not None else None
     token, password = options.token_command, options.password_command
+    auth, by_token = options.option("auth"), options.option("token-command")
+    by_password = options.option("password-command")
     if token is not None and password is not None:
         raise SettingsError(
-            "--token-command and --password-command cannot both be given", hint="leave one out"
+            f"{by_token} and {by_password} cannot both be given", hint="leave one out"
         )
     if token is not None and wanted == "password":
         raise SettingsError(
-            f"--auth {mechanism} carries a password, and --token-command gives a token",
-            hint="use --auth OAUTHBEARER or XOAUTH2, or leave --auth out",
+            f"{auth} {mechanism} carries a password, and {by_token} gives a token",
+            hint=f"use {auth} OAUTHBEARER or XOAUTH2, or leave {auth} out",
         )
     if token is None and wanted == "token":
         raise SettingsError(
-            f"--auth {mechanism} needs an access token",
-            hint="give the command that prints one with --token-command",
+            f"{auth} {mechanism} needs an access token",
+            hint=f"give the command that prints one with {by_token}",
         )
     if token is not None:
-        _words(token, "--token-command")
+        _words(token, by_token)
     if password is not None:
-        _words(password, "--password-command")
+        _words(password, by_password)
 
 
 def resolve_secret(
@@ -139,20 +158,21 @@ def resolve_secret(
         AuthenticationFailed: a command failed.
     """
     check_options(options)
-    mechanism = _mechanism(options.mechanism)
+    mechanism = _mechanism(options)
+    by_token, by_password = options.option("token-command"), options.option("password-command")
     if options.token_command is not None:
-        words = _words(options.token_command, "--token-command")
+        words = _words(options.token_command, by_token)
         return Secret(
-            lambda: first_line(words, option="--token-command", on_stderr=on_stderr),
+            lambda: first_line(words, option=by_token, on_stderr=on_stderr),
             kind="token",
-            origin="--token-command",
+            origin=by_token,
             mechanism=mechanism,
         )
     if options.password_command is not None:
-        words = _words(options.password_command, "--password-command")
-        password = first_line(words, option="--password-command", on_stderr=on_stderr)
-        return Secret.known(password, origin="--password-command", mechanism=mechanism)
-    for variable in ("PORTARCHIVE_SOURCE_PASSWORD", "PORTARCHIVE_PASSWORD"):
+        words = _words(options.password_command, by_password)
+        password = first_line(words, option=by_password, on_stderr=on_stderr)
+        return Secret.known(password, origin=by_password, mechanism=mechanism)
+    for variable in (options.variable, "PORTARCHIVE_PASSWORD"):
         if environment.get(variable):
             return Secret.known(environment[variable], origin=variable, mechanism=mechanism)
     stored = _from_keyring(f"portarchive:{host}", user)
@@ -161,7 +181,7 @@ def resolve_secret(
     if prompt is None:
         raise SettingsError(
             "no password: none was given, and there is no terminal to ask at",
-            hint="use --password-command, --token-command, PORTARCHIVE_SOURCE_PASSWORD, or"
+            hint=f"use {by_password}, {by_token}, {options.variable}, or"
             f" store it: keyring set portarchive:{host} {shlex.quote(user)}",
             code="no-password",
         )
@@ -171,13 +191,13 @@ def resolve_secret(
     return Secret.known(typed, origin="the prompt", mechanism=mechanism)
 
 
-def _mechanism(text: str | None) -> str | None:
-    if text is None:
+def _mechanism(options: SecretOptions) -> str | None:
+    if options.mechanism is None:
         return None
-    mechanism = text.upper()
+    mechanism = options.mechanism.upper()
     if mechanism not in MECHANISMS:
         raise SettingsError(
-            "--auth names a mechanism that is not known here",
+            f"{options.option('auth')} names a mechanism that is not known here",
             hint=f"it takes {', '.join(MECHANISMS)}; left out, the best that the server offers",
         )
     return mechanism

@@ -1,4 +1,4 @@
-"""SOURCE and ARCHIVE as they are written on the command line.
+"""SOURCE, TARGET and ARCHIVE as they are written on the command line.
 
 Owns the grammar and its one-line errors. Refuses to hold a password, and never repeats a URL that
 it could not read: what was meant as a user name may be a secret.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+from portarchive.access.credentials import Side
 from portarchive.errors import SettingsError
 
 Tls = Literal["implicit", "starttls", "none"]
@@ -22,7 +23,10 @@ FORM = "imaps://user@host[:port]"
 _DEFAULT_PORT = {"imaps": 993, "imap": 143}
 _LATER = {"jmaps": "JMAP accounts", "jmap": "JMAP accounts"}
 _LOCAL = re.compile(r"(maildir|mbox):(?://(?=/))?(.*)", re.IGNORECASE | re.DOTALL)
-_OPTIONS = re.compile(r"\?((?:format|roles)=[a-z0-9]*(?:&(?:format|roles)=[a-z0-9]*)*)\Z")
+_OPTIONS = {
+    side: re.compile(rf"\?((?:{names})=[a-z0-9+]*(?:&(?:{names})=[a-z0-9+]*)*)\Z")
+    for side, names in (("source", "format|roles"), ("target", "format|roles|layout"))
+}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -33,7 +37,7 @@ _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceUrl:
-    """Where to connect, and as whom. Holds no secret.
+    """Where to connect, and as whom; a TARGET is such a one too. Holds no secret.
 
     Attributes:
         scheme: ``imaps`` or ``imap``.
@@ -70,7 +74,7 @@ class SourceUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSource:
-    """Files on this machine that hold mail. No login, no secret.
+    """Files on this machine that hold mail, or are to. No login, no secret.
 
     Attributes:
         scheme: ``maildir`` or ``mbox``.
@@ -83,11 +87,12 @@ class LocalSource:
     options: Mapping[str, str]
 
 
-def parse_local(text: str) -> LocalSource | None:
+def parse_local(text: str, *, side: Side = "source") -> LocalSource | None:
     """Read SOURCE as ``maildir:PATH`` or ``mbox:PATH``; None if it is of another kind.
 
     PATH is taken as it is, ``?`` included, but for a known option at its end: ``?format=mboxo``,
-    ``?roles=names``. ``maildir:///PATH`` is the same as ``maildir:/PATH``.
+    ``?roles=names``, of a TARGET also ``?layout=fs``. ``maildir:///PATH`` is the same as
+    ``maildir:/PATH``.
 
     Raises:
         SettingsError: there is no path.
@@ -96,7 +101,7 @@ def parse_local(text: str) -> LocalSource | None:
     if found is None:
         return None
     scheme, path = found[1].lower(), found[2]
-    told = _OPTIONS.search(path)
+    told = _OPTIONS[side].search(path)
     if told is not None:
         path = path[: told.start()]
     if not path or path.startswith("//") or "\0" in path:
@@ -124,35 +129,36 @@ def parse_source(text: str, *, tls: str | None = None, allow_cleartext: bool = F
         SettingsError: it is not of that form, holds a password, asks for what cannot be opened
             yet, or would send the password in clear text over a network.
     """
-    text = text.strip()
-    scheme = _scheme(text)
-    rest = text.partition("://")[2]
-    userinfo, at, location = rest.rpartition("@")
-    if ":" in userinfo:
-        raise SettingsError(
-            "a password in a URL is refused: other users of this machine could read it",
-            hint="leave it out: portarchive asks for it, or takes --password-command or"
-            " PORTARCHIVE_SOURCE_PASSWORD (a colon of the user name itself is %3A)",
-            code="password-in-url",
-        )
-    if not at:
-        raise _unreadable("SOURCE names no user")
-    location, _, query = location.partition("?")
-    host, port = _host_and_port(location, default=_DEFAULT_PORT[scheme])
-    url = SourceUrl(
-        scheme=scheme, host=host, port=port, user=_user(userinfo), tls=_tls(scheme, query, tls)
-    )
-    if url.tls == "none" and not allow_cleartext and not url.is_loopback:
-        raise SettingsError(
-            f"without TLS the password would cross the network to {host} in clear text",
-            hint="use imaps://, or imap:// without tls=none, or insist with --allow-cleartext",
-            code="cleartext-refused",
-        )
-    return url
+    return _Reading("source", "").url(text, tls, allow_cleartext=allow_cleartext)
+
+
+def parse_target(
+    text: str,
+    *,
+    tls: str | None = None,
+    allow_cleartext: bool = False,
+    prefix: Literal["", "target-"] = "",
+) -> SourceUrl:
+    """Read TARGET, which is written as SOURCE is.
+
+    Args:
+        text: as the user wrote it.
+        tls: what ``--tls`` or ``--target-tls`` says; has to agree with the URL.
+        allow_cleartext: permit ``tls=none`` to a host that is not this machine.
+        prefix: what its options begin with where the command has a SOURCE too; for error texts.
+
+    Raises:
+        SettingsError: as ``parse_source`` does.
+    """
+    return _Reading("target", prefix).url(text, tls, allow_cleartext=allow_cleartext)
 
 
 def parse_archive(text: str, *, writing: bool) -> Path:
     """Read ARCHIVE: a directory.
+
+    Args:
+        text: as the user wrote it.
+        writing: it is to be written, after SOURCE; else read, and nothing is before it.
 
     Raises:
         SettingsError: it is a URL, or names a container and ``writing`` is asked for.
@@ -160,7 +166,9 @@ def parse_archive(text: str, *, writing: bool) -> Path:
     if _SCHEME.match(text):
         raise SettingsError(
             "ARCHIVE is a directory on this machine, and this one is a URL",
-            hint=f"the order is SOURCE, then ARCHIVE: portarchive export {FORM} mail-archive",
+            hint=f"the order is SOURCE, then ARCHIVE: portarchive export {FORM} mail-archive"
+            if writing
+            else f"ARCHIVE comes first, then TARGET: portarchive import mail-archive {FORM}",
         )
     if not text or "\0" in text:
         raise SettingsError("ARCHIVE is empty", hint="name a directory, e.g. mail-archive")
@@ -174,140 +182,191 @@ def parse_archive(text: str, *, writing: bool) -> Path:
     return Path(text)
 
 
-def _scheme(text: str) -> str:
-    found = _SCHEME.match(text)
-    if found is None:
-        raise _unreadable("SOURCE is not a URL")
-    scheme = found[1].lower()
-    if scheme in _LATER:
-        raise _not_yet(scheme)
-    if scheme not in _DEFAULT_PORT:
-        raise _unreadable(f"unknown scheme {scheme[:20]!r} in SOURCE")
-    return scheme
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a URL is read, and what its errors call it.
 
+    Attributes:
+        side: ``source`` or ``target``.
+        prefix: of the options that are about it.
+    """
 
-def _not_yet(scheme: str) -> SettingsError:
-    return SettingsError(
-        f"this version cannot open {_LATER[scheme]} ({scheme}:) yet",
-        hint=f"it exports IMAP accounts ({FORM}), maildir:PATH and mbox:PATH",
-        code="not-yet",
-    )
+    side: Side
+    prefix: str
+
+    @property
+    def word(self) -> str:
+        return self.side.upper()
+
+    @property
+    def choice(self) -> str:
+        return "--folder" if self.side == "source" else "--into"
+
+    def url(self, text: str, tls: str | None, *, allow_cleartext: bool) -> SourceUrl:
+        text = text.strip()
+        scheme = self._scheme(text)
+        rest = text.partition("://")[2]
+        userinfo, at, location = rest.rpartition("@")
+        if ":" in userinfo:
+            raise SettingsError(
+                "a password in a URL is refused: other users of this machine could read it",
+                hint=f"leave it out: portarchive asks for it, or takes --{self.prefix}"
+                f"password-command or PORTARCHIVE_{self.word}_PASSWORD (a colon of the user name"
+                " itself is %3A)",
+                code="password-in-url",
+            )
+        if not at:
+            raise _unreadable(f"{self.word} names no user")
+        location, _, query = location.partition("?")
+        host, port = self._host_and_port(location, default=_DEFAULT_PORT[scheme])
+        url = SourceUrl(
+            scheme=scheme,
+            host=host,
+            port=port,
+            user=self._user(userinfo),
+            tls=self._tls(scheme, query, tls),
+        )
+        if url.tls == "none" and not allow_cleartext and not url.is_loopback:
+            raise SettingsError(
+                f"without TLS the password would cross the network to {host} in clear text",
+                hint="use imaps://, or imap:// without tls=none, or insist with"
+                f" --{self.prefix}allow-cleartext",
+                code="cleartext-refused",
+            )
+        return url
+
+    def _scheme(self, text: str) -> str:
+        found = _SCHEME.match(text)
+        if found is None:
+            raise _unreadable(f"{self.word} is not a URL")
+        scheme = found[1].lower()
+        if scheme in _LATER:
+            raise SettingsError(
+                f"this version cannot open {_LATER[scheme]} ({scheme}:) yet",
+                hint=f"it knows IMAP accounts ({FORM}), maildir:PATH and mbox:PATH",
+                code="not-yet",
+            )
+        if scheme not in _DEFAULT_PORT:
+            raise _unreadable(f"unknown scheme {scheme[:20]!r} in {self.word}")
+        return scheme
+
+    def _user(self, userinfo: str) -> str:
+        if not userinfo:
+            raise _unreadable(f"{self.word} names no user")
+        for sign, code in (("/", "%2F"), ("?", "%3F"), ("#", "%23")):
+            if sign in userinfo:
+                raise SettingsError(
+                    f"{self.word} has a {sign!r} before its last '@'",
+                    hint=f"in a user name it is written {code}; folders are chosen with {self.choice},"
+                    " not in the URL",
+                    code="bad-url",
+                )
+        if _PERCENT.search(userinfo):
+            raise SettingsError(
+                f"the user name in {self.word} has a '%' that is no percent-encoding",
+                hint="write %25 for a percent sign",
+                code="bad-url",
+            )
+        try:
+            user = unquote_to_bytes(userinfo).decode()
+        except UnicodeDecodeError as error:
+            raise _unreadable(f"the user name in {self.word} is not UTF-8") from error
+        if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in user):
+            raise _unreadable(f"the user name in {self.word} has a control character in it")
+        return user
+
+    def _host_and_port(self, location: str, *, default: int) -> tuple[str, int]:
+        if "#" in location or "/" in location.removesuffix("/"):
+            raise SettingsError(
+                f"{self.word} ends with its host; a path or fragment after it means nothing here",
+                hint=f"choose folders with {self.choice}, e.g. {self.choice} INBOX",
+                code="bad-url",
+            )
+        location = location.removesuffix("/")
+        if location.startswith("["):
+            address, bracket, tail = location[1:].partition("]")
+            if not bracket or (tail and not tail.startswith(":")):
+                raise _unreadable(
+                    f"{self.word} has a bracket that does not close around an IPv6 address"
+                )
+            host, port = self._ipv6(address), tail[1:] if tail else None
+        else:
+            name, colon, number = location.partition(":")
+            if ":" in number:
+                raise SettingsError(
+                    f"an IPv6 address in {self.word} needs brackets",
+                    hint="write it like this: imaps://user@[2001:db8::1]:993",
+                    code="bad-url",
+                )
+            host, port = self._host_name(name), number if colon else None
+        if port is None:
+            return host, default
+        if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            raise _unreadable(f"the port in {self.word} is not a number from 1 to 65535")
+        return host, int(port)
+
+    def _ipv6(self, text: str) -> str:
+        """An address with its zone, which RFC 6874 writes after ``%25``."""
+        from ipaddress import IPv6Address  # noqa: PLC0415  start-up time
+
+        try:
+            return str(IPv6Address(text.replace("%25", "%", 1)))
+        except ValueError as error:
+            text = f"what {self.word} has in brackets is not an IPv6 address"
+            raise _unreadable(text) from error
+
+    def _host_name(self, text: str) -> str:
+        name = text.removesuffix(".")
+        if not name:
+            raise _unreadable(f"{self.word} names no host")
+        if not name.isascii():
+            if _DEVIATIONS & set(name):
+                raise SettingsError(
+                    f"the host in {self.word} has a character that two standards read as"
+                    " different hosts",
+                    hint="write the host in its xn-- form",
+                    code="bad-url",
+                )
+            try:
+                name = name.encode("idna").decode("ascii")
+            except UnicodeError as error:
+                raise _unreadable(f"the host in {self.word} is not a valid name") from error
+        name = name.lower()
+        if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+            raise _unreadable(f"the host in {self.word} is not a valid name")
+        return name
+
+    def _tls(self, scheme: str, query: str, option: str | None) -> Tls:
+        asked = option
+        if query:
+            member, _, value = query.partition("=")
+            if member != "tls" or value not in {"none", "starttls", "implicit"}:
+                raise SettingsError(
+                    f"the only parameter {self.word} may have is ?tls=none or ?tls=starttls",
+                    hint=f"write it like this: {FORM}",
+                    code="bad-url",
+                )
+            if option is not None and option != value:
+                raise SettingsError(
+                    f"{self.word} says tls={value} and --{self.prefix}tls says {option}",
+                    hint="leave one of them out",
+                )
+            asked = value
+        natural: Tls = "implicit" if scheme == "imaps" else "starttls"
+        if asked is None or asked == natural:
+            return natural
+        if asked == "none" and scheme == "imap":
+            return "none"
+        if asked not in {"none", "starttls", "implicit"}:
+            raise SettingsError(
+                f"--{self.prefix}tls takes implicit, starttls or none", hint="leave it out for TLS"
+            )
+        raise SettingsError(
+            f"{scheme}:// and tls={asked} do not go together",
+            hint="imaps:// is TLS from the first octet (port 993); imap:// is STARTTLS (port 143),"
+            " or none",
+        )
 
 
 def _unreadable(text: str) -> SettingsError:
     return SettingsError(text, hint=f"write it like this: {FORM}", code="bad-url")
-
-
-def _user(userinfo: str) -> str:
-    if not userinfo:
-        raise _unreadable("SOURCE names no user")
-    for sign, code in (("/", "%2F"), ("?", "%3F"), ("#", "%23")):
-        if sign in userinfo:
-            raise SettingsError(
-                f"SOURCE has a {sign!r} before its last '@'",
-                hint=f"in a user name it is written {code}; folders are chosen with --folder,"
-                " not in the URL",
-                code="bad-url",
-            )
-    if _PERCENT.search(userinfo):
-        raise SettingsError(
-            "the user name in SOURCE has a '%' that is no percent-encoding",
-            hint="write %25 for a percent sign",
-            code="bad-url",
-        )
-    try:
-        user = unquote_to_bytes(userinfo).decode()
-    except UnicodeDecodeError as error:
-        raise _unreadable("the user name in SOURCE is not UTF-8") from error
-    if any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in user):
-        raise _unreadable("the user name in SOURCE has a control character in it")
-    return user
-
-
-def _host_and_port(location: str, *, default: int) -> tuple[str, int]:
-    if "#" in location or "/" in location.removesuffix("/"):
-        raise SettingsError(
-            "SOURCE ends with its host; a path or fragment after it means nothing here",
-            hint="choose folders with --folder, e.g. --folder INBOX",
-            code="bad-url",
-        )
-    location = location.removesuffix("/")
-    if location.startswith("["):
-        address, bracket, tail = location[1:].partition("]")
-        if not bracket or (tail and not tail.startswith(":")):
-            raise _unreadable("SOURCE has a bracket that does not close around an IPv6 address")
-        host, port = _ipv6(address), tail[1:] if tail else None
-    else:
-        name, colon, number = location.partition(":")
-        if ":" in number:
-            raise SettingsError(
-                "an IPv6 address in SOURCE needs brackets",
-                hint="write it like this: imaps://user@[2001:db8::1]:993",
-                code="bad-url",
-            )
-        host, port = _host_name(name), number if colon else None
-    if port is None:
-        return host, default
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-        raise _unreadable("the port in SOURCE is not a number from 1 to 65535")
-    return host, int(port)
-
-
-def _ipv6(text: str) -> str:
-    """An address with its zone, which RFC 6874 writes after ``%25``."""
-    from ipaddress import IPv6Address  # noqa: PLC0415  start-up time
-
-    try:
-        return str(IPv6Address(text.replace("%25", "%", 1)))
-    except ValueError as error:
-        raise _unreadable("what SOURCE has in brackets is not an IPv6 address") from error
-
-
-def _host_name(text: str) -> str:
-    name = text.removesuffix(".")
-    if not name:
-        raise _unreadable("SOURCE names no host")
-    if not name.isascii():
-        if _DEVIATIONS & set(name):
-            raise SettingsError(
-                "the host in SOURCE has a character that two standards read as different hosts",
-                hint="write the host in its xn-- form",
-                code="bad-url",
-            )
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise _unreadable("the host in SOURCE is not a valid name") from error
-    name = name.lower()
-    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise _unreadable("the host in SOURCE is not a valid name")
-    return name
-
-
-def _tls(scheme: str, query: str, option: str | None) -> Tls:
-    asked = option
-    if query:
-        member, _, value = query.partition("=")
-        if member != "tls" or value not in {"none", "starttls", "implicit"}:
-            raise SettingsError(
-                "the only parameter SOURCE may have is ?tls=none or ?tls=starttls",
-                hint=f"write it like this: {FORM}",
-                code="bad-url",
-            )
-        if option is not None and option != value:
-            raise SettingsError(
-                f"SOURCE says tls={value} and --tls says {option}", hint="leave one of them out"
-            )
-        asked = value
-    natural: Tls = "implicit" if scheme == "imaps" else "starttls"
-    if asked is None or asked == natural:
-        return natural
-    if asked == "none" and scheme == "imap":
-        return "none"
-    if asked not in {"none", "starttls", "implicit"}:
-        raise SettingsError("--tls takes implicit, starttls or none", hint="leave it out for TLS")
-    raise SettingsError(
-        f"{scheme}:// and tls={asked} do not go together",
-        hint="imaps:// is TLS from the first octet (port 993); imap:// is STARTTLS (port 143),"
-        " or none",
-    )

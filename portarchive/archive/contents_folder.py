@@ -112,7 +112,7 @@ def folder_of(
     if newer and "role" in header:
         met.add("role-member")
     special_use = header.get("special_use")
-    if isinstance(special_use, str) and not special_use.startswith("\\"):
+    if newer and isinstance(special_use, str) and not special_use.startswith("\\"):
         met.add("bare-special-use")
     removed = header.get("removed")
     if newer and isinstance(removed, list) and any(isinstance(uid, int) for uid in removed):

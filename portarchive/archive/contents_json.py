@@ -140,8 +140,9 @@ class Document:
             except ValueError as error:
                 raise self._damaged(str(error)) from None
             else:
-                # a number may go on in the next window
-                if end < len(text) or value.__class__ in {str, dict, list} or not self._more():
+                # a number may go on in the next window: 1, 1. and 1e+ are not the end of one
+                closed = value.__class__ in {str, dict, list}
+                if closed or end + len("e+") < len(text) or not self._more():
                     self._check(value, start, end, strict=strict)
                     self._at = end
                     return value
@@ -228,7 +229,7 @@ class Document:
     def _expect(self, wanted: str) -> str:
         char = self._peek()
         if not char or char not in wanted:
-            raise self._damaged(f"{' or '.join(wanted)} is missing")
+            raise self._damaged(f"{' or '.join(map(repr, wanted))} is expected")
         self._at += 1
         return char
 

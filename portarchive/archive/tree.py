@@ -29,7 +29,8 @@ class Limits:
         value: octets of one value in it that has to be held at once (an item, a header member).
         depth: nesting of JSON values.
         string: characters of one JSON string.
-        entries: members of a container, or files and directories of a directory.
+        entries: members of a container, or files and directories of a directory; directories
+            that only show in the names of members count too, and long paths as several.
         expansion: how many times its own size a container may hold in all.
         expansion_floor: octets that a container may always hold, however small it is.
         total: octets of all members.
@@ -156,6 +157,8 @@ _PLAIN = re.compile(
     r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9 _.,@()#%~&'+!=-]+)*"
 )
 _MAX_NAME = 4096
+_MAX_SEGMENTS = 255  # mailboxes of 490 characters (Cyrus) are not nested deeper
+_SHOWN = 400
 
 
 def unsafe_name(name: str) -> Trouble | None:
@@ -163,7 +166,13 @@ def unsafe_name(name: str) -> Trouble | None:
 
     Lone surrogates stand for octets that are not UTF-8 (PEP 383).
     """
-    if _PLAIN.fullmatch(name) and len(name) <= _MAX_NAME:
+    if len(name) > _MAX_NAME:
+        text = f"the name is unsafe: it is over {_MAX_NAME} characters long"
+        return Trouble("F-010", name[:_SHOWN], text)
+    if name.count("/") >= _MAX_SEGMENTS:
+        text = f"the name is unsafe: it has over {_MAX_SEGMENTS} segments"
+        return Trouble("F-010", name[:_SHOWN], text)
+    if _PLAIN.fullmatch(name):
         return None
     if not name.isascii():
         try:
@@ -175,8 +184,6 @@ def unsafe_name(name: str) -> Trouble | None:
         reason = "it is absolute"
     elif "\\" in name or "\0" in name:
         reason = "it has a backslash or NUL"
-    elif len(name) > _MAX_NAME:
-        reason = f"it is over {_MAX_NAME} characters long"
     elif not {"", ".", ".."}.isdisjoint(name.split("/")):
         reason = "it has an empty, '.' or '..' segment"
     return Trouble("F-010", name, f"the name is unsafe: {reason}") if reason else None

@@ -1,7 +1,7 @@
 """What a tree holds, by directory: built from ``Tree.scan``, names checked against each other.
 
 Owns the rules about names that only show in company: twice, twins, a file where a directory is.
-Constant work and about 300 octets a member.
+Constant work and about 300 octets a member; what names alone can make grow is counted.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9¹²³]) *(?:\.|\Z)", re.IGNORECASE
 )
 _MAX_OCTETS = 255
+_LONG_PATH = 256
+
+
+def _cost(path: str) -> int:
+    """As how many entries a path counts: it is kept whole."""
+    return 1 + len(path) // _LONG_PATH
 
 
 class Listing:
@@ -79,6 +85,7 @@ class Listing:
         self.first: dict[str, str] = {}
         self._cap = cap
         self._told: dict[str, int] = {}
+        self._cost = 0
 
     @classmethod
     def of(cls, tree: Tree, limits: Limits) -> Listing:
@@ -90,7 +97,12 @@ class Listing:
         listing = cls()
         directory, files = "", listing.directories[""]
         for found in tree.scan():
+            if listing._cost > limits.entries:
+                text = f"over {limits.entries:,} entries, counting directories and long paths"
+                listing.tell(Trouble("F-016", "", text, fatal=True))
+                break
             if isinstance(found, Member):
+                listing._cost += _cost(found.name)
                 if not listing.count:
                     listing.first[""] = found.name
                 cut = found.name.rfind("/")
@@ -171,11 +183,13 @@ class Listing:
         if files is None:
             files = self.directories[path] = {}
             self.subdirectories[path] = set()
+            self._cost += _cost(path)
             child = path
             while child:
                 parent, _, name = child.rpartition("/")
                 known = parent in self.directories
                 if not known:
+                    self._cost += _cost(parent)
                     self.directories[parent] = {}
                     self.subdirectories[parent] = set()
                 self.subdirectories[parent].add(name)
@@ -185,6 +199,7 @@ class Listing:
         return files
 
     def _compare_names(self) -> None:
+        """The rules about names that lie together."""
         for directory, files in self.directories.items():
             prefix = f"{directory}/" if directory else ""
             below = self.subdirectories[directory]

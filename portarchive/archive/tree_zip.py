@@ -117,6 +117,8 @@ class ZipTree:
     def _local(self, entry: Entry) -> int | Trouble:
         """Where the octets begin, by the local header, if that agrees with the directory."""
         length = _LOCAL.size + len(entry.raw)
+        if entry.offset > self._length - length:  # a seek would fail beyond 2^63
+            return Trouble("Z-013", entry.name, "its local header lies outside the file")
         self._file.seek(entry.offset)
         head = self._file.read(length)
         if len(head) != length or head[:4] != _LOCAL_MAGIC:

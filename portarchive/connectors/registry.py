@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from portarchive.connectors.base import Source
+from portarchive.connectors.base import Source, Target
 from portarchive.errors import RateLimited, SettingsError
 from portarchive.progress import Observer
 
 if TYPE_CHECKING:
-    from portarchive.connectors.imap.settings import Secret
+    from portarchive.connectors.imap.settings import ImapSettings, Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAddress:
-    """All that a connector is told of where to go, as whom and how.
+    """All that a connector is told of where to go, as whom and how; of a target too.
 
     Attributes:
         scheme: a key of ``schemes()``.
@@ -30,8 +29,8 @@ class SourceAddress:
         secret: asked at every login.
         ca_file: trusted certificates in PEM, in place of the system's.
         timeout: seconds without any octet after which a connection counts as lost.
-        connections: for fetching, ≥ 1.
-        budget: octets of messages for 24 hours; 0 for no end, None for what the provider permits.
+        connections: for fetching and placing, ≥ 1.
+        budget: octets to fetch in 24 hours; 0 for no end, None for what the provider permits.
     """
 
     scheme: str
@@ -74,7 +73,6 @@ def open_source(
         SettingsError: no connector for the scheme.
         ConnectorError: as ``connectors.base.Source`` says.
     """
-    from portarchive.connectors.patience import Patience  # noqa: PLC0415  start-up time
     from portarchive.connectors.retry import RetryingSource  # noqa: PLC0415  start-up time
 
     if isinstance(address, LocalAddress):
@@ -84,17 +82,48 @@ def open_source(
     if factory is None:
         raise SettingsError(f"no connector opens {address.scheme}://")
 
-    opened: list[Source] = []
-    connect = partial(_open, factory, address, observer, opened)
-    patience = Patience(connect, observer=observer, max_wait=max_wait)
-    try:
-        connect()
-    except RateLimited as error:  # "not now" is no refusal, not at the first login either
-        patience.lost(error)
-        patience.stand()
-    source = RetryingSource(opened[0], observer=observer, max_wait=max_wait)
+    opened = _patiently(lambda: factory(address, observer), observer, max_wait)
+    source = RetryingSource(opened, observer=observer, max_wait=max_wait)
     limit = budget_of(address)
     return source if limit is None else _budgeted(source, limit, address, observer)
+
+
+def open_target(
+    address: SourceAddress | LocalAddress,
+    *,
+    observer: Observer,
+    max_wait: float,
+    options: Mapping[str, str] | None = None,
+) -> Target:
+    """Connect and log in for placing; what comes back waits and reconnects by itself.
+
+    Args:
+        address: where to go.
+        observer: is told when the connection waits.
+        max_wait: seconds that all waiting in a row may take before it is given up.
+        options: of files: what the command line says beside the path; goes before what the path
+            itself says.
+
+    Raises:
+        SettingsError: no connector for the scheme, or an option that it does not have.
+        ConnectorError: as ``connectors.base.Target`` says.
+    """
+    from portarchive.connectors.retry_target import RetryingTarget  # noqa: PLC0415  start-up time
+
+    if isinstance(address, LocalAddress):
+        told = {**address.options, **(options or {})}
+        opened = _LOCAL_TARGETS[address.scheme](address.path, told)
+        return RetryingTarget(opened, observer=observer, max_wait=max_wait)
+    factory = _TARGETS.get(address.scheme)
+    if factory is None:
+        raise SettingsError(f"no connector writes to {address.scheme}://")
+    if options:
+        raise SettingsError(
+            f"{address.scheme}:// takes no options of files: {', '.join(sorted(options))}",
+            hint="leave them out, or name maildir:PATH or mbox:PATH",
+        )
+    opened = _patiently(lambda: factory(address, observer), observer, max_wait)
+    return RetryingTarget(opened, observer=observer, max_wait=max_wait)
 
 
 GMAIL_BUDGET = 2_500_000_000
@@ -118,29 +147,48 @@ def _budgeted(source: Source, limit: int, address: SourceAddress, observer: Obse
 
 
 Factory = Callable[[SourceAddress, Observer], Source]
+Opened = TypeVar("Opened")
 
 
-def _open(
-    factory: Factory, address: SourceAddress, observer: Observer, opened: list[Source]
-) -> None:
-    opened.append(factory(address, observer))
+def _patiently(connect: Callable[[], Opened], observer: Observer, max_wait: float) -> Opened:
+    """Connect; "not now" is no refusal, not at the first login either."""
+    from portarchive.connectors.patience import Patience  # noqa: PLC0415  start-up time
+
+    opened: list[Opened] = []
+    patience = Patience(lambda: opened.append(connect()), observer=observer, max_wait=max_wait)
+    try:
+        return connect()
+    except RateLimited as error:
+        patience.lost(error)
+        patience.stand()
+    return opened[-1]
 
 
 def _open_imap(address: SourceAddress, observer: Observer) -> Source:
     from portarchive.connectors import imap  # noqa: PLC0415  start-up time
 
-    return imap.open_source(
-        imap.ImapSettings(
-            host=address.host,
-            port=address.port,
-            tls=address.tls,
-            user=address.user,
-            secret=address.secret,
-            ca_file=address.ca_file,
-            timeout=address.timeout,
-            connections=address.connections,
-            observer=observer,
-        )
+    return imap.open_source(_imap_settings(address, observer))
+
+
+def _open_imap_target(address: SourceAddress, observer: Observer) -> Target:
+    from portarchive.connectors import imap  # noqa: PLC0415  start-up time
+
+    return imap.open_target(_imap_settings(address, observer))
+
+
+def _imap_settings(address: SourceAddress, observer: Observer) -> ImapSettings:
+    from portarchive.connectors import imap  # noqa: PLC0415  start-up time
+
+    return imap.ImapSettings(
+        host=address.host,
+        port=address.port,
+        tls=address.tls,
+        user=address.user,
+        secret=address.secret,
+        ca_file=address.ca_file,
+        timeout=address.timeout,
+        connections=address.connections,
+        observer=observer,
     )
 
 
@@ -156,6 +204,18 @@ def _open_mbox(path: str, options: Mapping[str, str]) -> Source:
     return mbox.open_source(path, options)
 
 
+def _open_maildir_target(path: str, options: Mapping[str, str]) -> Target:
+    from portarchive.connectors import maildir  # noqa: PLC0415  start-up time
+
+    return maildir.open_target(path, options)
+
+
+def _open_mbox_target(path: str, options: Mapping[str, str]) -> Target:
+    from portarchive.connectors import mbox  # noqa: PLC0415  start-up time
+
+    return mbox.open_target(path, options)
+
+
 _LOCAL: Mapping[str, Callable[[str, Mapping[str, str]], Source]] = {
     "maildir": _open_maildir,
     "mbox": _open_mbox,
@@ -164,4 +224,14 @@ _LOCAL: Mapping[str, Callable[[str, Mapping[str, str]], Source]] = {
 _FACTORIES: Mapping[str, Factory] = {
     "imaps": _open_imap,
     "imap": _open_imap,
+}
+
+_LOCAL_TARGETS: Mapping[str, Callable[[str, Mapping[str, str]], Target]] = {
+    "maildir": _open_maildir_target,
+    "mbox": _open_mbox_target,
+}
+
+_TARGETS: Mapping[str, Callable[[SourceAddress, Observer], Target]] = {
+    "imaps": _open_imap_target,
+    "imap": _open_imap_target,
 }

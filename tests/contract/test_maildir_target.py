@@ -29,15 +29,13 @@ class MaildirOwner:
 
     secret = "a Maildir has no password"
 
-    def __init__(self, root: Path, *, layout: str, there: bool) -> None:
+    def __init__(self, root: Path, *, layout: str) -> None:
         self.root, self.layout = root, layout
         self._numbers = itertools.count(1)
-        if there:
-            self._make(root)
+        self._make(root)
 
     def target(self):
-        told = {"layout": self.layout} if not self.root.exists() else {}
-        return open_target(str(self.root), {**told, "no_fsync": "1"})
+        return open_target(str(self.root), {"no_fsync": "1"})
 
     def directory(self, path) -> Path:
         if path == ("INBOX",):
@@ -108,30 +106,13 @@ class MaildirOwner:
 
 
 class TestMaildirTarget(TargetContract):
-    """In a tree that is there."""
+    """In a tree that is there; new ones are the unit tests' matter."""
 
     wire = False
 
     @pytest.fixture(params=["maildir++", "fs"])
     def provider(self, request, tmp_path):
-        owner = MaildirOwner(tmp_path / "Maildir", layout=request.param, there=True)
+        owner = MaildirOwner(tmp_path / "Maildir", layout=request.param)
         # a folder tells the layout
         owner.create(("Archive",))
         return owner
-
-
-class TestNewMaildirTarget(TargetContract):
-    """In one that is yet to be made, but for what a test puts there itself."""
-
-    wire = False
-
-    @pytest.fixture
-    def provider(self, tmp_path):
-        return MaildirOwner(tmp_path / "a" / "Maildir", layout="maildir++", there=False)
-
-    def test_mailboxes_are_made_in_order_with_their_parents(self, provider, target) -> None:
-        """The inbox comes with the tree."""
-        assert target.folders() == []
-        assert not provider.root.parent.exists()
-        (provider.root / "cur").mkdir(parents=True)
-        super().test_mailboxes_are_made_in_order_with_their_parents(provider, target)

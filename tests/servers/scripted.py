@@ -13,7 +13,7 @@ Lies are attributes: ``mail.size``, ``mail.date`` (None: left out), ``mail.octet
 ``.delimiter``, ``.rights``, ``.counted``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
 ``.identity``, ``.terse``,
 ``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``, ``.fill``, ``.account_id``,
-``.jmap``. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
+``.jmap``. A target: ``server.writable = True``, see ``scripted_append.py``. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
 ``JMAPACCESS`` among the capabilities are played too. Bad days are hooks, ready-made ones are in
 ``scripted_faults.py``:
 
@@ -58,6 +58,7 @@ from servers.scripted_model import Mail, Mailbox, wire_name
 from servers.scripted_syntax import Item, Token
 
 if TYPE_CHECKING:
+    from servers.scripted_append import Arrival
     from servers.scripted_session import Session
 
 CAPABILITIES = (
@@ -221,6 +222,15 @@ class ScriptedServer:
         self.fill = 1.0  # how full the batches are
         self.account_id: str | None = "A1"
         self.jmap = "https://jmap.example/.well-known/jmap"
+        self.writable = False  # see scripted_append.py for this and what follows
+        self.judges: list[Callable[[Arrival], object]] = []
+        self.after_append: list[Callable[[list[Arrival]], object]] = []
+        self.consent: Callable[[bytes, int], object] | None = None
+        self.settable: set[str] = {"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"}
+        self.room: int | None = None
+        self.appended: list[Arrival] = []
+        self.append_sizes: list[int] = []
+        self.append_octets = 0
         self.mailboxes: list[Mailbox] = [Mailbox(b"INBOX", delimiter=delimiter)]
         self.commands: list[str] = []
         self.violations: list[str] = []

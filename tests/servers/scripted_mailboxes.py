@@ -121,6 +121,8 @@ def _status_line(session: Session, mailbox: Mailbox, items: Token) -> None:
             values.append(f"HIGHESTMODSEQ {mailbox.modseq}")
         elif item == "MAILBOXID" and session.has("OBJECTID"):
             values.append(f"MAILBOXID ({mailbox.mailbox_id or 'none'})")
+        elif item == "APPENDLIMIT" and session.has("APPENDLIMIT"):
+            values.append(f"APPENDLIMIT {mailbox.append_limit or 'NIL'}")
         else:
             raise SyntaxProblem(f"no such STATUS item here: {item}")
     session.send(b"* STATUS " + name_of(mailbox) + f" ({' '.join(values)})\r\n".encode())

@@ -82,6 +82,7 @@ class Mailbox:
         mailbox_id: RFC 8474.
         counted: whether STATUS and LIST-STATUS tell of it; without, it is looked at alone.
         rights: what MYRIGHTS says (RFC 4314); None: it refuses.
+        append_limit: what STATUS (APPENDLIMIT) says (RFC 7889); None: NIL.
         permanent_flags: of SELECT; EXAMINE says ``()`` as Dovecot does.
     """
 
@@ -100,6 +101,7 @@ class Mailbox:
     counted: bool = True
     rights: str | None = "lrs"
     permanent_flags: str = r"\Answered \Flagged \Deleted \Seen \Draft \*"
+    append_limit: int | None = None
     mails: dict[int, Mail] = field(default_factory=dict)
     expunged: list[tuple[int, int]] = field(default_factory=list)  # (modseq, uid)
     modseq: int = 1

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from servers.scripted import Drop, Event, Refuse
 from servers.scripted_answers import fetch, limited
+from servers.scripted_append import ADDING, append, create, subscribe
 from servers.scripted_batches import uidbatches
 from servers.scripted_login import authenticate, login
 from servers.scripted_mailboxes import (
@@ -136,8 +137,11 @@ class Session:
             raise EOFError
         return line
 
-    def _read_command(self) -> tuple[bytes, list[bytes]]:
-        """The command with its literals left as ``{n}``, and the literals."""
+    def _read_command(self) -> tuple[bytes, list[bytes], Refuse | None]:
+        """The command with its literals left as ``{n}``, and the literals.
+
+        A script may refuse a literal that waits for consent: then that is all there is of it.
+        """
         whole = bytearray()
         literals = []
         while True:
@@ -149,11 +153,16 @@ class Session:
             whole += line
             found = _LITERAL_AT_END.search(line)
             if found is None:
-                return bytes(whole).rstrip(b"\r\n"), literals
+                return bytes(whole).rstrip(b"\r\n"), literals, None
             del whole[-2:]
-            if found[2] and "LITERAL+" not in self.server.capabilities:
+            if found[2] and not self._ahead(int(found[1])):
                 self.violate("a non-synchronising literal without LITERAL+")
             if not found[2]:
+                try:
+                    if self.server.consent is not None:
+                        self.server.consent(bytes(whole), int(found[1]))
+                except Refuse as refusal:
+                    return bytes(whole), literals, refusal
                 self.send(b"+ go on\r\n")
                 self.flush()
             literal = self._input.read(int(found[1]))
@@ -161,13 +170,17 @@ class Session:
                 raise EOFError
             literals.append(literal)
 
+    def _ahead(self, size: int) -> bool:
+        """Whether a literal of so many octets may come without consent (RFC 7888)."""
+        return self.has("LITERAL+") or (self.has("LITERAL-") and size <= 4096)
+
     def violate(self, what: str) -> None:
         self.server.violations.append(what)
 
     # --- commands -------------------------------------------------------------------------------
 
     def _one_command(self) -> None:
-        line, literals = self._read_command()
+        line, literals, refusal = self._read_command()
         tag, _, rest = line.decode("latin-1").partition(" ")
         word, _, arguments = rest.partition(" ")
         name = word.upper()
@@ -175,6 +188,9 @@ class Session:
             word, _, arguments = arguments.partition(" ")
             name = f"UID {word.upper()}"
         self.server.commands.append(rest)
+        if refusal is not None:
+            self.tagged(tag, refusal.status, refusal.text)
+            return
         event = Event(self, tag, name, rest, [])
         try:
             event.args = tokens(arguments.encode("latin-1"), literals)
@@ -190,14 +206,15 @@ class Session:
 
     def _answer(self, event: Event) -> None:
         name = event.name
-        if name in WRITING:
+        adding = self.server.writable and name in ADDING
+        if name in WRITING and not adding:
             self.violate(event.line)
         if name in {"UID FETCH", "FETCH"}:
             fetch(event)
             return
         if self.server.scripted(event):
             return
-        if name in WRITING - {"SELECT"}:
+        if name in WRITING - {"SELECT"} and not adding:
             raise Refuse("[NOPERM] This server is for reading")
         method = _COMMANDS.get(name)
         if method is None:
@@ -345,6 +362,10 @@ _COMMANDS = {
     "STATUS": status,
     "EXAMINE": examine,
     "SELECT": examine,
+    "APPEND": append,
+    "CREATE": create,
+    "SUBSCRIBE": subscribe,
+    "UNSUBSCRIBE": subscribe,
     "CLOSE": close,
     "UNSELECT": close,
     "UID SEARCH": Session._search,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import sys
 import time
 
@@ -210,3 +211,48 @@ def test_a_secret_does_not_show_itself():
             writing(found)
     assert found.reveal() == PLANTED
     assert PLANTED not in str(os.environ)
+
+
+# --- two accounts
+
+
+def test_each_side_has_its_own_password():
+    environment = {
+        "PORTARCHIVE_SOURCE_PASSWORD": "of the source",
+        "PORTARCHIVE_TARGET_PASSWORD": "of the target",
+    }
+    found = resolve(environment=environment, side="target")
+    assert (found.reveal(), found.origin) == ("of the target", "PORTARCHIVE_TARGET_PASSWORD")
+    assert resolve(environment=environment).reveal() == "of the source"
+    for side, other in (("source", "TARGET"), ("target", "SOURCE")):
+        with pytest.raises(SettingsError) as caught:
+            resolve(environment={f"PORTARCHIVE_{other}_PASSWORD": PLANTED}, side=side)
+        assert caught.value.code == "no-password"
+        assert f"PORTARCHIVE_{side.upper()}_PASSWORD" in caught.value.hint
+        assert other not in caught.value.hint
+        environment = {f"PORTARCHIVE_{other}_PASSWORD": PLANTED, "PORTARCHIVE_PASSWORD": "any"}
+        assert resolve(environment=environment, side=side).reveal() == "any"
+
+
+@pytest.mark.parametrize("prefix", ["", "target-"])
+def test_options_are_called_as_they_are_typed(prefix):
+    both = {"side": "target", "prefix": prefix}
+    assert resolve(password_command=printing(), **both).origin == f"--{prefix}password-command"
+    assert resolve(token_command=printing(), **both).origin == f"--{prefix}token-command"
+    wrong = [
+        {"token_command": "a", "password_command": "b"},
+        {"token_command": "a", "mechanism": "PLAIN"},
+        {"mechanism": "OAUTHBEARER"},
+        {"mechanism": "NTLM"},
+        {"password_command": " "},
+        {"token_command": "'a"},
+        {"password_command": "/no/such/program"},
+        {},
+    ]
+    for options in wrong:
+        with pytest.raises(SettingsError) as caught:
+            resolve(**both, **options)
+        said = f"{caught.value.text} {caught.value.hint}"
+        named = re.findall(r"--[a-z-]+", said)
+        assert named
+        assert all(name.startswith(f"--{prefix}") for name in named)

@@ -69,7 +69,9 @@ def read(source, ref):
         ("1.M2.host;2,RS", "1.M2.host", "RS"),
         ("1.M2.host!2,Sab", "1.M2.host", "Sab"),
         ("1.M2.host:1,x", "1.M2.host", ""),
-        ("1.M2.host:", "1.M2.host", ""),
+        ("1.M2.host:", "1.M2.host:", ""),
+        ("hello!", "hello!", ""),
+        ("1.M2.host:3,S", "1.M2.host:3,S", ""),
         ("1:2.host:2,S", "1:2.host", "S"),
         ("1.M2.host:2,S,extra", "1.M2.host", "S"),
         (":2,S", ":2,S", ""),
@@ -118,6 +120,52 @@ def test_layouts_side_by_side(tmp_path):
     named = open_source(str(root), {"roles": "names"})
     assert {each.path: each.roles for each in named.folders()}["Trash",] == ("trash",)
     named.close()
+
+
+def test_a_name_with_nothing_between_two_dots_is_a_name(tmp_path):
+    root = maildir(tmp_path / "Maildir")
+    for name in (".A..B", ".Work."):
+        maildir(root / name)
+    source = open_source(str(root), {})
+    assert [each.path for each in source.folders()] == [("INBOX",), (".A..B",), (".Work.",)]
+    source.close()
+
+
+def test_what_is_passed_over_is_told(tmp_path):
+    root = maildir(tmp_path / "Maildir")
+    outside = maildir(tmp_path / "outside")
+    (root / ".Link").symlink_to(outside)
+    (root / "Dir").symlink_to(tmp_path)
+    (root / ".vim").symlink_to(tmp_path)
+    (root / "gone").symlink_to("nowhere")
+    (root / ".Half/new").mkdir(parents=True)
+    (root / ".Half/cur").symlink_to(outside / "cur")
+    put(outside / "cur", "1.a", b"outside")
+    deep = root.joinpath(*["d"] * 70)
+    deep.mkdir(parents=True)
+    source, _, events = listed(root)
+    assert [each.path for each in source.folders()] == [("INBOX",), ("Half",)]
+    (done, other) = [event for event in events if isinstance(event, FolderDone)]
+    assert done.notes == (
+        {"code": "links-left-out", "count": 3, "paths": [".Half/cur", ".Link", "Dir"]},
+        {"code": "files-left-out", "count": 1, "paths": ["/".join(["d"] * 65)]},
+    )
+    assert (other.notes, other.listed) == ((), 0)
+    source.close()
+
+
+def test_two_folders_never_get_one_path(tmp_path):
+    """Not even if a third one is called as the second one would be."""
+    root = maildir(tmp_path / "Maildir")
+    for name in (".Work", "Work"):
+        maildir(root / name)
+    source = open_source(str(root), {})
+    (marked,) = [each.path[0] for each in source.folders() if "~" in each.path[0]]
+    source.close()
+    maildir(root / marked)
+    source = open_source(str(root), {})
+    assert len({each.path for each in source.folders()}) == 4
+    source.close()
 
 
 def test_a_directory_of_maildirs_has_no_root_folder(tmp_path):
@@ -255,6 +303,42 @@ def test_what_is_no_message_file_is_a_failure(tmp_path):
     source.close()
 
 
+def test_two_files_of_one_name_are_two_messages(tmp_path):
+    root = maildir(tmp_path / "Maildir")
+    put(root / "cur", "1.a:2,S", b"one")
+    put(root / "cur", "1.a:2,F", b"two")
+    put(root / "new", "1.a", b"three")
+    put(root / "cur", "2.a:2,S", b"equal")
+    put(root / "cur", "2.a:2,FS", b"equal")
+    put(root / "cur", "hello", b"hello")
+    put(root / "cur", "hello!", b"hello!")
+    os.link(put(root / "new", "3.a", b"linked"), root / "cur/3.a:2,S")  # in the middle of a move
+    source, refs, events = listed(root)
+    found = {uid: read(source, ref) for uid, ref in refs.items()}
+    (opened,) = [event for event in events if isinstance(event, FolderOpened)]
+    (done,) = [event for event in events if isinstance(event, FolderDone)]
+    assert opened.counts["exists"] == done.listed == len(found) == 8
+    assert source.folders()[0].messages == 9  # at a glance
+    assert found["hello"][1], found["hello!"][1] == (b"hello", b"hello!")
+    assert found["3.a"][1] == b"linked"
+    twins = {uid: pair for uid, pair in found.items() if "%2F" in uid}
+    assert sorted(octets for _, octets in twins.values()) == [
+        b"equal", b"equal", b"one", b"three", b"two",
+    ]  # fmt: skip
+    assert {ref.notes for ref, _ in twins.values()} == {("unique-name-twice",)}
+    by_octets = {octets: (uid, ref.placements[0].flags) for uid, (ref, octets) in twins.items()}
+    assert by_octets[b"two"][1] == ("$flagged",)
+    source.close()
+    # whichever goes, the others stay what they are: alone, renamed, with other flags
+    (root / "cur/1.a:2,S").unlink()
+    (root / "new/1.a").unlink()
+    (root / "cur/1.a:2,F").rename(root / "cur/1.a:2,")
+    source, refs, events = listed(root, done.token)
+    assert [uid for uid in refs if uid.startswith("1.a")] == [by_octets[b"two"][0]]
+    assert events[-1].token["twins"] == ["1.a", "2.a"]
+    source.close()
+
+
 def test_a_message_is_found_under_its_new_name(tmp_path):
     root = maildir(tmp_path / "Maildir")
     for number in range(3):
@@ -373,6 +457,31 @@ def test_a_copied_folder_has_no_id(tmp_path):
     source = open_source(str(root), {})
     assert {each.uid for each in source.folders()} == {None}
     source.close()
+
+
+def test_a_name_that_is_a_number_is_no_uid(tmp_path):
+    """Nor can anything else be: a message without a number, beside one that has that number."""
+    root = maildir(tmp_path / "Maildir")
+    for name in ("aaa", "5", "%35", "6%"):
+        put(root / "cur", f"{name}:2,S", name.encode())
+    number(root, 7, aaa=5)
+    source, refs, events = listed(root)
+    assert {uid: read(source, ref)[1] for uid, ref in refs.items()} == {
+        "5": b"aaa", "%35": b"5", "%2535": b"%35", "6%25": b"6%",
+    }  # fmt: skip
+    token = events[-1].token
+    assert token["named"] == ["%2535", "%35", "6%25"]
+    source.close()
+    number(root, 7, **{"aaa": 5, "5": 6, "%35": 7})
+    source, again, _ = listed(root, token)
+    assert list(again) == list(refs)
+    source.close()
+
+
+@pytest.mark.parametrize("name", ["a", "1.M2.host", "5", "%", "100%", "%2F", "a\udce9b", "05"])
+def test_a_name_is_told_from_its_uid(name):
+    assert names.unspelled(names.spelled(name)) == name
+    names.spelled(name).encode()
 
 
 # --- errors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from portarchive.access.urls import (
     parse_archive,
     parse_local,
     parse_source,
+    parse_target,
 )
 from portarchive.errors import ExitCode, SettingsError
 
@@ -212,3 +215,56 @@ def test_an_archive_is_no_url():
             parse_archive(text, writing=True)
         assert "s3cret" not in caught.value.text
     assert parse_archive("mail.archive", writing=True).name == "mail.archive"
+
+
+# --- the other side
+
+
+def test_a_target_is_written_as_a_source_is():
+    for text in ("imaps://jane@example.org@imap.example.org:9930", "imap://j@[::1]?tls=none"):
+        assert parse_target(text) == parse_source(text)
+    assert parse_target("imap://j@h.example", tls="none", allow_cleartext=True).tls == "none"
+
+
+@pytest.mark.parametrize("prefix", ["", "target-"])
+@pytest.mark.parametrize(
+    ("text", "tls"),
+    [
+        ("imaps://jane:s3cret@h.example", None),
+        ("imaps://h.example", None),
+        ("jane@h.example", None),
+        ("x://jane@h.example", None),
+        ("imaps://jane@h.example/INBOX", None),
+        ("imaps://ja/ne@h.example", None),
+        ("imaps://ja%ne@h.example", None),
+        ("imaps://jane@h.example?tls=maybe", None),
+        ("imaps://jane@h.example?tls=implicit", "none"),
+        ("imap://jane@h.example?tls=none", None),
+        ("imap://jane@h.example", "never"),
+    ],
+)
+def test_errors_of_a_target_speak_of_it_and_of_its_options(text, tls, prefix):
+    with pytest.raises(SettingsError) as caught:
+        parse_target(text, tls=tls, prefix=prefix)
+    said = f"{caught.value.text} {caught.value.hint}"
+    assert "SOURCE" not in said
+    assert "--folder" not in said
+    assert "s3cret" not in said
+    for option in ("tls", "password-command", "allow-cleartext"):
+        assert (f"--{option}" in said) <= (prefix == "")
+        assert (f"--target-{option}" in said) <= (prefix == "target-")
+    assert re.search(r"TARGET|--(target-)?(tls|allow-cleartext)|unknown scheme", said)
+
+
+def test_layout_is_for_writing_only():
+    path = "maildir:/x?layout=maildir++&roles=names"
+    assert parse_local(path).path == "/x?layout=maildir++&roles=names"
+    told = parse_local(path, side="target")
+    assert (told.path, told.options) == ("/x", {"layout": "maildir++", "roles": "names"})
+
+
+def test_the_order_is_told_by_what_is_done():
+    for writing, word in ((True, "export"), (False, "import")):
+        with pytest.raises(SettingsError) as caught:
+            parse_archive("imaps://jane@h.example", writing=writing)
+        assert f"portarchive {word} " in caught.value.hint

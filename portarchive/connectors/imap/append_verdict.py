@@ -25,6 +25,7 @@ _CODES: Final = {
 }
 
 _WORDS: Final = (
+    ("limit", re.compile(rb"too many identical", re.IGNORECASE)),  # Cyrus: more than ten copies
     ("over-quota", re.compile(
         rb"over ?quota|quota (?:has been )?exceeded|exceed\w* (?:the |your )?(?:\w+ )?quota"
         rb"|mailbox (?:is )?full|out of (?:disk )?space|no space left|disk full", re.IGNORECASE)),

@@ -16,6 +16,9 @@ DAY: Final = 86_400
 OLDEST: Final = DAY
 """Instants up to here are what a program writes that had no date: zero, in any time zone."""
 
+SAYABLE: Final = range(-62_135_596_800, 253_402_300_800)
+"""Instants of the years 1 to 9999, which is what RFC 3339 can say."""
+
 MONTHS: Final = {
     name: number
     for number, name in enumerate(

@@ -19,6 +19,7 @@ from portarchive.connectors.local.body import CHUNK, LARGE, Octets, Pieces
 from portarchive.connectors.local.header import LIMIT, end_of_header, message_id, read_header
 from portarchive.connectors.local.root import Root, failure
 from portarchive.connectors.maildir import dovecot, names
+from portarchive.connectors.maildir.twins import Twins
 from portarchive.errors import ConnectionLost
 from portarchive.records import Failure, Received, Vanished
 
@@ -29,7 +30,7 @@ _YOUNG: Final = 0.05
 
 Stamps = tuple[int, int]
 Files = dict[str, str]
-"""unique name → path below the folder, ``cur/…`` or ``new/…``."""
+"""unique name → path below the folder, ``cur/…`` or ``new/…``; ``twins`` are told apart."""
 
 
 class Message(NamedTuple):
@@ -51,6 +52,7 @@ class MaildirFolder:
 
     Attributes:
         directory: the same.
+        twins: files that share a unique name.
         uid_list: what numbers its messages, as it was at the last ``look``; None if nothing does.
         unknown_letters: flags of file names that ``dovecot-keywords`` does not explain.
     """
@@ -63,6 +65,7 @@ class MaildirFolder:
         self._flags: dict[str, tuple[str, ...]] = {}
         self._files: Files = {}
         self._stamps: Stamps | None = None
+        self.twins = Twins(self._path, self._octets)
         self.unknown_letters: set[str] = set()
         self.uid_list: dovecot.UidList | None = None
 
@@ -85,7 +88,7 @@ class MaildirFolder:
         for _ in range(_LOOKS):
             young = time.time() - max(before) / 1e9 < _YOUNG
             # What moves goes from new/ to cur/: read in this order, it is met at least once.
-            now = self._read("new") | self._read("cur")
+            now, several = self._read()
             after = self._stamp()
             found |= now
             if after == before and not young:
@@ -94,6 +97,8 @@ class MaildirFolder:
             if after == before and found.keys() == now.keys():
                 break
             before = after
+        if several or self.twins.known:
+            self.twins.tell_apart(found, several)
         self._files, self._stamps = found, before
         # After the files: a message that is numbered meanwhile is found in the list.
         self.uid_list = dovecot.uid_list(self.directory)
@@ -102,9 +107,10 @@ class MaildirFolder:
     def count(self) -> int | None:
         """How many messages there are, at a glance; None if it cannot be looked at."""
         try:
-            return len(self._read("new") | self._read("cur"))
+            found, several = self._read()
         except OSError:
             return None
+        return len(found) + sum(len(paths) - 1 for paths in several.values())
 
     def _stamp(self) -> Stamps:
         found = []
@@ -117,17 +123,33 @@ class MaildirFolder:
             raise FileNotFoundError(2, "there is no such folder any more", str(self.directory))
         return found[0], found[1]
 
-    def _read(self, name: str) -> Files:
+    def _read(self) -> tuple[Files, dict[str, list[str]]]:
+        """The files as they are listed, and those of them that share a unique name."""
         found: Files = {}
+        several: dict[str, list[str]] = {}
+        for name in ("new", "cur"):
+            for text in self._list(name):
+                unique = names.file_name(text).unique
+                path = f"{name}/{text}"
+                other = found.setdefault(unique, path)
+                if other is not path:
+                    several.setdefault(unique, [other]).append(path)
+                    found[unique] = path
+        return found, several
+
+    def _list(self, name: str) -> list[str]:
+        directory = self.directory / name
         try:
-            with os.scandir(self.directory / name) as entries:
-                for entry in entries:
-                    text = entry.name
-                    if not text.startswith(".") and not entry.is_dir(follow_symlinks=False):
-                        found[names.file_name(text).unique] = f"{name}/{text}"
+            if directory.is_symlink():
+                return []
+            with os.scandir(directory) as entries:
+                return [
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".") and not entry.is_dir(follow_symlinks=False)
+                ]
         except FileNotFoundError:
-            pass  # a folder with new/ only, or without it
-        return found
+            return []  # a folder with new/ only, or without it
 
     # --- what a name tells
 
@@ -222,6 +244,8 @@ class MaildirFolder:
         fd, path, about = found
         received, notes = self._received(unique, about)
         flags = self._flags_of(path)
+        if names.is_twin(unique):
+            notes = (*notes, "unique-name-twice")
         told = names.told_size(unique)
         if told is not None and told != about.st_size:
             notes = (*notes, "wrong-size-in-name")
@@ -280,6 +304,13 @@ class MaildirFolder:
                 break
         self._root.check()
         return Vanished()
+
+    def _octets(self, path: str) -> Iterator[bytes]:
+        fd, _, about = self._opened(self._path + b"/" + os.fsencode(path), path)
+        try:
+            yield from _pieces(fd, about.st_size)
+        finally:
+            os.close(fd)
 
     def _quiet_stamp(self) -> Stamps | None:
         try:

@@ -7,17 +7,21 @@ A message file is ``unique:2,FLAGS``; the *unique name* is what stays when flags
 from __future__ import annotations
 
 import binascii
+import os
 import re
 from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from portarchive.connectors.local.escaped import escaped, unescaped
+from portarchive.connectors.local.spelling import percent
 
 _SHIFTED: Final = re.compile(rb"&([^-]*)-")
 _TO_ENCODE: Final = re.compile(r"&|[^\x20-\x7e]+")
-_INFO: Final = re.compile(r"[:;!](?:2,([A-Za-z]*)[^:;!/]*|1,[^:;!/]*|)\Z")
+_INFO: Final = re.compile(r"[:;!](?:2,([A-Za-z]*)[^:;!/]*|1,[^:;!/]*)\Z")
 _SIZE: Final = re.compile(r",S=(\d{1,18})(?=,|\Z)")
 _WIRE_SIZE: Final = re.compile(r",W=(\d{1,18})(?=,|\Z)")
 _SECONDS: Final = re.compile(r"(\d{9,10})(?=[._])")
+_TO_SPELL: Final = re.compile("[%/\ud800-\udfff]")
 _PLACED: Final = re.compile(r"\d{1,12}\.M\d{6}P\d{1,10}Q\d{1,10}R[0-9a-f]{16}\.")
 
 FLAGS: Final = {
@@ -110,6 +114,37 @@ def file_name(name: str) -> FileName:
     if found is None or not found.start():
         return FileName(name, "")
     return FileName(name[: found.start()], found[1] or "")
+
+
+def twin_name(unique: str, mark: str) -> str:
+    """What stands for one of several files of a unique name: no file can be called so."""
+    return f"{unique}/{mark}"
+
+
+def is_twin(unique: str) -> bool:
+    """Whether it was made by ``twin_name``."""
+    return "/" in unique
+
+
+def twin_of(unique: str) -> str:
+    """The name that the files share."""
+    return unique.partition("/")[0]
+
+
+def spelled(unique: str) -> str:
+    """A unique name as the uid of an item: Unicode, and never what an IMAP UID could be.
+
+    Percent-encoded are ``%``, ``/``, octets that do not decode, and the first digit of a name that
+    is nothing but digits.
+    """
+    if unique.isdecimal() and unique.isascii():
+        return f"%{ord(unique[0]):02X}{unique[1:]}"
+    return percent(unique, _TO_SPELL)
+
+
+def unspelled(uid: str) -> str:
+    """The unique name of an item's uid."""
+    return os.fsdecode(unquote_to_bytes(uid)) if "%" in uid else uid
 
 
 def told_size(unique: str) -> int | None:

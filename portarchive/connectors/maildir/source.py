@@ -17,10 +17,11 @@ from portarchive.connectors.local import roles
 from portarchive.connectors.local.body import Octets, Pieces
 from portarchive.connectors.local.opening import check_options, folder_id, looking
 from portarchive.connectors.local.root import Root, failure
+from portarchive.connectors.local.spelling import left_out, scalar, service
 from portarchive.connectors.maildir import dovecot
 from portarchive.connectors.maildir.folder import Files, MaildirFolder
-from portarchive.connectors.maildir.layout import Place, places
-from portarchive.connectors.maildir.names import order
+from portarchive.connectors.maildir.layout import Place, Survey, survey
+from portarchive.connectors.maildir.names import order, spelled, twin_of, unspelled
 from portarchive.errors import Unreachable
 from portarchive.records import (
     Change,
@@ -62,8 +63,7 @@ class _Numbering:
             and token is not None
             and (token.get("uidvalidity") == self.uidvalidity)
         )
-        named = token.get("named") if self.goes_on and token is not None else None
-        self.named = {str(name) for name in named} if isinstance(named, list) else set()
+        self.named = _names(token, "named") if self.goes_on else set()
         self._uids = listed.uids if listed is not None else {}
 
     def numbers_any(self, files: Files) -> bool:
@@ -81,20 +81,26 @@ class _Numbering:
         return True
 
     def uid(self, unique: str) -> str:
-        if unique in self.named:
-            return unique
-        number = self._uids.get(unique)
+        number = None if unique in self.named else self._uids.get(unique)
         if number is not None:
             return str(number)
         if self.uidvalidity is not None:
             self.named.add(unique)
-        return unique
+        return spelled(unique)
 
-    def token(self, files: Files) -> dict[str, Any]:
+    def token(self, files: Files, twins: set[str]) -> dict[str, Any]:
+        left = twins.intersection(map(twin_of, files)) if twins else None
+        told: dict[str, Any] = {"twins": sorted(map(spelled, left))} if left else {}
         if self.uidvalidity is None:
-            return {"by": "name"}
-        named = sorted(self.named.intersection(files))
-        return {"by": "uid", "uidvalidity": self.uidvalidity, "named": named}
+            return {"by": "name", **told}
+        named = sorted(map(spelled, self.named.intersection(files)))
+        return {"by": "uid", "uidvalidity": self.uidvalidity, "named": named, **told}
+
+
+def _names(token: Mapping[str, Any] | None, member: str) -> set[str]:
+    """The unique names that a token tells."""
+    told = None if token is None else token.get(member)
+    return {unspelled(str(uid)) for uid in told} if isinstance(told, list) else set()
 
 
 class MaildirSource:
@@ -115,9 +121,11 @@ class MaildirSource:
         self._by_name = roles_by_name
         self._folders: dict[str, MaildirFolder] = {}
         self._uniques: dict[str, dict[str, str]] = {}
+        self._refused: dict[str, str] = {}
+        self._notes: list[dict[str, Any]] = []
         self._look()
 
-    def _look(self) -> list[Place]:
+    def _look(self) -> Survey:
         root = self._root
         if not root.is_directory:
             raise Unreachable(
@@ -126,8 +134,15 @@ class MaildirSource:
                 code="not-maildir",
             )
         with looking(root, hint=_HINT):
-            found = places(root.path)
-        if not found:
+            found = survey(root.path)
+        refused = [place for place in found.places if place.refused is not None]
+        if refused and len(refused) == len(found.places):
+            raise Unreachable(
+                f"{refused[0].directory} cannot be read: {refused[0].refused}",
+                hint="see who may read it",
+                code="unreadable",
+            )
+        if not found.places:
             raise Unreachable(
                 f"{root.shown} is no Maildir: neither it nor a directory in it has cur/ or new/",
                 hint="name the directory that has cur/ and new/ in it, or the one above those",
@@ -146,13 +161,24 @@ class MaildirSource:
         """All folders, counted."""
         self._root.check()
         found = self._look()
-        subscribed = dovecot.subscriptions(self._root.path)
-        known = roles.by_name(place.path for place in found) if self._by_name else {}
-        for place in found:
+        top = self._root.path
+        self._notes = [
+            *left_out("links-left-out", found.links, top),
+            *left_out("files-left-out", found.deep, top),
+        ]
+        open_ones = [place for place in found.places if place.refused is None]
+        self._refused = {
+            folder_id(place.path): place.refused
+            for place in found.places
+            if place.refused is not None
+        }
+        for place in open_ones:
             key = folder_id(place.path)
             if key not in self._folders or self._folders[key].directory != place.directory:
                 self._folders[key] = MaildirFolder(place.directory, self._root)
-        ids = self._mailbox_ids(found)
+        subscribed = dovecot.subscriptions(top)
+        known = roles.by_name(place.path for place in open_ones) if self._by_name else {}
+        ids = self._mailbox_ids(open_ones)
         return [
             Folder(
                 folder_id=folder_id(place.path),
@@ -161,16 +187,24 @@ class MaildirSource:
                 uid=ids.get(place.path),
                 roles=("inbox",) if place.path == ("INBOX",) else _role(known.get(place.path)),
                 subscribed=None if subscribed is None else place.path in subscribed,
-                messages=self._folders[folder_id(place.path)].count(),
+                messages=(
+                    self._folders[folder_id(place.path)].count() if place.refused is None else None
+                ),
+                unlisted=None if place.refused is None else f"{'/'.join(place.path)}/",
             )
-            for place in found
+            for place in found.places
         ]
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
         """See ``Source.changes``. Always whole listings: names cost little."""
+        notes = list(self._notes)
         for wish in wanted.folders:
+            refused = self._refused.get(wish.folder_id)
+            if refused is not None:
+                yield FolderFailed(wish.folder_id, "unreadable", refused)
+                continue
             try:
-                yield from self._visit(wish, wanted)
+                yield from self._visit(wish, wanted, notes)
             except OSError as error:
                 gone = failure(self._root.shown, error)
                 if gone is not None:
@@ -224,12 +258,14 @@ class MaildirSource:
                 seen[listed.guid] = None if listed.guid in seen else place.path
         return {path: guid for guid, path in seen.items() if path is not None}
 
-    def _visit(self, wish: Folder, wanted: Wanted) -> Iterator[Change]:
+    def _visit(self, wish: Folder, wanted: Wanted, notes: list[dict[str, Any]]) -> Iterator[Change]:
+        """``notes``: of the whole tree; the first folder that is finished takes them with it."""
         key = wish.folder_id
         folder = self._folders.get(key)
         if folder is None:
             raise FileNotFoundError(2, "there is no such folder")
         token = wanted.tokens.get(key)
+        folder.twins.known |= _names(token, "twins")
         files = folder.look()
         numbering = _Numbering(folder, token)
         if not numbering.numbers_any(files):
@@ -255,16 +291,17 @@ class MaildirSource:
                 )
                 named.update(fresh)
                 files = folder.look()
-        notes: list[dict[str, Any]] = []
         if folder.unknown_letters:
             letters = "".join(sorted(folder.unknown_letters))
             notes.append({"code": "unknown-flag-letters", "letters": letters})
+        told = tuple(notes)
+        notes.clear()
         yield FolderDone(
             folder_id=key,
-            token=numbering.token(files),
+            token=numbering.token(files, folder.twins.known),
             listed=len(uniques),
             arrived_later=sum(unique not in named for unique in files),
-            notes=tuple(notes),
+            notes=told,
         )
 
     def _name(
@@ -310,8 +347,8 @@ def identity_of(shown: Path) -> SourceIdentity:
     named = shown.parent if shown.name.lower() in _CONTAINERS else shown
     return SourceIdentity(
         protocol="maildir",
-        service=f"maildir:{shown}",
-        account=named.name or shown.name or "mail",
+        service=service("maildir", shown),
+        account=scalar(named.name or shown.name or "mail"),
     )
 
 

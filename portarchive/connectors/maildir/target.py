@@ -23,6 +23,7 @@ from portarchive.connectors.local.windows import windows
 from portarchive.connectors.maildir import dovecot
 from portarchive.connectors.maildir.folder import MaildirFolder
 from portarchive.connectors.maildir.layout import Place
+from portarchive.connectors.maildir.names import spelled, unspelled
 from portarchive.connectors.maildir.source import identity_of
 from portarchive.connectors.maildir.target_delivery import Delivery, Staged
 from portarchive.connectors.maildir.target_keywords import SYSTEM
@@ -191,7 +192,7 @@ class MaildirTarget:
             found = folder.facts(unique)
             if found is not None:
                 size = None if isinstance(found.outcome, Failure) else found.size
-                yield Present(key, unique, size, found.flags, found.received)
+                yield Present(key, spelled(unique), size, found.flags, found.received)
 
     def _reader(self, key: str) -> MaildirFolder | None:
         folder = self._readers.get(key)
@@ -214,13 +215,15 @@ class MaildirTarget:
         """See ``Target.headers``."""
         for present in messages:
             folder = self._reader(present.folder_id)
-            yield present, Vanished() if folder is None else folder.header(present.uid)
+            yield present, Vanished() if folder is None else folder.header(unspelled(present.uid))
 
     def fetch(self, messages: Sequence[Present]) -> Iterator[tuple[Present, Outcome]]:
         """See ``Target.fetch``."""
         for present in messages:
             folder = self._reader(present.folder_id)
-            outcome = Vanished() if folder is None else folder.message(present.uid).outcome
+            outcome = (
+                Vanished() if folder is None else folder.message(unspelled(present.uid)).outcome
+            )
             try:
                 yield present, outcome
             finally:

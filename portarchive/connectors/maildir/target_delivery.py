@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from portarchive.archive.durable import FILE_MODE, Durability, write_all
+from portarchive.connectors.local.dates import SAYABLE
 from portarchive.connectors.local.storing import (
     make_directory,
     open_directory,
@@ -26,10 +27,6 @@ from portarchive.connectors.maildir.layout import is_folder
 from portarchive.connectors.maildir.names import delivery_name, unique_name
 from portarchive.connectors.maildir.target_keywords import Keywords
 from portarchive.placing import Parcel, Refused
-
-EARLIEST: Final = -62_135_596_800
-LATEST: Final = 253_402_300_799
-"""The years 1 to 9999, which is what RFC 3339 can say."""
 
 _SURELY_KEPT: Final = range(1 << 31)
 """Instants that any file system keeps."""
@@ -110,7 +107,7 @@ class Delivery:
         epoch = spot.received.epoch
         if epoch is None:
             epoch = now // 1_000_000_000
-        elif not EARLIEST <= epoch <= LATEST:
+        elif epoch not in SAYABLE:
             return Refused("date", "no year that a file can have")
         temporary = delivery_name(
             now // 1000 % 1_000_000, os.getpid(), next(_numbers), secrets.token_hex(8)

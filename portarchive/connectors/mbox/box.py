@@ -43,18 +43,21 @@ class Box:
         path: of the file.
         root: what must still be there.
         rd: quoting is mboxrd.
+        growing: messages will be appended again and again.
 
     Attributes:
+        path, root: the same.
         index: of the last ``refresh``; empty before the first one, and after ``close``.
         verify: octets are compared with their digest, for somebody wrote to the file.
     """
 
-    def __init__(self, path: Path, root: Root, *, rd: bool) -> None:
+    def __init__(self, path: Path, root: Root, *, rd: bool, growing: bool = False) -> None:
         self.path = path
         self.index = Index()
         self.verify = False
-        self._root = root
+        self.root = root
         self._rd = rd
+        self._growing = growing
         self._fd = -1
         self._stamp: Stamp | None = None
         self._scanner: Scanner | None = None
@@ -81,14 +84,14 @@ class Box:
             ConnectionLost: the root is gone, or the file changes under the reading.
             OSError: the file cannot be read.
         """
-        self._root.check()
+        self.root.check()
         if self._scanner is not None and self._stamp == self._now():
             return
         self.close()
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
         self._fd = os.open(self.path, flags)
         about = os.fstat(self._fd)
-        scanner = Scanner(self._fd, rd=self._rd)
+        scanner = Scanner(self._fd, rd=self._rd, growing=self._growing)
         scanner.extend(about.st_size)
         self._scanner = scanner
         self.index = scanner.index
@@ -117,6 +120,50 @@ class Box:
                     return
         self.refresh()
 
+    def extend(self) -> None:
+        """Take in what was appended since; whatever else happened, the file is indexed anew.
+
+        Raises:
+            ConnectionLost: the root is gone, or the file changes under the reading.
+            OSError: the file cannot be read.
+        """
+        now = self._now()
+        if (
+            self._scanner is not None
+            and self._stamp is not None
+            and now is not None
+            and now[:2] == self._stamp[:2]
+            and now[2] > self._scanned.upto
+        ):
+            self.root.check()
+            try:
+                self._scanned.extend(now[2])
+            except ConnectionLost:
+                pass  # not appended to: rewritten
+            else:
+                return
+        self.refresh()
+
+    def reaches(self, about: os.stat_result) -> bool:
+        """Whether the index has all of a file: it is the one that was indexed, and not longer."""
+        return (
+            self._stamp is not None
+            and self._stamp[:2] == (about.st_dev, about.st_ino)
+            and self._scanned.upto == about.st_size
+        )
+
+    def appended(self) -> None:
+        """What was appended since is known to be that, and nothing else was changed.
+
+        Raises:
+            ConnectionLost: the file is not what it was.
+            OSError: it cannot be read.
+        """
+        about = os.fstat(self._fd)
+        self._scanned.extend(about.st_size)
+        self._stamp = _stamp(about)
+        self.verify = False
+
     def arrived(self) -> int:
         """How many messages were appended since the last look."""
         size = os.fstat(self._fd).st_size
@@ -128,7 +175,7 @@ class Box:
         Raises:
             ConnectionLost: the root is gone.
         """
-        self._root.check()
+        self.root.check()
         now = self._now()
         if now is None or self._stamp is None or now[:2] != self._stamp[:2]:
             return False
@@ -156,7 +203,7 @@ class Box:
         try:
             octets = os.pread(self._fd, length, start)
         except OSError as error:
-            gone = failure(self._root.shown, error)
+            gone = failure(self.root.shown, error)
             if gone is not None:
                 raise gone from error
             return Failure("unreadable", error.strerror or "it cannot be read")

@@ -27,7 +27,7 @@ class Row(NamedTuple):
         start, length: where its octets lie in the file, quoting included.
         size: of the message, without the quoting.
         digest: of its identity, ``DIGEST`` octets.
-        epoch: when it was received; -1 if nothing tells.
+        epoch: when it was received; None if nothing tells.
         fact: number of its ``Fact``.
         thread, gmail_id: Gmail's numbers, 0 if there are none.
     """
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     length: int
     size: int
     digest: bytes
-    epoch: int
+    epoch: int | None
     fact: int
     thread: int = 0
     gmail_id: int = 0
@@ -80,7 +80,8 @@ class Index:
         self.lengths.append(length)
         self.sizes.append(size)
         self.digests += digest
-        self.epochs.append(epoch)
+        # -1 is none: instants before 1970 are kept as one less
+        self.epochs.append(-1 if epoch is None else epoch if epoch >= 0 else epoch - 1)
         self.fact_numbers.append(fact)
         self.threads.append(thread)
         self.gmail_ids.append(gmail_id)
@@ -144,6 +145,13 @@ class Index:
     def digest(self, number: int) -> bytes:
         """The digest of a message's identity."""
         return bytes(self.digests[DIGEST * number : DIGEST * (number + 1)])
+
+    def epoch(self, number: int) -> int | None:
+        """When a message was received; None if nothing tells."""
+        kept = self.epochs[number]
+        if kept >= 0:
+            return kept
+        return None if kept == -1 else kept + 1
 
     def uid(self, number: int) -> str:
         """32 hex digits, and ``-n`` for the n-th equal one (format.md section 3)."""

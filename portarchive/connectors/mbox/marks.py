@@ -27,7 +27,7 @@ class Mark(NamedTuple):
         line, start: of the postmark, and of the message after it.
         quoted: whether the message before it has a quoted ``From ``; True also if nobody looked.
         epoch: its date; None if it has none.
-        gmail_id: see ``postmark.gmail_id``.
+        gmail_id, own: see ``postmark``.
     """
 
     end: int
@@ -36,6 +36,7 @@ class Mark(NamedTuple):
     quoted: bool
     epoch: int | None
     gmail_id: int
+    own: postmark.Own | None = None
 
 
 class Marks:
@@ -79,7 +80,8 @@ class Marks:
         self._position = line - self._base + _LENGTH
         self.quoted = False
         start = line + len(text) + len(newline)
-        return Mark(line, line, start, True, epoch, postmark.gmail_id(text))
+        gmail_id = postmark.gmail_id(text)
+        return Mark(line, line, start, True, epoch, gmail_id, postmark.own(text))
 
     def behind(self, offset: int) -> Mark | None:
         """The first postmark behind a place that may be anywhere; ``next`` goes on from there."""
@@ -144,6 +146,7 @@ class Marks:
             self.quoted,
             epoch,
             postmark.gmail_id(line),
+            postmark.own(line),
         )
         self.quoted = False
         return mark

@@ -2,13 +2,18 @@
 
 A line of text may begin with ``From `` too. A postmark is told from it by its date; that an empty
 line must come before it is for the scanner to see.
+
+Postmarks that are written here say so by their sender: ``MAILER-DAEMON@mboxrd`` is no address, and
+a sign that everything that begins like a postmark within the message is quoted, so that no
+Content-Length is needed to find its end, and that the date is meant as it stands.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from portarchive.connectors.local import dates
 
@@ -26,6 +31,13 @@ _RFC5322: Final = re.compile(
     rb"[ \t](?:" + _WEEKDAY + rb",[ \t]*)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]+\d\d?:\d\d"
 )
 _GMAIL: Final = re.compile(rb"From (\d{10,20})@xxx ")
+_OWN: Final = re.compile(rb"From MAILER-DAEMON@mboxrd(\.status)?(\.unended)? ")
+OWN: Final = b"From MAILER-DAEMON@mboxrd"
+"""How a postmark of our own begins."""
+
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # fmt: skip
 _BARE: Final = frozenset({b"From", b"From -"})
 FIELD: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:|>?From ")
 """How a header begins (RFC 5322 §3.6.8)."""
@@ -64,3 +76,45 @@ def gmail_id(line: bytes) -> int:
     found = _GMAIL.match(line)
     number = int(found[1]) if found else 0
     return number if number < 1 << 64 else 0
+
+
+class Own(NamedTuple):
+    """What a postmark that is written here tells of its message.
+
+    Attributes:
+        status: its first lines, as long as they are Status, X-Status or X-Keywords, were put there
+            to tell its flags.
+        unended: its last line has no end; the one in the file was put there.
+    """
+
+    status: bool = False
+    unended: bool = False
+
+
+def own(line: bytes) -> Own | None:
+    """What a postmark tells if it is one of ours."""
+    if not line.startswith(OWN):
+        return None
+    found = _OWN.match(line)
+    return None if found is None else Own(found[1] is not None, found[2] is not None)
+
+
+def spelled(epoch: int, told: Own) -> bytes:
+    """A postmark with its line end (RFC 4155 appendix A: asctime in UTC).
+
+    Raises:
+        ValueError, OverflowError: not in the years 1 to 9999.
+    """
+    days, seconds = divmod(epoch, dates.DAY)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    day, year = _spelled_day(days)
+    sender = OWN + (b".status" if told.status else b"") + (b".unended" if told.unended else b"")
+    return b"%s %s %02d:%02d:%02d %s\n" % (sender, day, hour, minute, second, year)
+
+
+@lru_cache(maxsize=4096)
+def _spelled_day(days: int) -> tuple[bytes, bytes]:
+    date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + days)
+    day = f"{_WEEKDAYS[date.weekday()]} {_MONTHS[date.month - 1]} {date.day:2d}"
+    return day.encode("ascii"), b"%04d" % date.year

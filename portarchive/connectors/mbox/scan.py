@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from portarchive.connectors.local import dates
 from portarchive.connectors.local.body import LARGE
-from portarchive.connectors.local.header import end_of_header, values
+from portarchive.connectors.local.header import LIMIT, end_of_header, values
 from portarchive.connectors.mbox import labels, postmark, status
 from portarchive.connectors.mbox.index import Fact, Index, Row
 from portarchive.connectors.mbox.marks import BLOCK, Mark, Marks
@@ -36,6 +36,7 @@ class Scanner:
     Args:
         fd: of the file.
         rd: quoting is mboxrd, and taken off; else octets stay as they are.
+        growing: messages will be appended again and again.
 
     Attributes:
         index: what was found so far.
@@ -44,13 +45,14 @@ class Scanner:
         upto: the size of the file that was read.
     """
 
-    def __init__(self, fd: int, *, rd: bool) -> None:
+    def __init__(self, fd: int, *, rd: bool, growing: bool = False) -> None:
         self.index = Index()
         self.takeout: bool | None = None
         self.counts: dict[str, int] = {}
         self.upto = 0
         self._fd = fd
         self._rd = rd
+        self._growing = growing
         self._size = 0
         self._last_line: int | None = None
         self._last_row = False
@@ -80,7 +82,8 @@ class Scanner:
         if mark is None and at < size:
             raise ConnectionLost("the mbox file was rewritten while it was being read")
         self._scan(marks, mark, together=size - at >= TOGETHER)
-        self.index.settle()
+        if not self._growing:
+            self.index.settle()
         self.upto = size
 
     def begin_behind(
@@ -214,11 +217,18 @@ class Scanner:
             end, quoted = following.end, following.quoted
         else:
             end, quoted = self._end(mark.start, self._size), marks.quoted
-        head = marks.read(mark.start, min(end, mark.start + LARGE))
+        own = mark.own
+        flags: tuple[str, ...] | None = None
+        start = mark.start
+        if own is not None:
+            end -= own.unended and end > start and marks.read(end - 1, end) == b"\n"
+            start, flags = self._told(marks, start, end, own)
+        head = marks.read(start, min(end, start + LARGE))
         header = head[: end_of_header(head)]
         lowered = header.lower()
         odd = status.may_have(lowered)
-        if odd:
+        # Where our own postmark follows, or is before it, no length is needed.
+        if odd and own is None and (following is None or following.own is None):
             body = mark.start + len(header) + (2 if head.startswith(b"\r", len(header)) else 1)
             told = values(header, lowered, b"content-length")
             found = self._by_length(marks, told, body, end)
@@ -226,7 +236,7 @@ class Scanner:
                 following, end = (None, found) if isinstance(found, int) else (found, found.end)
                 quoted = True
                 head = marks.read(mark.start, min(end, mark.start + LARGE))
-        if len(head) < min(end - mark.start, LARGE):
+        if len(head) < min(end - start, LARGE):
             raise ConnectionLost("the mbox file became shorter while it was being read")
         if following is None:
             self._last_line = mark.line
@@ -239,17 +249,50 @@ class Scanner:
                 lowered = header.lower()
                 odd = status.may_have(lowered)
         lowered = lowered if odd else b""
-        self._last_row = self._add(mark, end - mark.start, octets, header, lowered)
+        if start != mark.start:
+            mark = mark._replace(start=start)
+        self._last_row = self._add(mark, end - start, octets, header, lowered, flags)
         return following
 
-    def _add(self, mark: Mark, length: int, octets: bytes, header: bytes, lowered: bytes) -> bool:
-        """Index one message; False if it is none. ``lowered``: empty if nothing odd is in it."""
+    @staticmethod
+    def _told(
+        marks: Marks, start: int, end: int, own: postmark.Own
+    ) -> tuple[int, tuple[str, ...] | None]:
+        """Where a message begins behind the fields that tell its flags, and these."""
+        if not own.status:
+            return start, None
+        head = marks.read(start, min(end, start + LIMIT))
+        length = status.leading(head)
+        if not length:  # another program rewrote it
+            return start, None
+        return start + length, status.flags(head[:length], head[:length].lower())
+
+    def _add(
+        self,
+        mark: Mark,
+        length: int,
+        octets: bytes,
+        header: bytes,
+        lowered: bytes,
+        told_flags: tuple[str, ...] | None,
+    ) -> bool:
+        """Index one message; False if it is none.
+
+        Args:
+            mark: its postmark; ``start`` is where the message itself begins.
+            length: octets of it in the file.
+            octets: of it, or the first of them.
+            header: the same of its header.
+            lowered: the header in lower case; empty if nothing odd is in it.
+            told_flags: what was written beside it of its flags; None: its header tells.
+        """
+        own = mark.own is not None
         flags: tuple[str, ...] = ()
         cuts: list[tuple[int, int]] = []
         told: tuple[str, ...] | None = None
         thread = 0
         if self.takeout is None:
-            self.takeout = labels.leading(header) is not None
+            self.takeout = not own and labels.leading(header) is not None
         if self.takeout:
             front = labels.leading(header)
             told = ()
@@ -259,13 +302,16 @@ class Scanner:
                     told = self._parsed(front.labels)
                     cuts.append(front.span)
         if lowered:
-            if status.is_internal(lowered):
+            if not own and status.is_internal(lowered):
                 self._count("folder-internal-data")
                 return False
-            flags = status.flags(header, lowered)
+            if told_flags is None:
+                flags = status.flags(header, lowered)
             cuts += status.changeable(lowered)
+        if told_flags is not None:
+            flags = told_flags
         epoch = mark.epoch
-        if epoch is None or not dates.plausible(epoch, self._now):
+        if epoch is None or (not own and not dates.plausible(epoch, self._now)):
             epoch = dates.from_header(header, self._now)
             self._count("no-date" if epoch is None else "date-from-header")
         if length > LARGE:
@@ -280,7 +326,7 @@ class Scanner:
                 length,
                 size,
                 digest,
-                -1 if epoch is None else epoch,
+                epoch,
                 self.index.fact(Fact(flags, told)),
                 thread,
                 mark.gmail_id if self.takeout else 0,

@@ -163,8 +163,8 @@ class Shelf:
                 if not keys or number in twice:
                     continue
                 uid = index.uid(number)
-                epoch = index.epochs[number]
-                received = dates.received(epoch) if epoch >= 0 else dates.NO_DATE
+                epoch = index.epoch(number)
+                received = dates.received(epoch) if epoch is not None else dates.NO_DATE
                 thread, gmail_id = index.threads[number], index.gmail_ids[number]
                 if len(keys) == 1:
                     listed[keys[0]] += 1

@@ -40,6 +40,10 @@ _ANY: Final = re.compile(
 )
 _FIRST: Final = frozenset({b"s", b"c", b"x"})
 
+_LEADING: Final = re.compile(rb"(?:(?:Status|X-Status|X-Keywords):[^\n]*\n)+")
+_LINE: Final = 900
+"""Octets of keywords in one line, about (RFC 5322 section 2.1.1: 998 are all that a line has)."""
+
 _INTERNAL: Final = b"subject: don't delete this message -- folder internal data"
 
 
@@ -81,6 +85,44 @@ def flags(header: bytes, lowered: bytes) -> tuple[str, ...]:
     for value in keys:
         found.extend(keywords.parse_flag_list(value))
     return keywords.to_archive(found)
+
+
+def leading(octets: bytes) -> int:
+    """How many octets of a message are fields, right at its beginning, that tell flags."""
+    found = _LEADING.match(octets)
+    return 0 if found is None else found.end()
+
+
+def spelled(given: tuple[str, ...]) -> bytes | str:
+    """Fields that tell these flags, ``Status`` first and always there.
+
+    Returns:
+        The lines; or the flag that has no place in them (RFC 9051: it is no flag and no atom).
+    """
+    letters = ""
+    words: list[str] = []
+    for flag in given:
+        imap = keywords.to_imap(flag)
+        letter = next((letter for letter, name in _LETTERS if name == imap), None)
+        if imap is None:
+            return flag
+        if letter is None:
+            words.append(imap)
+        else:
+            letters += letter.decode("ascii")
+    lines = [b"Status: " + (b"RO" if "R" in letters else b"O")]
+    others = "".join(letter for letter in "AFTD" if letter in letters)
+    if others:
+        lines.append(b"X-Status: " + others.encode("ascii"))
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) >= _LINE:
+            lines.append(b"X-Keywords: " + line.encode("ascii"))
+            line = ""
+        line += f" {word}" if line else word
+    if line:
+        lines.append(b"X-Keywords: " + line.encode("ascii"))
+    return b"".join(each + b"\n" for each in lines)
 
 
 def _bits(value: bytes) -> int:

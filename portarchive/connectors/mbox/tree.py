@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from portarchive.connectors.local import roles
+from portarchive.connectors.local.escaped import unescaped
 from portarchive.connectors.local.root import Root
 from portarchive.connectors.mbox.box import kind
 
 _SUFFIXES: Final = (".mbox", ".mboxrd", ".mboxo", ".mbx")
+RESERVED: Final = frozenset({b"__macosx"})
+"""Names that no directory of folders can have; see ``local.escaped``."""
+
 _JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _BESIDE: Final = frozenset(
     {".msf", ".dat", ".html", ".json", ".sqlite", ".rc", ".wdseml", ".mozeml", ".lock", ".log"}
@@ -66,12 +70,12 @@ def look_around(root: Root, *, roles_by_name: bool) -> Tree:
     tree = Tree([])
     tree.folders.extend(_below(root.path, (), tree, 0))
     tree.folders.sort(key=lambda found: (found.path != ("INBOX",), found.path))
-    asked = roles_by_name or _is_thunderbirds(root.path)
+    asked = roles_by_name or is_thunderbirds(root.path)
     tree.folders = _unique(_with_roles(tree.folders, asked=asked))
     return tree
 
 
-def _is_thunderbirds(directory: Path) -> bool:
+def is_thunderbirds(directory: Path) -> bool:
     """Whether Thunderbird keeps folders right in here: then well-known names mean what they say."""
     with os.scandir(directory) as entries:
         return any(entry.name.endswith((".msf", ".sbd")) for entry in entries)
@@ -89,7 +93,7 @@ def _below(directory: Path, parents: tuple[str, ...], tree: Tree, depth: int) ->
             if depth < _DEPTH:
                 yield from _directory(path, parents, tree, depth)
         elif entry.is_file(follow_symlinks=False):
-            found = _file(path, (*parents, _stem(name)), tree)
+            found = _file(path, (*parents, plain_name(_stem(name))), tree)
             if found is not None:
                 yield found
 
@@ -103,7 +107,8 @@ def _directory(path: Path, parents: tuple[str, ...], tree: Tree, depth: int) -> 
             yield found
         return
     try:
-        yield from _below(path, (*parents, name.removesuffix(".sbd")), tree, depth + 1)
+        below = plain_name(name.removesuffix(".sbd"))
+        yield from _below(path, (*parents, below), tree, depth + 1)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         yield Found(
@@ -136,6 +141,11 @@ def _look(path: Path) -> tuple[str, str] | None:
         "mmdf": ("mmdf", "it is in MMDF format (\\x01\\x01\\x01\\x01 between messages), not mbox"),
         "other": ("not-mbox", "it does not begin with a 'From ' line"),
     }.get(found)
+
+
+def plain_name(name: str) -> str:
+    """The name of a folder, from that of its file or directory without the suffix."""
+    return os.fsdecode(unescaped(os.fsencode(name), RESERVED))
 
 
 def _stem(name: str) -> str:

@@ -1,0 +1,268 @@
+"""The IMAP target keeps the contract on Dovecot, Cyrus, pymap and the scripted server."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+
+import imapclient
+import pytest
+
+from contract.relay import Relay
+from contract.target_facts import Held, parcel, placed, refused
+from contract.target_folders import SPECIAL
+from contract.target_ground import BOX, OTHER
+from contract.target_suite import TargetContract
+from portarchive import keywords
+from portarchive.connectors.imap import ImapSettings, ImapTarget, open_target
+from portarchive.demo.server import demo_server
+from portarchive.placing import FolderReady, FolderWish
+from servers.scripted import CAPABILITIES, ScriptedServer
+from servers.scripted_model import Mail, Mailbox
+
+TARGET_CAPABILITIES = (*CAPABILITIES, "MULTIAPPEND", "CREATE-SPECIAL-USE")
+
+
+class Password:
+    kind = "password"
+    mechanism = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def reveal(self) -> str:
+        return self.text
+
+
+class Owner:
+    """An account as its owner changes it: by another client, on a connection of its own."""
+
+    def __init__(self, port: int, user: str, secret: str, relay: Relay, connections: int) -> None:
+        self.port, self.user, self.secret = port, user, secret
+        self.relay, self.connections = relay, connections
+
+    def target(self) -> ImapTarget:
+        return open_target(
+            ImapSettings(
+                host="127.0.0.1",
+                port=self.relay.port,
+                tls="none",
+                user=self.user,
+                secret=Password(self.secret),
+                connections=self.connections,
+                timeout=20,
+            )
+        )
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[imapclient.IMAPClient]:
+        with imapclient.IMAPClient("127.0.0.1", self.port, ssl=False) as client:
+            client.normalise_times = False
+            client.login(self.user, self.secret)
+            yield client
+
+    def names(self, client: imapclient.IMAPClient) -> list[str]:
+        return [
+            name
+            for flags, _, name in client.list_folders()
+            if b"\\noselect" not in {flag.lower() for flag in flags}
+        ]
+
+    def contents(self):
+        with self.client() as client:
+            return {tuple(name.split("/")): self.read(client, name) for name in self.names(client)}
+
+    def read(self, client: imapclient.IMAPClient, name: str) -> list[Held]:
+        client.select_folder(name, readonly=True)
+        uids = client.search("ALL")
+        found = []
+        for start in range(0, len(uids), 100):
+            part = client.fetch(uids[start : start + 100], ["FLAGS", "INTERNALDATE", "BODY.PEEK[]"])
+            for uid in sorted(part):
+                item = part[uid]
+                flags = [flag.decode() for flag in item[b"FLAGS"]]
+                epoch = round(item[b"INTERNALDATE"].timestamp())
+                held = frozenset(keywords.to_archive(flags))
+                found.append(Held(item[b"BODY[]"], held, epoch))
+        return found
+
+    def create(self, path) -> None:
+        with self.client() as client:
+            client.create_folder("/".join(path))
+
+    def delete(self, path) -> None:
+        with self.client() as client:
+            client.delete_folder("/".join(path))
+
+    def add(self, path, octets, flags=(), received=None) -> None:
+        date = dt.datetime.now(dt.UTC) if received is None else received
+        spelled = [keywords.to_imap(flag) for flag in flags]
+        with self.client() as client:
+            client.append("/".join(path), octets, spelled, date)
+
+    def empty(self, path) -> None:
+        with self.client() as client:
+            client.select_folder("/".join(path))
+            client.delete_messages("1:*")
+            client.expunge()
+
+    def clear(self) -> None:
+        """Nothing but an empty INBOX is left."""
+        with self.client() as client:
+            self.empty_inbox(client)
+            for name in sorted(self.names(client), key=len, reverse=True):
+                if name != "INBOX":
+                    client.delete_folder(name)
+
+    @staticmethod
+    def empty_inbox(client: imapclient.IMAPClient) -> None:
+        if client.select_folder("INBOX")[b"EXISTS"]:
+            client.delete_messages("1:*")
+            client.expunge()
+
+    def drop(self) -> None:
+        self.relay.cut()
+
+
+class TestDovecot(TargetContract):
+    """Dovecot over one connection, and over two."""
+
+    window = 1200
+
+    @pytest.fixture(params=[1, 2])
+    def provider(self, request, dovecot_user):
+        server = dovecot_user.server
+        with Relay(server.port) as relay:
+            yield Owner(server.port, dovecot_user.user, server.password, relay, request.param)
+
+    @pytest.mark.parametrize("name", SPECIAL)
+    def test_special_names_are_kept_or_refused(self, provider, target, name) -> None:
+        """It says by no rule that some names are its own: they are tried and seen."""
+        own = {
+            "dots": ("a.b", ".."),
+            "tilde, hash": ("~jane",),
+            "what a Maildir holds": ("cur",),
+        }
+        if name not in own:
+            super().test_special_names_are_kept_or_refused(provider, target, name)
+            return
+        before = provider.contents()
+        answers = dict(target.ensure([FolderWish(own[name]), FolderWish(BOX)]))
+        assert refused(answers[FolderWish(own[name])]) == "refused"
+        assert isinstance(answers[FolderWish(BOX)], FolderReady)
+        assert set(provider.contents()) == {*before, BOX}
+
+
+class TestCyrus(TargetContract):
+    """Cyrus, which refuses what it does not like."""
+
+    @pytest.fixture
+    def provider(self, cyrus_user):
+        server = cyrus_user.server
+        with Relay(server.port) as relay:
+            yield Owner(server.port, cyrus_user.user, server.password, relay, 1)
+
+
+class TestPymap(TargetContract):
+    """pymap keeps offsets, and keywords that it does not announce."""
+
+    many = 400
+
+    @pytest.fixture(scope="class")
+    def server(self):
+        with demo_server() as server:
+            yield server
+
+    @pytest.fixture
+    def provider(self, server):
+        with Relay(server.port) as relay:
+            owner = Owner(server.port, server.user, server.password, relay, 1)
+            owner.clear()
+            yield owner
+
+    def test_keywords_are_kept_though_it_announces_none(self, provider, target, box) -> None:
+        placed(target, [parcel(1, b"Subject: 1\r\n\r\n", box, flags=["$Forwarded", "odd/one"])])
+        (look,), (present,) = self.look(target, box)
+        assert not look.new_keywords
+        assert set(present.flags) == {"$Forwarded", "odd/one"}
+
+
+class ScriptedOwner(Owner):
+    """An account of the scripted server, changed where it lies."""
+
+    def __init__(self, server: ScriptedServer, connections: int) -> None:
+        self.server, self.connections = server, connections
+        self.user, self.secret, self.port = "jane", server.password, server.port
+
+    def target(self) -> ImapTarget:
+        self.relay = self.server
+        return super().target()
+
+    def contents(self):
+        return {
+            path_of(box): [held_of(mail) for mail in box.mails.values()]
+            for box in self.server.mailboxes
+            if box.selectable
+        }
+
+    def create(self, path) -> None:
+        self.server.add_mailbox("/".join(path), subscribed=False)
+
+    def delete(self, path) -> None:
+        self.server.remove_mailbox("/".join(path))
+
+    def add(self, path, octets, flags=(), received=None) -> None:
+        spelled = [keywords.to_imap(flag) for flag in flags]
+        self.server.mailbox("/".join(path)).add(octets, spelled, received or dt.datetime.now(dt.UTC))
+
+    def empty(self, path) -> None:
+        box = self.server.mailbox("/".join(path))
+        box.expunge(*list(box.mails))
+
+    def drop(self) -> None:
+        self.server.drop_all()
+
+
+def path_of(box: Mailbox) -> tuple[str, ...]:
+    from imapclient.imap_utf7 import decode
+
+    return tuple(decode(box.wire).split("/"))
+
+
+def held_of(mail: Mail) -> Held:
+    octets, date = mail.body(), mail.date
+    assert octets is not None
+    assert date is not None
+    moment = dt.datetime.strptime(date.strip('"').strip(), "%d-%b-%Y %H:%M:%S %z")
+    return Held(octets, frozenset(keywords.to_archive(mail.flags)), round(moment.timestamp()))
+
+
+class TestScripted(TargetContract):
+    """Every way of sending: with and without MULTIAPPEND, LITERAL+, LITERAL-, UIDPLUS."""
+
+    window = 1200
+    many = 700
+
+    @pytest.fixture(
+        params=[
+            (TARGET_CAPABILITIES, 1),
+            (TARGET_CAPABILITIES, 3),
+            ([*(set(TARGET_CAPABILITIES) - {"LITERAL+"}), "LITERAL-"], 1),
+            ([*(set(TARGET_CAPABILITIES) - {"LITERAL+", "UIDPLUS"})], 1),
+            ([*(set(CAPABILITIES) - {"OBJECTID", "QRESYNC", "CONDSTORE"})], 1),
+            (["IMAP4rev1"], 2),
+        ],
+        ids=["all", "three", "LITERAL-", "no LITERAL+", "no MULTIAPPEND", "nothing"],
+    )
+    def provider(self, request):
+        capabilities, connections = request.param
+        with ScriptedServer(capabilities=capabilities) as server:
+            server.writable = True
+            yield ScriptedOwner(server, connections)
+            server.check()
+
+    def test_what_it_finds_is_never_changed(self, provider, target) -> None:
+        super().test_what_it_finds_is_never_changed(provider, target)
+        assert not provider.server.said("CLOSE")
+        assert {OTHER, BOX} <= set(provider.contents())
