@@ -257,8 +257,8 @@ class _Reading:
             if sign in userinfo:
                 raise SettingsError(
                     f"{self.word} has a {sign!r} before its last '@'",
-                    hint=f"in a user name it is written {code}; folders are chosen with {self.choice},"
-                    " not in the URL",
+                    hint=f"in a user name it is written {code}; folders are chosen with"
+                    f" {self.choice}, not in the URL",
                     code="bad-url",
                 )
         if _PERCENT.search(userinfo):

@@ -47,6 +47,24 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun",
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+_TIME: Final = (
+    rb"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:\.\d{1,9})?)?(?!\d)"
+)
+_ZONE: Final = (
+    rb"(?:[ \t]*(?:GMT|UTC?|Z)?[ \t]*(?P<offset>[+-]\d\d?:?\d\d)(?!\d)"
+    rb"|[ \t]*(?P<zone>[A-Za-z]{1,5})(?![A-Za-z]))?"
+)
+_FIELD: Final = re.compile(
+    rb"(?<!\d)(?P<day>\d{1,2})[ \t-]*(?P<month>[A-Za-z]{3,9})\.?[ \t,-]*(?P<year>\d{4}|\d\d)"
+    rb"[ \t,]+" + _TIME + _ZONE
+)
+_ASCTIME: Final = re.compile(
+    rb"(?P<month>[A-Za-z]{3,9})\.?[ \t]+(?P<day>\d{1,2})[ \t,]+"
+    rb"(?:" + _TIME + _ZONE + rb"[ \t]+(?P<year>\d{4})"
+    rb"|(?P<year_>\d{4})[ \t,]+" + _TIME.replace(b">", b"_>") + _ZONE.replace(b">", b"_>") + rb")"
+)
+_ZONES: Final = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5,
+                 "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}  # fmt: skip
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 
 
@@ -157,26 +175,32 @@ def field_date(value: bytes) -> Received | None:
     before = None
     while b"(" in value and value != before:
         before, value = value, _COMMENT.sub(b" ", value)
-    text = value.decode("ascii", "replace").strip()
-    if not text:
+    found = _FIELD.search(value) or _ASCTIME.search(value)
+    if found is None:
         return None
-    # only archives of others come here: ours never pay for this import
-    from email.utils import parsedate_tz  # noqa: PLC0415
+    # a name with a low line is that of the second alternative of ``_ASCTIME``
+    part = dict.fromkeys(("second", "offset", "zone"), "")
+    for name, text in found.groupdict(b"").items():
+        part[name.rstrip("_")] = part.get(name.rstrip("_")) or text.decode("ascii")
+    month = part["month"][:3].lower()
+    if month not in _MONTHS:
+        return None
+    year = part["year"]
+    if len(year) < 4:  # RFC 5322 §4.3
+        year = str(int(year) + (2000 if int(year) < 50 else 1900))
+    return rfc3339(
+        f"{year}-{_MONTHS.index(month) + 1:02d}-{int(part['day']):02d}"
+        f"T{int(part['hour']):02d}:{part['minute']}:{part['second'] or '00'}"
+        f"{_zone(part['offset'], part['zone'])}"
+    )
 
-    try:
-        parsed = parsedate_tz(text)
-        if parsed is None:
-            return None
-        year, month, day, hour, minute, second = parsed[:6]
-        date = dt.date(year, month, day)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-    offset = parsed[9] or 0
-    minutes = abs(offset) // 60
-    zone = f"{'-' if offset < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
-    if abs(offset) >= 86400:
-        zone = "+00:00"
-    return rfc3339(f"{date.isoformat()}T{hour:02d}:{minute:02d}:{second:02d}{zone}")
+
+def _zone(offset: str, name: str) -> str:
+    if not offset:
+        return f"{_ZONES.get(name.upper(), 0):+03d}:00"
+    sign, digits = offset[0], offset[1:].replace(":", "").zfill(4)
+    text = f"{sign}{digits[:2]}:{digits[2:]}"
+    return text if int(digits[:2]) < 24 and int(digits[2:]) < 60 else "+00:00"
 
 
 @lru_cache(maxsize=8192)

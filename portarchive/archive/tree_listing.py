@@ -52,6 +52,9 @@ _DEVICE = re.compile(
 )
 _MAX_OCTETS = 255
 _LONG_PATH = 256
+_IMPLIED = 50
+"""As how many entries a directory counts that holds no file and is no member itself: a container
+of a few octets can name thousands, and an archive has hardly any."""
 
 
 def _cost(path: str) -> int:
@@ -189,7 +192,7 @@ class Listing:
                 parent, _, name = child.rpartition("/")
                 known = parent in self.directories
                 if not known:
-                    self._cost += _cost(parent)
+                    self._cost += _IMPLIED * _cost(parent)
                     self.directories[parent] = {}
                     self.subdirectories[parent] = set()
                 self.subdirectories[parent].add(name)
@@ -199,7 +202,6 @@ class Listing:
         return files
 
     def _compare_names(self) -> None:
-        """The rules about names that lie together."""
         for directory, files in self.directories.items():
             prefix = f"{directory}/" if directory else ""
             below = self.subdirectories[directory]

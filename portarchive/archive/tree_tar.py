@@ -31,6 +31,10 @@ from portarchive.errors import NotAnArchive
 _CHUNK = 1 << 20
 _DAMAGED = "the tar file is damaged or cut off"
 _MAX_HEADER = 1 << 20  # of one extended header (pax, GNU long name)
+_MAX_GLOBAL = 1 << 16  # of one global pax header: the parser applies all of them to each member
+_TYPE = slice(156, 157)
+_LASTING = frozenset({"path", "linkpath", "size"})
+"""What of global headers matters here; the rest would only be copied from member to member."""
 
 
 class _Guard(io.RawIOBase):
@@ -63,6 +67,12 @@ class _Guard(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MAX_HEADER:
             raise BadMemberError("Z-014", "a header claims an absurd size")
+        if (
+            size > _MAX_GLOBAL
+            and len(self.last) == tarfile.BLOCKSIZE
+            and self.last[_TYPE] == tarfile.XGLTYPE
+        ):
+            raise BadMemberError("Z-014", f"a global header is over {_MAX_GLOBAL:,} octets")
         pieces = []
         while size:
             octets = self._octets(size)
@@ -137,6 +147,8 @@ class TarTree:
                 while (info := tar.next()) is not None:
                     # the library would keep every one of them
                     tar.members = []  # type: ignore[attr-defined]  # missing in the stubs
+                    for name in tar.pax_headers.keys() - _LASTING:
+                        del tar.pax_headers[name]
                     yield tar, info
                 # the library takes a damaged header for the end, which is a block of zeros
                 if cast("_Guard", tar.fileobj).last != bytes(tarfile.BLOCKSIZE):

@@ -77,7 +77,8 @@ def run_migrate(
         archive: where the archive is made, or brought up to date.
         connect: opens the new account to write; called when the archive stands.
         read: opens the new account to read it back.
-        export_options, import_options: see there.
+        export_options: see there.
+        import_options: see there.
         observer: is told what happens.
         state: for the ledger.
 
@@ -117,7 +118,7 @@ def run_migrate(
         def flags(item: Item) -> tuple[str, ...]:
             if not keeps_flags:
                 return ()
-            lost = dropped.get(item.folder, frozenset())
+            lost: set[str] = dropped.get(item.folder, set())
             meant = policies.treat(item.flags).flags
             return tuple(flag for flag in meant if keywords.fold(flag) not in lost)
 

@@ -55,8 +55,8 @@ class MboxOwner:
     def read(octets: bytes):
         marks = list(POSTMARK.finditer(octets))
         assert not octets or marks[0].start() == 0
-        for mark, following in zip(marks, [*marks[1:], None], strict=True):
-            end = following.start() if following else len(octets) - 1
+        ends = [*(mark.start() for mark in marks[1:]), len(octets) - 1]
+        for mark, end in zip(marks, ends[len(ends) - len(marks) :], strict=True):
             text = octets[mark.end() : end]
             assert octets[end : end + 1] == b"\n"
             flags: dict[str, str] = {}

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -76,7 +77,7 @@ def tarred(mode: str) -> Callable[[Path, Path], Path]:
 
 
 def zstandard(tree: Path, to: Path) -> Path:
-    if os.sys.version_info >= (3, 14):  # type: ignore[attr-defined]
+    if sys.version_info >= (3, 14):
         from compression import zstd
     else:
         from backports import zstd

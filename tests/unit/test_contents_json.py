@@ -16,6 +16,7 @@ from portarchive.archive.tree import Limits
 from portarchive.errors import Damaged
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     st.none()
     | st.booleans()

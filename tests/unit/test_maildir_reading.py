@@ -480,8 +480,11 @@ def test_a_name_that_is_a_number_is_no_uid(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "1.M2.host", "5", "%", "100%", "%2F", "a\udce9b", "05"])
 def test_a_name_is_told_from_its_uid(name):
-    assert names.unspelled(names.spelled(name)) == name
-    names.spelled(name).encode()
+    for numbered in (False, True):
+        uid = names.spelled(name, numbered=numbered)
+        assert names.unspelled(uid) == name
+        assert uid.encode()
+        assert not (numbered and uid.isdecimal())
 
 
 # --- errors

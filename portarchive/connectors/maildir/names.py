@@ -131,13 +131,15 @@ def twin_of(unique: str) -> str:
     return unique.partition("/")[0]
 
 
-def spelled(unique: str) -> str:
-    """A unique name as the uid of an item: Unicode, and never what an IMAP UID could be.
+def spelled(unique: str, *, numbered: bool = False) -> str:
+    """A unique name as the uid of an item: percent-encoded are ``%``, ``/``, octets not decoding.
 
-    Percent-encoded are ``%``, ``/``, octets that do not decode, and the first digit of a name that
-    is nothing but digits.
+    Args:
+        unique: may be one of ``twin_name``.
+        numbered: other messages of its folder have numbers. A name that is nothing but digits must
+            not be taken for one, and has its first digit encoded as well.
     """
-    if unique.isdecimal() and unique.isascii():
+    if numbered and unique.isdecimal() and unique.isascii():
         return f"%{ord(unique[0]):02X}{unique[1:]}"
     return percent(unique, _TO_SPELL)
 

@@ -86,14 +86,15 @@ class _Numbering:
             return str(number)
         if self.uidvalidity is not None:
             self.named.add(unique)
-        return spelled(unique)
+        return spelled(unique, numbered=self.uidvalidity is not None)
 
     def token(self, files: Files, twins: set[str]) -> dict[str, Any]:
         left = twins.intersection(map(twin_of, files)) if twins else None
         told: dict[str, Any] = {"twins": sorted(map(spelled, left))} if left else {}
         if self.uidvalidity is None:
             return {"by": "name", **told}
-        named = sorted(map(spelled, self.named.intersection(files)))
+        left = self.named.intersection(files)
+        named = sorted(spelled(unique, numbered=True) for unique in left)
         return {"by": "uid", "uidvalidity": self.uidvalidity, "named": named, **told}
 
 

@@ -229,7 +229,7 @@ class Appender:
                 text = "the file is a Google Takeout, sorted by labels"
                 return self._refuse(parcels, "refused", text), None
             lock.note(size, os.fstat(fd).st_ino)
-            outcomes, error = self._append(fd, size, parcels)
+            answered = self._append(fd, size, parcels)
             lock.release()
         except FileNotFoundError:
             return self._refuse(parcels, "folder-gone", "there is no such folder any more"), None
@@ -239,7 +239,7 @@ class Appender:
             if fd >= 0:
                 os.close(fd)
             lock.close()
-        return outcomes, error
+        return answered
 
     @staticmethod
     def _refuse(parcels: list[Parcel], code: str, text: str) -> Outcomes:

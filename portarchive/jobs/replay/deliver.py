@@ -72,7 +72,10 @@ class Courier:
         self._over_quota = 0
         self._strikes: dict[int, int] = {}
         self._out: dict[int, Piece] = {}
+        self._boxes: Mapping[str, Box] = {}
         self._undated: set[int] = set()
+        self._left_out: dict[int, frozenset[str]] = {}
+        self._trials: dict[int, deque[frozenset[str]]] = {}
 
     def deliver(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
         """Place them; each is placed, merged or failed afterwards.
@@ -85,6 +88,7 @@ class Courier:
             ConnectorError: the target is lost; what was placed stays placed.
         """
         todo = list(pieces)
+        self._boxes = boxes
         tried = self._trial_pieces(todo, boxes)
         if tried:
             self._rounds(deque(tried), boxes)
@@ -127,11 +131,14 @@ class Courier:
     ) -> None:
         if isinstance(outcome, Placed | Merged):
             self._over_quota = 0
+            self._blame(piece)
             uids = dict(outcome.uids)
             state = State.PLACED if isinstance(outcome, Placed) else State.MERGED
             for part in (piece, *piece.twins):
                 part.state = state
                 part.uid = uids.get(part.folder_id, "")
+                if part.uid:
+                    self._boxes[part.folder_id].used.add(part.uid)
             if isinstance(outcome, Placed) and outcome.altered:
                 piece.altered = ("octets",)
             self._placed(piece)
@@ -219,7 +226,7 @@ class Courier:
                 octets = b"".join(converted([octets], self._ends))
         return Parcel(
             key=piece.key,
-            spots=tuple(self._spot(part) for part in (piece, *piece.twins)),
+            spots=tuple(self._spot(part, piece.key) for part in (piece, *piece.twins)),
             size=size,
             octets=octets,
             chunks=self._chunks(piece, octets, converts=converts),
@@ -247,8 +254,8 @@ class Courier:
             part.fail("too-big", text)
         return True
 
-    def _spot(self, piece: Piece) -> Spot:
-        dropped = self.dropped.get(piece.folder_id, {})
+    def _spot(self, piece: Piece, first: int) -> Spot:
+        dropped = self.dropped.get(piece.folder_id, {}).keys() | self._left_out.get(first, set())
         flags = tuple(flag for flag in piece.flags if keywords.fold(flag) not in dropped)
         if not self._target.capabilities.keywords:
             flags = ()
@@ -304,13 +311,28 @@ class Courier:
                     self.dropped[part.folder_id].setdefault(key, "not-kept-by-target")
 
     def _without_keywords(self, piece: Piece) -> bool:
-        """Leave out what the target refused; False if there is nothing to leave out."""
-        some = False
-        for part in (piece, *piece.twins):
-            known = self.dropped[part.folder_id]
-            for flag in part.flags:
-                key = keywords.fold(flag)
-                if key not in _SYSTEM and key not in known:
-                    known[key] = "refused-by-target"
-                    some = True
-        return some
+        """Leave out one keyword at a time, at last all of them; False if nothing is left to try."""
+        trials = self._trials.get(piece.key)
+        if trials is None:
+            own = [
+                keywords.fold(flag)
+                for part in (piece, *piece.twins)
+                for flag in part.flags
+                if keywords.fold(flag) not in _SYSTEM
+            ]
+            single = [frozenset({key}) for key in dict.fromkeys(own)]
+            every = [frozenset(own)] if len(single) > 1 else []
+            # what was refused before is the first to be suspected
+            guilty = {key for part in (piece, *piece.twins) for key in self.dropped[part.folder_id]}
+            single.sort(key=lambda one: not one & guilty)
+            trials = self._trials[piece.key] = deque([*single, *every])
+        if not trials:
+            return False
+        self._left_out[piece.key] = trials.popleft()
+        return True
+
+    def _blame(self, piece: Piece) -> None:
+        """What had to be left out for the message to pass is not tried again in its mailbox."""
+        for key in self._left_out.get(piece.key, ()):
+            for part in (piece, *piece.twins):
+                self.dropped[part.folder_id].setdefault(key, "refused-by-target")

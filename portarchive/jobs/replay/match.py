@@ -122,11 +122,12 @@ class Matcher:
             if uidvalidity is not None and piece.folder.uidvalidity == uidvalidity:
                 by_uid[piece.item.uid] = piece
         for present in list(work.presents.values()):
-            known = by_uid.get(present.uid)
+            known: Piece | None = by_uid.get(present.uid)
             named = by_id.get(present.email_id, []) if present.email_id else []
-            piece = named[0] if named else known
-            if piece is None or piece.key not in work.pieces:
+            found = named[0] if named else known
+            if found is None or found.key not in work.pieces:
                 continue
+            piece = found
             if piece.item.size is not None and present.size not in (None, piece.item.size):
                 continue  # an id that does not mean the same octets is no id
             if piece in named:

@@ -168,12 +168,16 @@ class _Run:
         paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
         self._say(FoldersFound(len(plans), None))
         for group in gatherer.groups():
-            self._group(group, paths, ledger)
+            if self._courier.full:
+                for piece in group:
+                    if piece.state is State.OPEN:
+                        piece.fail("over-quota", "not looked for: the account is full")
+            else:
+                self._group(group, paths, ledger)
             for piece in group:
                 reports[piece.folder.path].take(piece)
-            if self._courier.full:
-                self.report.ended = "over-quota"
-                break
+        if self._courier.full:
+            self.report.ended = "over-quota"
         self._flush_told()
         for path, report in reports.items():
             add_tally(report, gatherer.tallies[path])
