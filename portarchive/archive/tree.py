@@ -27,6 +27,7 @@ class Limits:
     Attributes:
         document: octets of one JSON document.
         value: octets of one value in it that has to be held at once (an item, a header member).
+        nodes: what a document holds at once: commas, and four for each array and object.
         depth: nesting of JSON values.
         string: characters of one JSON string.
         entries: members of a container, or files and directories of a directory; directories
@@ -38,6 +39,7 @@ class Limits:
 
     document: int = 1 << 30
     value: int = 64 << 20
+    nodes: int = 1_000_000
     depth: int = 64
     string: int = 16 << 20
     entries: int = 5_000_000

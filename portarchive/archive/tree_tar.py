@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 import tarfile
 import zlib
@@ -33,6 +34,8 @@ _DAMAGED = "the tar file is damaged or cut off"
 _MAX_HEADER = 1 << 20  # of one extended header (pax, GNU long name)
 _MAX_GLOBAL = 1 << 16  # of one global pax header: the parser applies all of them to each member
 _TYPE = slice(156, 157)
+_FOREIGN = re.compile("not a gzipped|unknown frame", re.IGNORECASE)
+"""What gzip and zstd say of octets that are not theirs: after a whole stream they are a rest."""
 _LASTING = frozenset({"path", "linkpath", "size"})
 """What of global headers matters here; the rest would only be copied from member to member."""
 
@@ -53,6 +56,7 @@ class _Guard(io.RawIOBase):
         self._expansion = expansion
         self._broken = broken
         self._at = 0
+        self._ended = self._foreign = False
         self.last = b""
 
     def readable(self) -> bool:
@@ -89,12 +93,25 @@ class _Guard(io.RawIOBase):
     def _octets(self, size: int) -> bytes:
         try:
             return self._source.read(size)
-        except self._broken:
+        except (*self._broken, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # None: gzip's own
+                raise
+            if self._ended and _FOREIGN.search(str(error)):
+                self._foreign = True
+                return b""
             raise BadMemberError("Z-014", _DAMAGED) from None
-        except OSError as error:
-            if error.errno is None:  # gzip's own
-                raise BadMemberError("Z-014", _DAMAGED) from None
-            raise
+
+    def rest(self) -> bool:
+        """Read to the end of the file; whether anything but zeros was left.
+
+        Raises:
+            BadMemberError: what is left is damaged, or too much.
+        """
+        self._ended = True
+        found = False
+        while octets := self.read(_CHUNK):
+            found |= octets.count(0) != len(octets)
+        return found or self._foreign
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if whence != io.SEEK_SET or offset < self._at:
@@ -115,6 +132,7 @@ class TarTree:
         self.path = path
         self._limits = limits
         self._compression = compression
+        self._more = False
         self._broken: tuple[type[Exception], ...] = (EOFError, zlib.error)
         if compression == "zst":
             self._zstd_file, error = _zstd()
@@ -136,8 +154,10 @@ class TarTree:
             with tarfile.open(fileobj=guard, mode="r:", errors="surrogateescape") as tar:
                 yield tar
 
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        """Headers in their order.
+    def _members(
+        self, *, to_the_end: bool = False
+    ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """Headers in their order; ``to_the_end``: look behind the last one too.
 
         Raises:
             BadMemberError: the file is damaged from here on.
@@ -151,8 +171,10 @@ class TarTree:
                         del tar.pax_headers[name]
                     yield tar, info
                 # the library takes a damaged header for the end, which is a block of zeros
-                if cast("_Guard", tar.fileobj).last != bytes(tarfile.BLOCKSIZE):
+                guard = cast("_Guard", tar.fileobj)
+                if guard.last != bytes(tarfile.BLOCKSIZE):
                     raise BadMemberError("Z-014", _DAMAGED)
+                self._more = to_the_end and guard.rest()
         except (tarfile.TarError, ValueError, RecursionError, OverflowError, MemoryError):
             raise BadMemberError("Z-014", _DAMAGED) from None
 
@@ -161,7 +183,7 @@ class TarTree:
         sizes: dict[str, int] = {}
         count = 0
         try:
-            for _, info in self._members():
+            for _, info in self._members(to_the_end=True):
                 count += 1
                 if count > self._limits.entries:
                     yield Trouble("F-016", "", f"over {count - 1:,} entries", fatal=True)
@@ -171,6 +193,8 @@ class TarTree:
                     sizes[found.name] = found.size
                 if found is not None:
                     yield found
+            if self._more:
+                yield Trouble("Z-021", "", "octets follow the end of the tar file")
         except BadMemberError as error:
             yield Trouble(error.code, "", error.text, fatal=error.code != "Z-014")
 

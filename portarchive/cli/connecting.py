@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from portarchive.access.credentials import Secret, SecretOptions, resolve_secret
 from portarchive.access.urls import LocalSource, SourceUrl
 from portarchive.cli.safe_text import safe, safe_lines
-from portarchive.connectors.base import Source
+from portarchive.connectors.base import Source, Target
 from portarchive.errors import SettingsError
 from portarchive.progress import Observer
+
+if TYPE_CHECKING:
+    from portarchive.connectors.registry import LocalAddress, SourceAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +56,47 @@ def connect(
     """
     from portarchive.connectors import registry  # noqa: PLC0415  start-up time
 
+    address = _address(url, access, secret)
+    return registry.open_source(address, observer=observer, max_wait=access.max_wait)
+
+
+def connect_target(
+    url: SourceUrl | LocalSource,
+    access: AccessOptions,
+    *,
+    observer: Observer,
+    secret: Secret | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Target:
+    """The same for the account that is written to.
+
+    Args:
+        url: TARGET.
+        access: how to reach it.
+        observer: is told when the connection waits.
+        secret: if it is at hand.
+        files: options of a target of files.
+
+    Raises:
+        SettingsError: no secret, or it makes no sense.
+        ConnectorError: the server cannot be reached, or refuses.
+    """
+    from portarchive.connectors import registry  # noqa: PLC0415  start-up time
+
+    address = _address(url, access, secret)
+    return registry.open_target(address, observer=observer, max_wait=access.max_wait, options=files)
+
+
+def _address(
+    url: SourceUrl | LocalSource, access: AccessOptions, secret: Secret | None
+) -> SourceAddress | LocalAddress:
+    from portarchive.connectors import registry  # noqa: PLC0415  start-up time
+
     if isinstance(url, LocalSource):
-        local = registry.LocalAddress(scheme=url.scheme, path=url.path, options=url.options)
-        return registry.open_source(local, observer=observer, max_wait=access.max_wait)
+        return registry.LocalAddress(scheme=url.scheme, path=url.path, options=url.options)
     if secret is None:
         secret = find_secret(url, access)
-    address = registry.SourceAddress(
+    return registry.SourceAddress(
         scheme=url.scheme,
         host=url.host,
         port=url.port,
@@ -69,7 +108,6 @@ def connect(
         connections=access.connections,
         budget=access.budget,
     )
-    return registry.open_source(address, observer=observer, max_wait=access.max_wait)
 
 
 def find_secret(url: SourceUrl, access: AccessOptions) -> Secret:

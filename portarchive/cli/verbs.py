@@ -20,7 +20,7 @@ from portarchive.cli.output import say
 
 
 class Verb(NamedTuple):
-    """One command: the module ``portarchive.cli.<module>`` has a function of the verb's name."""
+    """One command: the module ``portarchive.cli.<module>`` has a function of the module's name."""
 
     name: str
     module: str
@@ -30,20 +30,23 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("demo", "demo", "The whole circle on an embedded mail server; no account needed."),
     Verb("export", "export", "Copy a mail account into an archive, or bring one up to date."),
+    Verb("import", "import_", "Place an archive in another account, each message once."),
+    Verb("migrate", "migrate", "Export, import and compare: from one provider to another."),
     Verb("info", "info", "What an archive holds, from where, and what is missing and why."),
     Verb("ls", "ls", "The folders of an archive, or the messages of a folder."),
+    Verb("diff", "diff", "What differs between two archives, or an archive and an account."),
     Verb("validate", "validate", "Whether an archive, by anybody, keeps the draft."),
 )
 
 EXIT_CODES = (
     (0, "fine: everything that was asked for is done"),
-    (1, "validate found errors"),
+    (1, "validate found errors, diff found differences"),
     (2, "wrong usage"),
     (3, "finished, but something is missing, and the report names it"),
     (10, "no archive there"),
     (11, "login refused"),
     (12, "server unreachable or misbehaving"),
-    (13, "locked: another run writes this archive"),
+    (13, "locked: another run writes this archive or account"),
     (14, "refused for safety: other source, other selection, foreign directory"),
     (15, "local storage failed: full, read-only, I/O error"),
     (16, "the archive is unfinished or damaged"),
@@ -145,7 +148,7 @@ class VerbGroup(TyperGroup):
 def command_of(verb: Verb) -> Any:
     """The verb as a command that can be invoked."""
     module = importlib.import_module(f"portarchive.cli.{verb.module}")
-    function: Callable[..., int] = getattr(module, verb.name)
+    function: Callable[..., int] = getattr(module, verb.module)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(verb.name, cls=PanelCommand)(function)
     return typer.main.get_command(app)

@@ -347,4 +347,7 @@ ROWS = (
         "The message is lost; export it again.",
     ),
     unchecked("C-112", "6.3.1", "Two example files are not JSON.", _EXAMPLE),
+    unchecked("C-113", "6.3.4", "timeZone may not be null, as in RFC 8984 §4.7.1.", _SCHEMA),
+    unchecked("C-114", "6.3.4", "An UnknownTrigger (RFC 8984 §4.5.2) may not be kept.", _SCHEMA),
+    unchecked("C-115", "6.3.5", "color of a calendar may not be null, as in JMAP.", _SCHEMA),
 )

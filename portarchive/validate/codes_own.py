@@ -266,6 +266,12 @@ _CONTAINER = (
         "The archive lies in a directory of the container.",
         "archive.json belongs at its root.",
     ),
+    warning(
+        "Z-021",
+        _TAR,
+        "There are octets after the end of the tar file.",
+        "Other readers may see something else.",
+    ),
 )
 
 _INTEGRITY = (

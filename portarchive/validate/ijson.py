@@ -22,6 +22,15 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 # An escape that may make a lone surrogate or a noncharacter.
 _ESCAPE = re.compile(r"\\u(?:[dD][89a-fA-F]|[fF][dD][dDeE]|[fF]{3}[eEfF])")
 _NEAR_END = 16
+_STEP = 4
+"""Windows that are read at once in the midst of a value, at most."""
+VALUE = 16 << 20
+ENTRY = 4 << 20
+"""Octets of a value and of an entry of a streamed list, unless the limits are narrower still."""
+_MEMBER = 10
+"""As how many nodes a member of the top level counts: its name and its place."""
+_NUMBER = re.compile(r"[0-9.eE+-]*")
+_STRING = re.compile(r'"(?:[^"\\]+|\\.)*+(?:"|\Z)', re.DOTALL)
 _LONG_INTEGER = 16
 _HUGE = 400
 
@@ -59,9 +68,14 @@ class Document:
         is_object: whether the top level is an object; known once ``parts`` has begun.
     """
 
-    def __init__(self, stream: Stream, limits: Limits, tell: Callable[[Defect], None]) -> None:
+    def __init__(
+        self, stream: Stream, limits: Limits, tell: Callable[[Defect], None], value: int = VALUE
+    ) -> None:
+        """``value``: octets that one value may have, if the limits allow as many."""
         self._limits = limits
         self._tell = tell
+        self._most = min(value, limits.value)
+        self._left = limits.nodes
         self._source = _Text(stream, limits, tell)
         self._text = ""
         self._at = 0
@@ -105,11 +119,11 @@ class Document:
 
     def _more(self) -> bool:
         """Another window; what is used up is dropped. False at the end."""
-        following = self._source.read()
+        following = self._source.read(self._text)
         if not following:
             return False
+        self._source.dropped(self._text[: self._at])
         self._text = self._text[self._at :] + following
-        self._source.dropped(self._at)
         self._at = 0
         # what is carried over counts too: a value may have begun in an earlier window
         self._suspect = _suspect(self._text)
@@ -138,8 +152,8 @@ class Document:
         self._at += 1
         return char
 
-    def _value(self, pointer: str) -> Any:
-        """One whole value."""
+    def _value(self, pointer: str, *, entry: bool = False) -> Any:
+        """One whole value; ``entry``: it will be let go before the next one is read."""
         if not self._peek():
             raise self._fail("P-003", "the document ends where a value belongs", self._at)
         step = 1
@@ -160,17 +174,35 @@ class Document:
             else:
                 # a number may go on in the next window
                 if (
-                    end < len(self._text)
-                    or value.__class__ in {str, dict, list}
+                    value.__class__ in {str, dict, list}
+                    or _NUMBER.match(self._text, end).end() < len(self._text)  # type: ignore[union-attr]  # it matches everywhere
                     or not self._grow(1)
                 ):
+                    self._count(start, end, entry=entry)
                     return self._checked(value, start, end, pointer)
                 continue
-            if len(self._text) - start > self._limits.value:
-                raise self._fail("F-005", f"one value is over {self._limits.value:,} octets", start)
+            most = min(self._most, ENTRY) if entry else self._most
+            if len(self._text) - start > most:
+                raise self._fail("F-005", f"one value is over {most:,} octets", start)
+            if len(self._text) - start >= _WINDOW and not (final and at < len(self._text)):
+                self._count(start, len(self._text), entry=True)
             if (final and at < len(self._text) - _NEAR_END) or not self._grow(step):
                 raise self._fail("P-003", text, at)
-            step *= 2
+            step = min(2 * step, _STEP)
+
+    def _count(self, start: int, end: int, *, entry: bool) -> None:
+        """Charge a value to what a document may hold; of an entry only see whether it fits."""
+        if entry and 4 * (end - start) <= self._left:
+            return  # there is no room for so many
+        text = self._text
+        nodes = _nodes(text, start, end)
+        if nodes > self._left:
+            stripped = _STRING.sub("", text[start:end])
+            nodes = _nodes(stripped, 0, len(stripped))
+        if nodes > self._left:
+            raise self._fail("F-005", f"over {self._limits.nodes:,} values held at once", start)
+        if not entry:
+            self._left -= nodes
 
     def _grow(self, windows: int) -> bool:
         grown = False
@@ -227,6 +259,7 @@ class Document:
             if name in names:
                 self._tell(Defect("P-003d", pointer, "the member occurs twice"))
             names.add(name)
+            self._left -= _MEMBER
             self._expect(":")
             if name in lists and self._peek() == "[":
                 yield ListSeen(name)
@@ -244,7 +277,7 @@ class Document:
             return
         index = 0
         while True:
-            yield Entry(name, index, self._value(f"{pointer}/{index}"))
+            yield Entry(name, index, self._value(f"{pointer}/{index}", entry=True))
             index += 1
             if self._text[self._at : self._at + 2] == ",\n":  # our own layout: spare two searches
                 self._at += 2
@@ -264,6 +297,12 @@ class Document:
         if self.broken:
             return None
         return members if self.is_object else members.get("")
+
+
+def _nodes(text: str, start: int, end: int) -> int:
+    """As ``Limits.nodes`` counts; what stands in strings too."""
+    opened = text.count("[", start, end) + text.count("{", start, end)
+    return text.count(",", start, end) + 4 * opened
 
 
 def _suspect(text: str) -> bool:
@@ -302,12 +341,11 @@ class _Text:
         self._octets = 0
         self._line = 1
         self._column = 1
-        self._windows: str = ""
         self._ended = False
         self.over = False
 
-    def read(self) -> str:
-        """The next characters, "" at the end."""
+    def read(self, held: str) -> str:
+        """The next characters, "" at the end; ``held``: those before them that are still needed."""
         while not self._ended:
             octets = self._stream.read(_WINDOW)
             first = self._octets == 0
@@ -324,22 +362,17 @@ class _Text:
             try:
                 text = self._decoder.decode(octets, final=self._ended)
             except UnicodeDecodeError as error:
-                before = error.object[: error.start].decode("utf-8", "replace")
-                self._tell(
-                    Defect("P-003b", self.place(self._windows + before, None), "octets not UTF-8")
-                )
+                before = held + error.object[: error.start].decode("utf-8", "replace")
+                self._tell(Defect("P-003b", self.place(before, None), "octets not UTF-8"))
                 # the rest is still looked at, with what is wrong replaced
                 self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
                 text = self._decoder.decode(error.object, final=self._ended)
-            self._windows += text
             if text:
                 return text
         return ""
 
-    def dropped(self, count: int) -> None:
-        """The first ``count`` characters of what is held are used up."""
-        gone = self._windows[:count]
-        self._windows = self._windows[count:]
+    def dropped(self, gone: str) -> None:
+        """These characters, with which what is held begins, are used up."""
         lines = gone.count("\n")
         if lines:
             self._line += lines

@@ -86,40 +86,49 @@ def defects_in(text: str, pointer: str, limits: Limits) -> Iterator[Defect]:
         yield Defect("F-003", pointer, f"nested over {limits.depth} levels")
         return
     level = pointer.count("/")
-    stack: list[tuple[Any, str, int]] = [(value, pointer, level)]
-    while stack:
-        value, here, depth = stack.pop()
-        if isinstance(value, _Odd):
-            yield Defect(value.code, here, value.text)
-        elif isinstance(value, str):
-            yield from _in_string(value, here, limits, "string")
-        elif isinstance(value, list):
-            if depth >= limits.depth:
-                yield Defect("F-003", here, f"nested over {limits.depth} levels")
+    # no pointer is made before there is a defect to tell: the way is as long as the nesting
+    way: list[str | int] = []
+    open_: list[Iterator[tuple[str | int, Any]]] = []
+
+    def place(*more: str) -> str:
+        return "/".join([pointer, *(escape(str(step)) for step in (*way, *more))])
+
+    while True:
+        if isinstance(value, list):
+            if level + len(open_) >= limits.depth:
+                yield Defect("F-003", place(), f"nested over {limits.depth} levels")
             elif isinstance(value, _Pairs):
-                inner: list[tuple[Any, str, int]] = []
                 names: set[str] = set()
-                for name, one in value:
-                    place = f"{here}/{escape(name)}"
-                    yield from _in_string(name, place, limits, "member name")
+                for name, _ in value:
+                    for code, text in _in_string(name, limits, "member name"):
+                        yield Defect(code, place(name), text)
                     if name in names:
-                        yield Defect("P-003d", place, "the member occurs twice")
+                        yield Defect("P-003d", place(name), "the member occurs twice")
                     names.add(name)
-                    inner.append((one, place, depth + 1))
-                stack.extend(reversed(inner))
+                open_.append(iter(value))
+                way.append("")
             else:
-                stack.extend(
-                    (one, f"{here}/{index}", depth + 1)
-                    for index, one in reversed(list(enumerate(value)))
-                )
+                open_.append(enumerate(value))
+                way.append(0)
+        elif isinstance(value, _Odd):
+            yield Defect(value.code, place(), value.text)
+        elif isinstance(value, str):
+            for code, text in _in_string(value, limits, "string"):
+                yield Defect(code, place(), text)
+        while open_ and (following := next(open_[-1], None)) is None:
+            open_.pop()
+            way.pop()
+        if not open_:
+            return
+        way[-1], value = following
 
 
-def _in_string(value: str, pointer: str, limits: Limits, what: str) -> Iterator[Defect]:
+def _in_string(value: str, limits: Limits, what: str) -> Iterator[tuple[str, str]]:
     if len(value) > limits.string:
-        yield Defect("F-004", pointer, f"a {what} of {len(value):,} characters")
+        yield "F-004", f"a {what} of {len(value):,} characters"
     if value.isascii():
         return
     if _SURROGATE.search(value):
-        yield Defect("P-003e", pointer, f"a {what} with a lone surrogate")
+        yield "P-003e", f"a {what} with a lone surrogate"
     if NONCHARACTER.search(value):
-        yield Defect("P-003f", pointer, f"a {what} with a noncharacter")
+        yield "P-003f", f"a {what} with a noncharacter"

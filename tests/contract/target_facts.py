@@ -49,6 +49,8 @@ OCTETS = {
     "8-bit header": b"Subject: caf\xe9 \xff\xfe\r\n\r\n\x80\r\n",
     "long line": mail(4, b"y" * 200_000 + b"\r\n"),
     "long header line": b"X-Long: " + b"z" * 9_000 + b"\r\n\r\nx\r\n",
+    "a header line to fold": b"References: %s\r\n\r\nx\r\n"
+    % b" ".join(b"<%d@example.org>" % n for n in range(200)),
     "many fields": b"".join(b"X-%d: v\r\n" % n for n in range(2000)) + b"\r\nx\r\n",
     "what looks like a reply": mail(5, b")\r\nA1 OK done\r\n* 1 FETCH (UID 1 BODY[] {3}\r\nx)\r\n"),
     "braces, quotes, percent": mail(6, b'{5}\r\n{9+}\r\n"\\" %s %n (\x7f\r\n'),

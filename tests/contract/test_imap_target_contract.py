@@ -104,21 +104,22 @@ class Owner:
     def empty(self, path) -> None:
         with self.client() as client:
             client.select_folder("/".join(path))
-            client.delete_messages("1:*")
-            client.expunge()
+            self.expunge(client)
 
     def clear(self) -> None:
         """Nothing but an empty INBOX is left."""
         with self.client() as client:
-            self.empty_inbox(client)
+            client.select_folder("INBOX")
+            self.expunge(client)
             for name in sorted(self.names(client), key=len, reverse=True):
                 if name != "INBOX":
                     client.delete_folder(name)
 
     @staticmethod
-    def empty_inbox(client: imapclient.IMAPClient) -> None:
-        if client.select_folder("INBOX")[b"EXISTS"]:
-            client.delete_messages("1:*")
+    def expunge(client: imapclient.IMAPClient) -> None:
+        uids = client.search("ALL")
+        if uids:
+            client.delete_messages(uids)
             client.expunge()
 
     def drop(self) -> None:

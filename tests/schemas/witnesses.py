@@ -34,6 +34,7 @@ FRACTION = "2026-11-24T08:00:00.5"
 OWN = "com.example:own"
 _TYPES = ("contact", "address-book", "calendar", "event", "task", "note")
 _RULE = "recurrenceRules/0"
+_LATER = {"@type": "com.example:Arrival", "place": "home"}
 
 WITNESSES: dict[str, list[Any]] = {
     **_of_all("$schema", 1, "10-C-014-schema-member", "archive", "folder", *_TYPES),
@@ -53,6 +54,13 @@ WITNESSES: dict[str, list[Any]] = {
         changed("archive", "datasource", []),
         changed("archive", "archive/timestamp", "yesterday"),
     ],
+    **_of_all("timeZone", None, "56-C-113-no-time-zone", "event", "task"),
+    **_of_all("alerts/1/trigger", _LATER, "57-C-114-unknown-trigger", "event", "task"),
+    "calendar/57-C-114-unknown-trigger": [
+        changed("calendar", "defaultAlertsWithTime/1/trigger", _LATER),
+        changed("calendar", "defaultAlertsWithTime/1/trigger", {"@type": "UnknownTrigger"}),
+    ],
+    "calendar/58-C-115-no-colour": [changed("calendar", "color", None)],
     "folder/20-C-024-removed": [changed("folder", "removed", [7])],
     "folder/25-C-036-uid-not-empty": [
         changed("folder", "items/1/uid", ""),

@@ -183,8 +183,7 @@ def test_wishes_without_an_answer_are_wished_again(where, after) -> None:
 
 
 def test_a_wish_that_breaks_it_each_time_ends_the_run() -> None:
-    case = Case(Fault(where="ensure", error=LOST, after=1, times=999))
-    case.inner.faults[0].after = 0
+    case = Case(Fault(where="ensure", error=LOST, times=999))
     with pytest.raises(ConnectionLost, match="8 times in a row") as caught:
         list(case.target.ensure([FolderWish(("a",))]))
     assert caught.value.hint
@@ -425,7 +424,7 @@ def test_a_reconnect_that_takes_its_time() -> None:
     )
     assert case.job(5) == 2
     assert case.there() == dict.fromkeys(range(5), 1)
-    assert case.clock.slept == [2.0, 4.0, 8.0, 16.0] or sum(case.clock.slept) > 5
+    assert case.clock.slept == [1.0, 2.0, 4.0, 8.0]
 
 
 def test_an_error_of_the_parcels_is_not_the_connections() -> None:

@@ -99,7 +99,7 @@ class Flight:
 
     Attributes:
         tag: unlike that of any other command of this process.
-        pieces: octets to be sent in order; None: wait for ``+``.
+        pieces: octets to be sent in order, and whether ``+`` is to be waited for behind them.
         begun: something of it was sent.
     """
 
@@ -123,7 +123,10 @@ class Flight:
         return self.ahead or len(self.window.loads) == 1
 
 
-def _ahead(tag: bytes, window: Window) -> Iterator[bytes | None]:
+Piece = tuple[bytes, bool]
+
+
+def _ahead(tag: bytes, window: Window) -> Iterator[Piece]:
     if isinstance(window.name, Literal):
         raise TypeError("a name that is a literal waits for the server")
     parts = [tag, b" APPEND ", window.name]
@@ -134,34 +137,32 @@ def _ahead(tag: bytes, window: Window) -> Iterator[bytes | None]:
         if utf8:
             parts.append(b")")
     parts.append(b"\r\n")
-    yield b"".join(parts)
+    yield b"".join(parts), False
 
 
-def _waiting(tag: bytes, window: Window) -> Iterator[bytes | None]:
+def _waiting(tag: bytes, window: Window) -> Iterator[Piece]:
     line = tag + b" APPEND "
     if isinstance(window.name, Literal):
-        yield line + b"{%d}\r\n" % len(window.name.octets)
-        yield None
+        yield line + b"{%d}\r\n" % len(window.name.octets), True
         line = window.name.octets
     else:
         line += window.name
     for parcel, head, utf8 in window.loads:
-        yield line + head + append_form.opening(parcel.size, ahead=False, utf8=utf8)
-        yield None
+        yield line + head + append_form.opening(parcel.size, ahead=False, utf8=utf8), True
         line = b")" if utf8 else b""
         if parcel.octets is not None:
             line = parcel.octets + line
         else:
             yield from _streamed(parcel)
-    yield line + b"\r\n"
+    yield line + b"\r\n", False
 
 
-def _streamed(parcel: Parcel) -> Iterator[bytes]:
+def _streamed(parcel: Parcel) -> Iterator[Piece]:
     left = parcel.size
     for octets in parcel.chunks():
         left -= len(octets)
         if left < 0:
             raise ShortError(parcel, parcel.size - left)
-        yield octets
+        yield octets, False
     if left:
         raise ShortError(parcel, parcel.size - left)

@@ -148,10 +148,9 @@ class AppendLane:
                 continue
             except Exception as exc:
                 raise SpoiltError(self._writing) from exc
-            if piece is None:
-                self._paused = True
-            elif piece:
-                self._out = memoryview(piece)
+            octets, self._paused = piece
+            if octets:
+                self._out = memoryview(octets)
                 return True
         return False
 
@@ -211,12 +210,16 @@ class AppendLane:
             raise self._astray(status)
         if status.kind == b"BAD" and any(entry.ahead and entry.begun for entry in self.flights):
             raise self._astray(status)
-        half = flight is self._writing and (self._paused or self._out is not None)
-        if half and (status.ok or not (self._paused or flight.unbroken)):
+        mine = flight is self._writing
+        instead = mine and self._paused and self._out is None  # in place of "+"
+        half = mine and not instead and self._out is not None
+        if (half or instead) and status.ok:
+            raise self._astray(status)
+        if half and not flight.unbroken:
             raise self._astray(status)
         self.flights.remove(flight)
-        if flight is self._writing and self._paused:  # refused in place of "+": the rest is void
-            self._writing, self._paused, self._out = None, False, None
+        if instead:  # the rest of it is void
+            self._writing, self._paused = None, False
         return flight
 
     def _astray(self, status: Status) -> ConnectionLost:

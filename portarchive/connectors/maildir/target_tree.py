@@ -68,6 +68,7 @@ class TargetTree:
         self._hint = hint
         self._places: dict[tuple[str, ...], Place] = {}
         self._utf8 = False
+        self._above = False  # the root is no folder, but holds some
         self.dotted = layout != "fs"
         there = root.there
         if there is not None:
@@ -100,6 +101,7 @@ class TargetTree:
         found = self.look()
         if not is_folder(root.path):
             self._see_that_it_is_a_tree(root, found)
+            self._above = bool(found)
         directories = [place.directory for place in found if place.directory != root.path]
         self._utf8 = any(not os.fsencode(each.name).isascii() for each in directories)
         if not directories:
@@ -171,10 +173,10 @@ class TargetTree:
             return parts
         root = self._root.made()
         try:
-            if self.dotted and not is_folder(root.path):  # the inbox is always there
+            if self._above and not self.dotted:
+                parts = parts or [b"INBOX"]
+            elif not is_folder(root.path):  # the inbox is always there
                 self._folder(root, [])
-            if path == INBOX and not self.dotted and self._places and not is_folder(root.path):
-                parts = [b"INBOX"]
             made = self._folder(root, parts)
         except OSError as error:
             if error.errno in UNFIT:

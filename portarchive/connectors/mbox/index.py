@@ -153,11 +153,15 @@ class Index:
             return kept
         return None if kept == -1 else kept + 1
 
-    def uid(self, number: int) -> str:
-        """32 hex digits, and ``-n`` for the n-th equal one (format.md section 3)."""
+    def uid(self, number: int, rank: int | None = None) -> str:
+        """32 hex digits, and ``-n`` for the n-th equal one (format.md section 3).
+
+        ``rank``: this n; None: of the equal ones of this file.
+        """
         digits = self.digests[DIGEST * number : DIGEST * (number + 1)].hex()
-        rank = self.ranks.get(number)
-        return digits if rank is None else f"{digits}-{rank}"
+        if rank is None:
+            rank = self.ranks.get(number, 1)
+        return digits if rank == 1 else f"{digits}-{rank}"
 
     def find(self, uid: str) -> int | None:
         """The number of a message; builds a table at the first call."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from portarchive.connectors.mbox import postmark
 from portarchive.errors import ConnectionLost
@@ -17,6 +17,11 @@ BLOCK: Final = 4 << 20
 # A pattern is found twice as fast as a string: str.find stumbles over the blank at its end.
 _WORD: Final = re.compile(rb"From ")
 _LENGTH: Final = 5
+
+
+Lack = Literal["empty-line", "date"]
+LACKS: Final[tuple[Lack, ...]] = ("empty-line", "date")
+"""What something like a postmark may lack: the empty line before it, or its date."""
 
 
 class Mark(NamedTuple):
@@ -46,15 +51,19 @@ class Marks:
         fd: of the file.
         size: of it; what is appended later is not looked at.
         block: octets of a block, more than ``postmark.LONGEST``.
+        rule: what counts as a postmark although something of one is lacking.
 
     Attributes:
-        doubts: lines like a postmark before a header, without the empty line before them.
+        doubts: lines like a postmark before a header that lack something, by what they lack.
+        taken: the same of those that count.
         quoted: whether a quoted ``From `` was met since the last postmark.
     """
 
-    def __init__(self, fd: int, size: int, *, block: int = BLOCK) -> None:
-        self.doubts = 0
+    def __init__(self, fd: int, size: int, *, block: int = BLOCK, rule: Lack | None = None) -> None:
+        self.doubts: dict[Lack, int] = dict.fromkeys(LACKS, 0)
+        self.taken = 0
         self.quoted = False
+        self._rule = rule
         self._fd = fd
         self._size = size
         self._block = block
@@ -127,17 +136,20 @@ class Marks:
             return None
         line = data[found:line_end]
         epoch = postmark.instant(line)
-        if epoch is None and not (
-            postmark.is_bare(line) and postmark.FIELD.match(data, line_end + 1)
-        ):
-            return None
         end = found - 1
         if end and data[end - 1] == 13:
             end -= 1
-        if end and data[end - 1] != 10:
-            if epoch is not None and postmark.FIELD.match(data, line_end + 1):
-                self.doubts += 1
-            return None
+        apart = not end or data[end - 1] == 10
+        if epoch is None or not apart:
+            if not postmark.FIELD.match(data, line_end + 1):
+                return None
+            if epoch is None and not postmark.is_bare(line):
+                if not apart or not self._takes("date"):
+                    return None
+            elif not apart:
+                if epoch is None or not self._takes("empty-line"):
+                    return None
+                end = found
         base = self._base
         mark = Mark(
             base + end,
@@ -150,6 +162,14 @@ class Marks:
         )
         self.quoted = False
         return mark
+
+    def _takes(self, lack: Lack) -> bool:
+        """Whether something that lacks this, and nothing else, counts as a postmark."""
+        if self._rule == lack:
+            self.taken += 1
+            return True
+        self.doubts[lack] += 1
+        return False
 
     def _load(self, base: int) -> None:
         self._base = base

@@ -2,7 +2,8 @@ r"""From an mbox file to its index, in one pass and constant memory.
 
 Where a message ends: at an empty line with a postmark after it. A ``From `` line of the text
 splits a message only if it has both; a Content-Length that leads exactly to a postmark, or to the
-end, outvotes it.
+end, outvotes it. Where more postmarks of a file lack the empty line than have it, or its first one
+has no date and most others have none, that is how its writer writes them, and they count.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from portarchive.connectors.local import dates
@@ -18,7 +19,7 @@ from portarchive.connectors.local.body import LARGE
 from portarchive.connectors.local.header import LIMIT, end_of_header, values
 from portarchive.connectors.mbox import labels, postmark, status
 from portarchive.connectors.mbox.index import Fact, Index, Row
-from portarchive.connectors.mbox.marks import BLOCK, Mark, Marks
+from portarchive.connectors.mbox.marks import BLOCK, LACKS, Lack, Mark, Marks
 from portarchive.connectors.mbox.message import identity, measure, pieces
 from portarchive.connectors.mbox.quoting import unquoted
 from portarchive.connectors.mbox.second_scan import SecondScan
@@ -26,6 +27,15 @@ from portarchive.errors import ConnectionLost
 
 _EMPTY_LINE: Final = re.compile(rb"(?:\r?\n)?(?=From )")
 _LABELS_CACHE: Final = 8192
+_DOUBTS: Final[Mapping[Lack, str]] = {
+    "empty-line": "postmark-without-empty-line",
+    "date": "postmark-without-date",
+}
+_TAKEN: Final[Mapping[Lack, str]] = {
+    "empty-line": "split-without-empty-line",
+    "date": "split-without-date",
+}
+"""Notes about what lacks something: taken for text, and taken for a postmark."""
 TOGETHER: Final = 128 << 20
 """Octets from which a second process is worth its start."""
 
@@ -46,19 +56,24 @@ class Scanner:
     """
 
     def __init__(self, fd: int, *, rd: bool, growing: bool = False) -> None:
-        self.index = Index()
-        self.takeout: bool | None = None
-        self.counts: dict[str, int] = {}
         self.upto = 0
         self._fd = fd
         self._rd = rd
         self._growing = growing
         self._size = 0
-        self._last_line: int | None = None
-        self._last_row = False
-        self._counts_before: dict[str, int] = {}
+        self._begin()
         self._labels: dict[bytes, tuple[str, ...]] = {}
         self._now = time.time()
+        self._rule: Lack | None = None
+
+    def _begin(self) -> None:
+        self.index = Index()
+        self.takeout: bool | None = None
+        self.counts: dict[str, int] = {}
+        self._counts_before: dict[str, int] = {}
+        self._strangers = self._strangers_before = 0  # postmarks that are not our own
+        self._origin: int | None = None
+        self._last_line: int | None = None
 
     def extend(self, size: int) -> None:
         """Read on to that size. The last message of the time before is read anew.
@@ -69,22 +84,50 @@ class Scanner:
         """
         if size <= self.upto:
             return
-        at = self._last_line
-        if at is None:
-            at = self._first()
-        elif self._last_row:
-            self.index.pop()
-            self.counts = self._counts_before
         self._now = time.time()
         self._size = size
-        marks = Marks(self._fd, size, block=BLOCK)
-        mark = marks.at(at) if at < size else None
-        if mark is None and at < size:
-            raise ConnectionLost("the mbox file was rewritten while it was being read")
-        self._scan(marks, mark, together=size - at >= TOGETHER)
+        fresh = self._last_line is None
+        self._read_on()
+        rule = self._rule or self._other_rule()
+        if rule != self._rule:
+            if not fresh:
+                raise ConnectionLost("the mbox file is not what it seemed to be before it grew")
+            self._rule = rule
+            self._begin()
+            self._read_on()
         if not self._growing:
             self.index.settle()
         self.upto = size
+
+    def _read_on(self) -> None:
+        at = self._last_line
+        if at is None:
+            at = self._origin = self._first()
+        else:
+            self.index.pop()
+            self.counts = self._counts_before
+            self._strangers = self._strangers_before
+        if at >= self._size:
+            return
+        marks = Marks(self._fd, self._size, block=BLOCK, rule=self._rule)
+        mark = marks.at(at)
+        if mark is None:
+            raise ConnectionLost("the mbox file was rewritten while it was being read")
+        self._scan(marks, mark, together=self._rule is None and self._size - at >= TOGETHER)
+
+    def _other_rule(self) -> Lack | None:
+        """The rule by which this file is written, if it is not the usual one."""
+        if self._origin is None or not self._strangers:
+            return None
+        head = os.pread(self._fd, postmark.LONGEST, self._origin).partition(b"\n")[0]
+        if postmark.own(head) is not None:
+            return None
+        for lack in LACKS:
+            if lack == "date" and (postmark.instant(head) is not None or postmark.is_bare(head)):
+                continue
+            if self.counts.get(_DOUBTS[lack], 0) >= self._strangers:
+                return lack
+        return None
 
     def begin_behind(
         self, offset: int, size: int, *, takeout: bool, tell: Callable[[int], object]
@@ -112,7 +155,7 @@ class Scanner:
             "counts": self.counts,
             "before": self._counts_before,
             "line": self._last_line,
-            "row": self._last_row,
+            "strangers": (self._strangers, self._strangers_before),
         }
 
     def _absorb(self, second: SecondScan, line: int) -> bool:
@@ -125,22 +168,27 @@ class Scanner:
         for counts, more in ((self.counts, "counts"), (self._counts_before, "before")):
             for code, count in state[more].items():
                 counts[code] = counts.get(code, 0) + count
-        self._last_line, self._last_row = state["line"], state["row"]
+        self._last_line = state["line"]
+        strangers, before = state["strangers"]
+        self._strangers, self._strangers_before = (
+            self._strangers + strangers, self._strangers + before,
+        )  # fmt: skip
         return True
 
     def postmarks_after(self, size: int) -> int:
         """How many messages follow the last one, up to that size."""
         if self._last_line is None:
             return 0
-        marks = Marks(self._fd, size)
+        marks = Marks(self._fd, size, rule=self._rule)
         count = 0
         if marks.at(self._last_line) is not None:
             while marks.next() is not None:
                 count += 1
         return count
 
-    def _count(self, code: str) -> None:
-        self.counts[code] = self.counts.get(code, 0) + 1
+    def _count(self, code: str, more: int = 1) -> None:
+        if more:
+            self.counts[code] = self.counts.get(code, 0) + more
 
     def _first(self) -> int:
         """Past the empty lines that a file may begin with."""
@@ -197,10 +245,6 @@ class Scanner:
         finally:
             if second is not None:
                 second.close()
-        if marks.doubts:
-            code = "postmark-without-empty-line"
-            for counts in (self.counts, self._counts_before):
-                counts[code] = counts.get(code, 0) + marks.doubts
 
     def _second(self, line: int) -> SecondScan | None:
         """A process for the second half of what is left."""
@@ -212,6 +256,7 @@ class Scanner:
 
     def _message(self, marks: Marks, mark: Mark) -> Mark | None:
         """Index the message after a postmark; the next postmark."""
+        doubts, taken = dict(marks.doubts), marks.taken
         following = marks.next()
         if following is not None:
             end, quoted = following.end, following.quoted
@@ -241,6 +286,12 @@ class Scanner:
         if following is None:
             self._last_line = mark.line
             self._counts_before = dict(self.counts)
+            self._strangers_before = self._strangers
+        self._strangers += own is None
+        for lack, count in marks.doubts.items():
+            self._count(_DOUBTS[lack], count - doubts[lack])
+        if self._rule is not None:
+            self._count(_TAKEN[self._rule], marks.taken - taken)
         octets = head
         if quoted and self._rd:
             octets = unquoted(head)
@@ -251,7 +302,7 @@ class Scanner:
         lowered = lowered if odd else b""
         if start != mark.start:
             mark = mark._replace(start=start)
-        self._last_row = self._add(mark, end - start, octets, header, lowered, flags)
+        self._add(mark, end - start, octets, header, lowered, flags)
         return following
 
     @staticmethod
@@ -275,8 +326,8 @@ class Scanner:
         header: bytes,
         lowered: bytes,
         told_flags: tuple[str, ...] | None,
-    ) -> bool:
-        """Index one message; False if it is none.
+    ) -> None:
+        """Index one message.
 
         Args:
             mark: its postmark; ``start`` is where the message itself begins.
@@ -302,9 +353,8 @@ class Scanner:
                     told = self._parsed(front.labels)
                     cuts.append(front.span)
         if lowered:
-            if not own and status.is_internal(lowered):
+            if mark.line == self._origin and status.is_internal(header, lowered):
                 self._count("folder-internal-data")
-                return False
             if told_flags is None:
                 flags = status.flags(header, lowered)
             cuts += status.changeable(lowered)
@@ -332,7 +382,6 @@ class Scanner:
                 mark.gmail_id if self.takeout else 0,
             )
         )
-        return True
 
     def _parsed(self, raw: bytes) -> tuple[str, ...]:
         parsed = self._labels.get(raw)

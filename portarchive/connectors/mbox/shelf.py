@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from portarchive.connectors.local import dates
+from portarchive.connectors.local.apart import tell_apart
 from portarchive.connectors.local.opening import folder_id
 from portarchive.connectors.mbox import labels
 from portarchive.connectors.mbox.box import Box
@@ -20,14 +21,22 @@ class Shelf:
     Args:
         boxes: the files, indexed.
         found: of the one file that is a folder by itself; None: labels make the folders.
+        beside: folders of the same source. None that a label makes gets the path of one of them,
+            nor its role.
 
     Attributes:
         boxes: the same.
         folder_ids: of all folders that have a message here.
     """
 
-    def __init__(self, boxes: list[Box], *, found: Found | None = None) -> None:
+    def __init__(
+        self, boxes: list[Box], *, found: Found | None = None, beside: Iterable[Folder] = ()
+    ) -> None:
         self.boxes = boxes
+        beside = list(beside)
+        self._taken = {folder.path for folder in beside}
+        self._taken_roles = {role for folder in beside for role in folder.roles}
+        self._ranks: dict[Box, dict[int, int]] = {}
         self.folder_ids: set[str] = set()
         self._found = found
         self._roles: dict[labels.Path, str] = {}
@@ -53,7 +62,7 @@ class Shelf:
             self._counts[key] = len(box.index)
             self._places[box] = [((key,), fact.flags) for fact in box.index.facts]
             return
-        self._find_twice()
+        self.number()
         used = {box: self._used(box) for box in self.boxes}
         sorting = labels.Sorting(
             labels.language(
@@ -62,17 +71,29 @@ class Shelf:
                 for number, fact in enumerate(box.index.facts)
             )
         )
+        sorted_in = {
+            box: [sorting.place(fact.labels or ()) for fact in box.index.facts]
+            for box in self.boxes
+        }
+        own = self._own(
+            path for found in sorted_in.values() for each in found for path in each.paths
+        )
         for box in self.boxes:
             places = self._places[box] = []
-            for number, fact in enumerate(box.index.facts):
-                placed = sorting.place(fact.labels or ())
-                keys = tuple(folder_id(path) for path in placed.paths)
+            for number, (fact, placed) in enumerate(
+                zip(box.index.facts, sorted_in[box], strict=True)
+            ):
+                keys = tuple(folder_id(own[path]) for path in placed.paths)
                 flags = tuple(dict.fromkeys((*placed.flags, *fact.flags)))
                 places.append((keys, flags))
                 for key, path in zip(keys, placed.paths, strict=True):
-                    self._paths[key] = path
+                    self._paths[key] = own[path]
                     self._counts[key] = self._counts.get(key, 0) + used[box].get(number, 0)
-        self._roles = sorting.roles
+        self._roles = {
+            own[path]: role
+            for path, role in sorting.roles.items()
+            if path in own and role not in self._taken_roles
+        }
         self.folder_ids = set(self._counts)
 
     def _used(self, box: Box) -> dict[int, int]:
@@ -84,25 +105,91 @@ class Shelf:
                 used[fact] = used.get(fact, 0) + 1
         return used
 
-    def _find_twice(self) -> None:
-        """Takeout by label has a message in several files: it is one, and counts once."""
-        self._twice = {}
+    def _own(self, paths: Iterable[labels.Path]) -> dict[labels.Path, labels.Path]:
+        """The path of the folder that a label makes, by the one that it would have alone."""
+        named = list(dict.fromkeys(paths))
+        told = ["\0".join(("label", *path)).encode("utf-8", "surrogatepass") for path in named]
+        own = tell_apart(list(zip(named, told, strict=True)), self._taken)
+        return dict(zip(named, own, strict=True))
+
+    def number(self) -> None:
+        """Tell equal messages of several files apart, in the order of the files.
+
+        Takeout by label has a message in several files: it is one, and counts once. Other equal
+        ones are numbered over all files. What was named in this visit keeps its number.
+        """
+        before, self._ranks, self._twice = self._ranks, {}, {}
         if len(self.boxes) < 2:
             return
-        seen: set[tuple[bytes, int]] = set()
-        for box in self.boxes:
-            twice = self._twice[box] = set()
-            index = box.index
+        equal = self._equal()
+        ids: set[tuple[bytes, int]] = set()
+        for box, numbers in equal.items():
+            index, twice = box.index, self._twice.setdefault(box, set())
             mine = set()
-            for number in range(len(index)):
-                if not index.gmail_ids[number]:
-                    continue
-                one = index.digest(number), index.gmail_ids[number]
-                if one in seen:
-                    twice.add(number)
-                else:
+            for number in numbers:
+                if index.gmail_ids[number]:
+                    one = index.digest(number), index.gmail_ids[number]
+                    if one in ids:
+                        twice.add(number)
                     mine.add(one)
-            seen |= mine
+            ids |= mine
+        kept: dict[bytes, set[int]] = {}
+        for box, numbers in equal.items():
+            ranks, old = self._ranks.setdefault(box, {}), before.get(box, {})
+            for number in numbers:
+                if number < self._named(box) and number not in self._twice[box]:
+                    ranks[number] = old.get(number) or box.index.ranks.get(number, 1)
+                    kept.setdefault(box.index.digest(number), set()).add(ranks[number])
+        last: dict[bytes, int] = {}
+        for box, numbers in equal.items():
+            ranks = self._ranks[box]
+            for number in numbers:
+                if number in ranks or number in self._twice[box]:
+                    continue
+                digest = box.index.digest(number)
+                rank = last.get(digest, 0) + 1
+                while rank in kept.get(digest, ()):
+                    rank += 1
+                ranks[number] = last[digest] = rank
+
+    def _equal(self) -> dict[Box, list[int]]:
+        """The numbers of messages that are not the only one of their kind."""
+        once: set[bytes] = set()
+        more: set[bytes] = set()
+        for box in self.boxes:
+            for number in range(len(box.index)):
+                digest = box.index.digest(number)
+                (more if digest in once else once).add(digest)
+        once.clear()
+        return {
+            box: [number for number in range(len(box.index)) if box.index.digest(number) in more]
+            for box in self.boxes
+        }
+
+    def _named(self, box: Box) -> int:
+        """How many messages of a file were named in this visit."""
+        return self._next.get(box, 0) if self._indexes.get(box) is box.index else 0
+
+    def _uid(self, box: Box, number: int) -> str:
+        rank = self._ranks.get(box, {}).get(number)
+        return box.index.uid(number) if rank is None else box.index.uid(number, rank)
+
+    def find(self, uid: str) -> tuple[Box, int] | None:
+        """Where a message lies, by its uid."""
+        for box, ranks in self._ranks.items():
+            for number in ranks:
+                if self._uid(box, number) == uid:
+                    return box, number
+        for box in self.boxes:
+            number = box.index.find(uid)
+            ranked = self._ranks.get(box, {})
+            if (
+                number is not None
+                and number not in ranked
+                and number not in self._twice.get(box, ())
+            ):
+                return box, number
+        return None
 
     def records(self) -> list[Folder]:
         """The folders that labels make."""
@@ -162,7 +249,7 @@ class Shelf:
                 keys, flags = places[fact]
                 if not keys or number in twice:
                     continue
-                uid = index.uid(number)
+                uid = self._uid(box, number)
                 epoch = index.epoch(number)
                 received = dates.received(epoch) if epoch is not None else dates.NO_DATE
                 thread, gmail_id = index.threads[number], index.gmail_ids[number]

@@ -15,6 +15,7 @@ from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
 from portarchive.connectors.local.header import LIMIT, end_of_header, message_id
 from portarchive.connectors.local.opening import check_options, folder_id, looking
 from portarchive.connectors.local.root import Root, failure
+from portarchive.connectors.local.spelling import left_out, scalar, service
 from portarchive.connectors.mbox.box import Box
 from portarchive.connectors.mbox.index import Index
 from portarchive.connectors.mbox.shelf import Shelf
@@ -65,7 +66,7 @@ class MboxSource:
         self._shelves: list[Shelf] = []
         self._refused: dict[str, tuple[str, str]] = {}
         self._place: dict[tuple[str, str], tuple[Box, Index, int]] = {}
-        self._left_out = 0
+        self._notes: list[dict[str, Any]] = []
         self._look()
 
     def _look(self) -> Tree:
@@ -74,6 +75,14 @@ class MboxSource:
             tree = look_around(root, roles_by_name=self._by_name)
         if not root.is_directory and tree.folders[0].refused is not None:
             raise _refusal(root, *tree.folders[0].refused)
+        closed = [found for found in tree.folders if found.below is not None]
+        if closed and len(closed) == len(tree.folders):
+            raise Unreachable(
+                f"there is no mbox file in {root.shown} that can be read, and"
+                f" {closed[0].file} cannot be looked into",
+                hint="see who may read it",
+                code="unreadable",
+            )
         if not tree.folders:
             raise Unreachable(
                 f"there is no mbox file in {root.shown}",
@@ -90,8 +99,8 @@ class MboxSource:
         shown = self._root.shown
         return SourceIdentity(
             protocol="mbox",
-            service=f"mbox:{shown}" + ("" if self._rd else "?format=mboxo"),
-            account=shown.name or "mail",
+            service=service("mbox", shown) + ("" if self._rd else "?format=mboxo"),
+            account=scalar(shown.name or "mail"),
             server={"name": "mboxrd" if self._rd else "mboxo"},
         )
 
@@ -99,7 +108,12 @@ class MboxSource:
         """All folders, counted: every file is indexed for it."""
         self._root.check()
         tree = self._look()
-        self._left_out = tree.left_out
+        top = self._root.path
+        self._notes = [
+            *([{"code": "files-left-out", "count": tree.left_out}] if tree.left_out else []),
+            *left_out("files-left-out", tree.deep, top),
+            *left_out("links-left-out", tree.links, top),
+        ]
         self._refused = {}
         known = {found.file for found in tree.folders}
         for path in [path for path in self._boxes if path not in known]:
@@ -120,10 +134,9 @@ class MboxSource:
         self._shelves = [Shelf([box], found=found) for found, box in plain]
         records += [_record(found, len(box.index)) for found, box in plain]
         if takeout:
-            shelf = Shelf(takeout)
+            shelf = Shelf(takeout, beside=records)
             self._shelves.append(shelf)
-            taken = {record.path for record in records}
-            records += [record for record in shelf.records() if record.path not in taken]
+            records += shelf.records()
         return sorted(records, key=lambda record: (record.path != ("INBOX",), record.path))
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
@@ -139,7 +152,7 @@ class MboxSource:
             for key in asked
             if key in wanted.tokens and wanted.tokens[key].get("uidvalidity", "") is None
         }
-        notes = [{"code": "files-left-out", "count": self._left_out}] if self._left_out else []
+        notes = self._notes
         for shelf in self._shelves:
             mine = {key: asked.pop(key) for key in list(asked) if key in shelf.folder_ids}
             if mine:
@@ -290,16 +303,16 @@ class MboxSource:
             return found[0], found[2]
         for shelf in self._shelves:
             if placement.folder_id in shelf.folder_ids:
-                for box in shelf.boxes:
-                    number = box.index.find(placement.uid)
-                    if number is not None:
-                        return box, number
+                return shelf.find(placement.uid) or (None, 0)
         return None, 0
 
     def _reread(self, box: Box) -> None:
         """Index a file anew that was replaced or rewritten; what was found in it means nothing."""
         self._place = {}
         self._reading(box, box.refresh)
+        for shelf in self._shelves:
+            if box in shelf.boxes:
+                shelf.number()
 
     def _reading(self, box: Box, read: Callable[[], None]) -> None:
         """Read a file that was there a moment ago.
@@ -333,6 +346,7 @@ def _record(found: Found, messages: int | None) -> Folder:
         raw_name=found.raw,
         roles=() if found.role is None else (found.role,),
         messages=messages,
+        unlisted=None if found.below is None else f"{'/'.join(found.below)}/",
     )
 
 

@@ -44,7 +44,8 @@ _LEADING: Final = re.compile(rb"(?:(?:Status|X-Status|X-Keywords):[^\n]*\n)+")
 _LINE: Final = 900
 """Octets of keywords in one line, about (RFC 5322 section 2.1.1: 998 are all that a line has)."""
 
-_INTERNAL: Final = b"subject: don't delete this message -- folder internal data"
+_INTERNAL: Final = b"DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
+_INTERNAL_SENDER: Final = b"Mail System Internal Data <MAILER-DAEMON@"
 
 
 def may_have(lowered: bytes) -> bool:
@@ -54,9 +55,15 @@ def may_have(lowered: bytes) -> bool:
     return lowered[:1] in _FIRST and _ANY.match(b"\n" + lowered[:20]) is not None
 
 
-def is_internal(lowered: bytes) -> bool:
-    """Whether this is no mail but what UW IMAP keeps of a folder in its first message."""
-    return _INTERNAL in lowered and b"\nx-imap:" in lowered
+def is_internal(header: bytes, lowered: bytes) -> bool:
+    """Whether this is what UW IMAP, and Dovecot after it, keep of a folder in its first message."""
+    senders = values(header, lowered, b"from")
+    return (
+        values(header, lowered, b"subject") == [_INTERNAL]
+        and len(senders) == 1
+        and senders[0].startswith(_INTERNAL_SENDER)
+        and bool(values(header, lowered, b"x-imap"))
+    )
 
 
 def changeable(lowered: bytes) -> list[tuple[int, int]]:

@@ -1,21 +1,23 @@
 """Which mbox files there are: one, or all below a directory, and what their folders are called.
 
 Thunderbird keeps the subfolders of ``Work`` in ``Work.sbd/``; Apple Mail keeps a folder in
-``Work.mbox/mbox``; everybody else has files in directories. Links are not followed.
+``Work.mbox/mbox``; everybody else has files in directories. Links are not followed. What is passed
+over is told, and a directory that cannot be looked into is a folder that is refused.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from portarchive.connectors.local import roles
+from portarchive.connectors.local.apart import tell_apart
 from portarchive.connectors.local.escaped import unescaped
-from portarchive.connectors.local.root import Root
+from portarchive.connectors.local.root import Root, failure
 from portarchive.connectors.mbox.box import kind
 
 _SUFFIXES: Final = (".mbox", ".mboxrd", ".mboxo", ".mbx")
@@ -26,7 +28,9 @@ _JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _BESIDE: Final = frozenset(
     {".msf", ".dat", ".html", ".json", ".sqlite", ".rc", ".wdseml", ".mozeml", ".lock", ".log"}
 )
-"""What Thunderbird, Takeout and others lay beside mbox files: never mail, and not worth a word."""
+"""What Thunderbird, Takeout and others lay beside mbox files: not worth a word unless it is mail."""
+_APPLES: Final = frozenset({"mbox", "table_of_contents"})
+_LOST: Final = "lost+found"
 _DEPTH: Final = 64
 _HEAD: Final = 1024
 
@@ -40,6 +44,8 @@ class Found:
         raw: the octets of the last name, only where they do not decode.
         file: absolute.
         refused: code and words of why it cannot be read; None if it can.
+        below: what the paths of folders begin with that it holds, and that nobody knows of; None
+            for a file.
     """
 
     path: tuple[str, ...]
@@ -47,14 +53,23 @@ class Found:
     file: Path
     role: str | None = None
     refused: tuple[str, str] | None = None
+    below: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
 class Tree:
-    """What was found. ``left_out``: files that are no mbox and no junk that is known."""
+    """What was found.
+
+    Attributes:
+        left_out: how many files are no mbox and no junk that is known.
+        links: to mbox files or directories; what is below these was not looked at.
+        deep: directories too far down to be looked into.
+    """
 
     folders: list[Found]
     left_out: int = 0
+    links: list[Path] = field(default_factory=list)
+    deep: list[Path] = field(default_factory=list)
 
 
 def look_around(root: Root, *, roles_by_name: bool) -> Tree:
@@ -81,51 +96,95 @@ def is_thunderbirds(directory: Path) -> bool:
         return any(entry.name.endswith((".msf", ".sbd")) for entry in entries)
 
 
-def _below(directory: Path, parents: tuple[str, ...], tree: Tree, depth: int) -> Iterator[Found]:
+def _below(
+    directory: Path,
+    parents: tuple[str, ...],
+    tree: Tree,
+    depth: int,
+    passed: frozenset[str] = frozenset(),
+) -> Iterator[Found]:
     with os.scandir(directory) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
     for entry in entries:
         name = entry.name
-        if name.startswith(".") or name.lower() in _JUNK:
+        if name.startswith(".") or name.lower() in _JUNK or name in passed:
             continue
         path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
+        if entry.is_symlink():
+            if _leads_to_mail(path):
+                tree.links.append(path)
+        elif entry.is_dir(follow_symlinks=False):
             if depth < _DEPTH:
                 yield from _directory(path, parents, tree, depth)
+            else:
+                tree.deep.append(path)
         elif entry.is_file(follow_symlinks=False):
             found = _file(path, (*parents, plain_name(_stem(name))), tree)
             if found is not None:
                 yield found
 
 
+def _leads_to_mail(link: Path) -> bool:
+    """Whether there would be folders where a link leads, as far as that is known."""
+    try:
+        mode = link.stat().st_mode
+    except PermissionError:
+        return True
+    except OSError:
+        return False  # it leads nowhere
+    if stat.S_ISDIR(mode):
+        return True
+    return stat.S_ISREG(mode) and (_look(link) or ("", ""))[0] != "not-mbox"
+
+
 def _directory(path: Path, parents: tuple[str, ...], tree: Tree, depth: int) -> Iterator[Found]:
     name = path.name
-    apple = path / "mbox"
-    if name.lower().endswith(".mbox") and apple.is_file() and not apple.is_symlink():
-        found = _file(apple, (*parents, _stem(name)), tree)
-        if found is not None:
-            yield found
-        return
+    below = (*parents, plain_name(name.removesuffix(".sbd")))
+    passed: frozenset[str] = frozenset()
+    inside: list[Found] = []
     try:
-        below = plain_name(name.removesuffix(".sbd"))
-        yield from _below(path, (*parents, below), tree, depth + 1)
+        if name.lower().endswith(".mbox") and _is_file(path / "mbox"):
+            below, passed = (*parents, _stem(name)), _APPLES
+            found = _file(path / "mbox", below, tree)
+            if found is not None:
+                inside.append(found)
+        inside.extend(_below(path, below, tree, depth + 1, passed))
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # gone by now
     except OSError as error:
+        if failure(path, error) is not None:
+            raise
         reason = error.strerror or "it cannot be read"
-        yield Found(
-            path=(*parents, name), raw=_raw(name), file=path, refused=("unreadable", reason)
-        )
+        refused = ("unreadable", reason)
+        if name != _LOST:
+            own = (*parents, name)
+            inside = [Found(path=own, raw=_raw(name), file=path, refused=refused, below=below)]
+    yield from inside
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file, and no link to one.
+
+    Raises:
+        OSError: nobody may look.
+    """
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _file(path: Path, names: tuple[str, ...], tree: Tree) -> Found | None:
     """The folder of a file; None if the file is none."""
     suffix = path.suffix.lower()
-    if suffix in _BESIDE:
-        return None
     refused = _look(path)
+    empty = refused is None and path.stat().st_size == 0
+    if suffix in _BESIDE and (empty or (refused is not None and refused[0] != "mmdf")):
+        return None
     if refused is not None and refused[0] == "not-mbox":
         tree.left_out += path.name != "table_of_contents"
         return None
-    if refused is None and path.stat().st_size == 0 and suffix and suffix not in _SUFFIXES:
+    if empty and suffix and suffix not in _SUFFIXES:
         return None
     return Found(path=names, raw=_raw(names[-1]), file=path, refused=refused)
 
@@ -184,13 +243,5 @@ def _with_roles(folders: list[Found], *, asked: bool) -> list[Found]:
 
 def _unique(folders: list[Found]) -> list[Found]:
     """Two files never get one path (``Work`` beside ``Work.mbox``): the later one is marked."""
-    seen: set[tuple[str, ...]] = set()
-    result = []
-    for found in folders:
-        path = found.path
-        if path in seen:
-            mark = hashlib.sha256(os.fsencode(found.file)).hexdigest()[:8]
-            path = (*path[:-1], f"{path[-1]}~{mark}")
-        seen.add(path)
-        result.append(replace(found, path=path))
-    return result
+    paths = tell_apart([(found.path, os.fsencode(found.file)) for found in folders])
+    return [replace(found, path=path) for found, path in zip(folders, paths, strict=True)]

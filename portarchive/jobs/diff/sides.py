@@ -134,16 +134,23 @@ class ArchiveSide:
 
 
 class AccountSide:
-    """An account, read by its source connector."""
+    """An account, read by its source connector.
 
-    def __init__(self, source: Source, *, namespace: str = "personal") -> None:
+    Args:
+        source: the connection.
+        wanted: which folders.
+    """
+
+    def __init__(
+        self, source: Source, *, wanted: Callable[[Folder], bool] = lambda _: True
+    ) -> None:
         identity = source.identity()
         self.name = f"{identity.account} at {identity.service}"
         self._source = source
         self._folders: dict[str, Folder] = {
             folder.folder_id: folder
             for folder in source.folders()
-            if folder.selectable and (namespace == "all" or folder.namespace == "personal")
+            if folder.selectable and folder.namespace == "personal" and wanted(folder)
         }
 
     def folders(self) -> list[SideFolder]:

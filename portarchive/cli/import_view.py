@@ -1,0 +1,128 @@
+"""What an import, or its plan, says to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from portarchive.cli.output import counted, octets
+from portarchive.cli.safe_text import safe
+
+if TYPE_CHECKING:
+    from portarchive.jobs.replay.report import FolderReport, ImportReport
+
+SHOWN = 10
+"""Messages of one folder that are named in words; ``--json`` names more."""
+
+_ROUNDS = {
+    "ledger": "known from an earlier run",
+    "ids": "by their ids",
+    "octets": "by equal octets",
+    "message-id-and-body": "by Message-ID, date and body",
+    "message-id": "by Message-ID and date",
+    "fields-and-body": "by sender, date, subject and body",
+}
+_SKIPPED = {
+    "deleted": "marked as deleted",
+    "copy": "copies of messages in another folder",
+    "not-selected": "not selected",
+}
+_REASONS = {
+    "asked": "you asked for it",
+    "held-junk": "--hold-junk",
+    "would-send": "it could make the server send mail",
+    "announces-old-mail": "it would announce old mail as new",
+    "of-the-old-provider": "it is the old provider's word",
+    "not-in-grammar": "it cannot be written there",
+    "not-kept-by-target": "the server does not keep it",
+    "refused-by-target": "the server refused it",
+    "colour-without-flag": "a colour without a flag",
+    "followed-and-muted": "muted and followed",
+    "both-attachment-keywords": "with and without attachment",
+}
+
+
+def summary(report: ImportReport) -> list[str]:
+    """What happened or would, for people."""
+    return list(_plan(report) if report.dry_run else _outcome(report))
+
+
+def _outcome(report: ImportReport) -> Iterator[str]:
+    totals = report.to_json()["totals"]
+    where = f"{safe(report.target.account)} at {safe(report.target.service)}"
+    if report.target.account in ("", report.target.service):
+        where = safe(report.target.service)
+    yield f"imported {safe(report.archive)} into {where}"
+    brought = f"  {totals['placed']:,} placed, {octets(totals['placed_octets'])}"
+    yield brought + (f"; {totals['merged']:,} merged" if totals["merged"] else "")
+    yield from _common(report)
+    if report.complete:
+        count = counted(totals["messages"], "message")
+        yield f"  complete: {count} of the archive accounted for, what was placed was read back"
+        return
+    yield "  INCOMPLETE."
+    if report.ended == "over-quota":
+        yield "  the account is full: the rest was not tried; make room and run this again"
+    for folder in report.folders:
+        yield from _missing(folder)
+    if totals["failed"]:
+        yield "  the same command again tries these once more, and nothing twice"
+
+
+def _common(report: ImportReport) -> Iterator[str]:
+    totals = report.to_json()["totals"]
+    for word, count in totals["present_by_round"].items():
+        yield f"  {count:,} there already, recognised {_ROUNDS.get(word, word)}"
+    for word, count in totals["skipped_by_reason"].items():
+        yield f"  {count:,} left out: {_SKIPPED.get(word, f'filter {word}')}"
+    if totals["line_ends"]:
+        yield f"  {totals['line_ends']:,} with other line ends, as the target has them"
+    if totals["undated"]:
+        yield f"  {totals['undated']:,} without a date: the target says now"
+    for folder in report.folders:
+        name = safe("/".join(folder.names))
+        for note in folder.notes:
+            yield f"  {name}: {safe(note['text'])}"
+        for entry in folder.dropped:
+            reason = _REASONS.get(entry["reason"], entry["reason"])
+            count = counted(entry["count"], "message")
+            yield f"  {name}: {safe(entry['keyword'])} not set on {count}: {reason}"
+
+
+def _missing(folder: FolderReport) -> Iterator[str]:
+    name = safe("/".join(folder.names))
+    for entry in folder.failed[:SHOWN]:
+        yield f"    {name}: {safe(entry['file'])}: {entry['code']}, {safe(entry['text'])}"
+    if folder.failed_count > SHOWN:
+        yield f"    {name}: {folder.failed_count - SHOWN:,} more; --json names them"
+    for entry in folder.altered[:SHOWN]:
+        known = ", as this server is known to" if entry["known"] else ""
+        what = safe(", ".join(entry["what"]))
+        yield f"    {name}: {safe(entry['file'])}: altered by the server ({what}){known}"
+    if folder.altered_count > SHOWN:
+        yield f"    {name}: {folder.altered_count - SHOWN:,} more altered; --json names them"
+
+
+def _plan(report: ImportReport) -> Iterator[str]:
+    totals = report.to_json()["totals"]
+    where = f"{safe(report.target.account)} at {safe(report.target.service)}"
+    size = octets(totals["to_place_octets"])
+    yield (
+        f"dry run, nothing was changed: {counted(totals['to_place'], 'message')}, {size}"
+        f" would be placed in {where}"
+    )
+    for folder in report.folders:
+        name, target = safe("/".join(folder.names)), safe("/".join(folder.target))
+        how = {"role": "by its role", "path": "there", "made": "new", "into": "new"}[folder.how]
+        if folder.created:
+            how = "new"
+        place = f"{folder.to_place:,} to place, {sum(folder.present.values()):,} there already"
+        yield f"  {name} → {target} ({how}): {place}"
+        for what, count in sorted(folder.losses.items()):
+            yield f"    {counted(count, 'message')}: {safe(what)}"
+    if totals["copies"]:
+        yield (
+            f"  {counted(totals['copies'], 'message')} of these are copies in a further folder;"
+            " --labels primary leaves them out"
+        )
+    yield from _common(report)
