@@ -36,6 +36,8 @@ class Alteration(StrEnum):
     """The last LF of a message without an empty line is lost."""
     LINE_ENDS = "line-ends"
     """All line ends become the target's own."""
+    CR_RUN = "cr-run"
+    """One CR of several before an LF, and one at the very end, are lost (docs/adr/0014)."""
     EARLY_DATE = "early-date"
     """An instant before 1901-12-13T20:45:52Z becomes that, or is refused."""
     FUTURE_DATE = "future-date"

@@ -123,6 +123,24 @@ class Checked:
     octets: int
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """So many messages of a folder were placed on the target since the last such event."""
+
+    path: str
+    messages: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two folders were compared. ``differences``: how many were found."""
+
+    path: str
+    messages: int
+    differences: int
+
+
 Event = (
     Connected
     | FoldersFound
@@ -137,6 +155,8 @@ Event = (
     | Committed
     | ArchiveListed
     | Checked
+    | Delivered
+    | Compared
 )
 
 

@@ -24,11 +24,12 @@ class File:
         sha256: of its octets, once hashed.
         claim: the SHA-256 that an item of some folder.json claims for it.
         named: how many entries of folder.json files name it.
+        attached: a blobId names it.
         folder: a number of the last folder that named it.
         expected: the SHA-256 that manifest-sha256.txt has for it.
     """
 
-    __slots__ = ("alias", "claim", "expected", "folder", "named", "place", "sha256", "size")
+    __slots__ = ("alias", "attached", "claim", "expected", "folder", "named", "place", "sha256", "size")
 
     def __init__(self, size: int, place: Any = None, alias: str = "") -> None:
         self.size = size
@@ -37,6 +38,7 @@ class File:
         self.sha256: bytes | None = None
         self.claim: bytes | None = None
         self.named = 0
+        self.attached = False
         self.folder = 0
         self.expected: bytes | None = None
 

@@ -77,6 +77,8 @@ def _common(report: ImportReport) -> Iterator[str]:
         yield f"  {count:,} left out: {_SKIPPED.get(word, f'filter {word}')}"
     if totals["line_ends"]:
         yield f"  {totals['line_ends']:,} with other line ends, as the target has them"
+    if totals["trashed"]:
+        yield f"  {totals['trashed']:,} marked as deleted go to the trash, without the mark"
     if totals["undated"]:
         yield f"  {totals['undated']:,} without a date: the target says now"
     for folder in report.folders:

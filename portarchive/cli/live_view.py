@@ -65,7 +65,7 @@ class LiveView:
                 )
             case progress.FolderStarted():
                 self._show(event)
-            case progress.Stored() | progress.Passed():
+            case progress.Stored() | progress.Passed() | progress.Delivered():
                 self._advance(event.path, event.messages)
             case progress.FolderFinished() if event.path in self._rows:
                 self._progress.remove_task(self._rows.pop(event.path))

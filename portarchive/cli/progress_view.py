@@ -33,6 +33,8 @@ EVENT_NAMES: dict[type[object], str] = {
     progress.Committed: "committed",
     progress.ArchiveListed: "archive-listed",
     progress.Checked: "checked",
+    progress.Delivered: "delivered",
+    progress.Compared: "compared",
 }
 """``event`` in the JSON lines of ``--progress json``."""
 
@@ -88,6 +90,9 @@ def _unbreakable(view: progress.Observer) -> progress.Observer:
     return observe
 
 
+_STEPS = (progress.Stored, progress.Passed, progress.Delivered)
+
+
 class _JsonLines:
     """One object a line, for programs."""
 
@@ -128,6 +133,10 @@ class Tally:
             self.stored += event.messages
             self.octets += event.octets
             self.stored_in[event.path] = self.stored_in.get(event.path, 0) + event.messages
+        elif isinstance(event, progress.Delivered):
+            self.done += event.messages
+            self.stored += event.messages
+            self.octets += event.octets
         elif isinstance(event, progress.Passed):
             self.done += event.messages
 
@@ -166,7 +175,7 @@ class PlainLines:
         """Write a line if the event deserves one."""
         self._tally.add(event)
         line = words_for(event, self._tally, self._verbose)
-        if line is None and isinstance(event, progress.Stored | progress.Passed):
+        if line is None and isinstance(event, _STEPS):
             if self._clock() - self._spoke < 1 or self._only_warnings:
                 return
             line = f"{safe(event.path)}: {self._tally.pace()}"
@@ -207,6 +216,11 @@ def words_for(event: progress.Event, tally: Tally, verbose: int) -> str | None:
             if event.severity == "note" and not verbose:
                 return None
             return f"{safe(event.severity)}: {safe(event.text)}"
+        case progress.Compared():
+            found = f", {counted(event.differences, 'difference')}" if event.differences else ""
+            if not (found or verbose):
+                return None
+            return f"{safe(event.path)}: {counted(event.messages, 'message')} compared{found}"
         case progress.Committing():
             return f"publishing the archive ({counted(event.files, 'file')} of metadata)"
         case progress.FolderStarted() if verbose:

@@ -156,6 +156,11 @@ class Collector:
             self._fetch()
         run = self.runs[done.folder_id]
         self._writer.flush()
+        if run.opened.complete and done.listed not in {None, run.named}:
+            text = f"the source listed {done.listed} messages and named {run.named}"
+            self.failures[done.folder_id] = FolderFailed(done.folder_id, "listing-mismatch", text)
+            run.state.close_directory()
+            return
         run.close(done, self._writer.journal)
         if run.state.renumbered and run.opened.complete:
             published = run.state.published.header if run.state.published else {}

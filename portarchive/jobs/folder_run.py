@@ -10,6 +10,7 @@ from portarchive.archive import model
 from portarchive.archive.folder_state import FlagsJson, FolderState, same_flags
 from portarchive.archive.journal import Journal
 from portarchive.jobs.ledger import Entry, FolderLedger
+from portarchive.jobs.named import Named
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder, FolderDone, FolderOpened, MessageRef, Placement
 
@@ -39,6 +40,7 @@ class FolderRun:
         ledger: what became of its messages so far.
         moving: False while it stands still: nothing was named yet and the listing is a delta.
         had_count: how many wanted messages are stored.
+        named: how many references there were.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class FolderRun:
         self._known: dict[str, FlagsJson] = {}
         self._labels: dict[str, bytes] | None = None
         self._journal: Journal | None = None
+        self.named = 0
         self._named_new = 0
+        self._new = Named()
+        self._twice: set[str] = set()
         self._had: set[str] = set()
         # Which ones only matters to what an earlier run said of them; there may be 300,000.
         self._remembers = bool(previous and previous.get("notes"))
@@ -92,15 +97,20 @@ class FolderRun:
             Whether its octets are wanted here.
         """
         uid = placement.uid
+        self.named += 1
         known = self._known.get(uid)
         if known is not None:
             if self._unseen is not None:
+                if uid not in self._unseen:
+                    return self._again(uid)
                 self._unseen.discard(uid)
             if placement.flags is not None:
                 self._refresh(uid, known, placement.flags)
             if ref.labels is not None:
                 self._relabel(uid, ref.labels)
             return False
+        if not self._new.add(uid):
+            return self._again(uid)
         self._named_new += 1
         if chosen is not None:
             reason = chosen.skip_reason(placement, ref.size)
@@ -108,6 +118,14 @@ class FolderRun:
                 self.ledger.skipped.setdefault(reason, []).append(uid)
                 return False
         return True
+
+    def _again(self, uid: str) -> bool:
+        """One uid is given to two messages: only the first one is had, and which that is is chance."""
+        if uid not in self._twice:
+            self._twice.add(uid)
+            text = "the source gives this uid to more than one message"
+            self.ledger.fail(uid, "uid-twice", text, stored=False)
+        return False
 
     def _refresh(self, uid: str, known: FlagsJson, flags: tuple[str, ...]) -> None:
         text = self._flags.text(flags).encode()
@@ -154,6 +172,7 @@ class FolderRun:
             ledger.listed = len(self._known) - len(self._unseen or ()) + self._named_new
         else:
             ledger.listed = self._base - len(gone) + self._named_new
+        ledger.listed += len(self._twice)
         ledger.archived = self._base - len(gone) + self.had_count
         ledger.arrived_later = done.arrived_later
         ledger.notes.extend(dict(note) for note in done.notes)

@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 from portarchive.archive.dialect import METADATA_FILES
-from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, open_tree
+from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, Tree, open_tree
 from portarchive.archive.tree_listing import File, Listing
-from portarchive.errors import NotAnArchive, SettingsError, Unfinished
+from portarchive.errors import NotAnArchive, PortArchiveError, SettingsError, Unfinished
 from portarchive.progress import Observer, silent
 from portarchive.validate.checks.container import (
     check_order,
@@ -44,14 +44,16 @@ from portarchive.validate.hashing import Hashing
 from portarchive.validate.ijson import Document
 from portarchive.validate.meter import Meter, Metered
 from portarchive.validate.report import Report
+from portarchive.validate.root import descend, is_unfinished
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
-    JUNK,
     MANIFEST_FILE,
     FolderFacts,
     Level,
     Run,
+    is_junk,
+    where,
 )
 
 _PIECE = 1 << 20
@@ -93,18 +95,32 @@ def validate(
     limits = limits or Limits()
     report = Report(os.fspath(path), wanted.name.lower())
     with closing(open_tree(Path(path), limits)) as tree:
-        run = Run(tree, Listing.of(tree, limits), limits, wanted, report)
+        run = Run(tree, _scanned(tree, limits, report), limits, wanted, report)
+        run.with_base = base is not None
         _validate(run, Path(base) if base is not None else None, Meter(observer))
     return report
+
+
+def _scanned(tree: Tree, limits: Limits, report: Report) -> Listing:
+    """What the tree holds; a bug of ours that the names bring to light is a finding (F-001)."""
+    try:
+        return Listing.of(tree, limits)
+    except (PortArchiveError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - no container makes a traceback
+        report.add("F-001", "", "", f"names: {where(error)}")
+        listing = Listing()
+        listing.fatal = True
+        return listing
 
 
 def _validate(run: Run, base: Path | None, meter: Meter) -> None:
     tree, listing, report = run.tree, run.listing, run.report
     check_tree(run)
-    run.guarded("container", "", partial(check_private, run))
     if listing.fatal:
         return
     _find_root(run)
+    run.guarded("container", "", partial(check_private, run))
     report.files, report.octets = listing.count, listing.octets
     if not run.metadata_file:
         return
@@ -190,23 +206,16 @@ def _find_root(run: Run) -> None:
     listing, tree = run.listing, run.tree
     if tree.kind == "directory":
         run.journal = (tree.path / PRIVATE_DIR / _JOURNAL).exists()
-    else:
-        inside = [name for name in listing.subdirectories[""] if name not in JUNK]
-        if (
-            len(inside) == 1
-            and listing.file(METADATA_FILES[0]) is None
-            and listing.file(f"{inside[0]}/{METADATA_FILES[0]}") is not None
-        ):
-            run.prefix = f"{inside[0]}/"
-            listing.descend(inside[0])
-            run.report.add("Z-020", inside[0])
+    elif inside := descend(listing):
+        run.prefix = f"{inside}/"
+        run.report.add("Z-020", inside)
     for name in METADATA_FILES:
         if listing.file(name) is not None:
             run.metadata_file = name
             return
     run.metadata_file = ""
     path = tree.path
-    if tree.kind == "directory" and (path / PRIVATE_DIR).is_dir():
+    if (path / PRIVATE_DIR).is_dir() if tree.kind == "directory" else is_unfinished(listing):
         raise Unfinished(
             f"the archive at {path} is unfinished: an export was interrupted",
             hint="run the same export again; it goes on where it stopped",

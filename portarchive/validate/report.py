@@ -7,6 +7,8 @@ stranger's words from driving a terminal. Refuses to print: people's reports are
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,9 @@ from portarchive.validate.codes import Severity, all_codes
 
 KEPT = 1000
 """Findings kept of one code; counting goes on."""
+
+Row = tuple[str, str, str, str]
+"""(code, path, pointer, text) of a finding that is not told yet."""
 
 _LONGEST = 400
 _INTERNAL = "F-001"
@@ -83,6 +88,8 @@ class Report:
         self.folders = 0
         self.findings: list[Finding] = []
         self.counts: Counter[str] = Counter()
+        self._aside: list[Row] | None = None
+        self._held: Counter[str] = Counter()
 
     def add(self, code: str, path: str = "", pointer: str = "", text: str = "") -> None:
         """Note a finding. Without ``text`` the code's own meaning stands.
@@ -93,6 +100,10 @@ class Report:
         row = all_codes()[code]
         if row.severity is None:
             raise KeyError(code)
+        if self._aside is not None and self._held[code] < KEPT:
+            self._held[code] += 1
+            self._aside.append((code, path, pointer, text))
+            return
         self.counts[code] += 1
         if self.counts[code] <= KEPT:
             self.findings.append(
@@ -106,6 +117,18 @@ class Report:
                     hint=row.hint,
                 )
             )
+
+    @contextmanager
+    def aside(self) -> Iterator[list[Row]]:
+        """What is added meanwhile goes into the list, for ``add`` later or never.
+
+        ``KEPT`` of each code in all; more than these no report shows, and they are counted at once.
+        """
+        self._aside = rows = []
+        try:
+            yield rows
+        finally:
+            self._aside = None
 
     def add_count(self, code: str, more: int) -> None:
         """Count findings that were not kept one by one."""

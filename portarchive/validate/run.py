@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from portarchive.archive.dialect import CURRENT
 from portarchive.archive.tree import BadMemberError, Limits, Tree
 from portarchive.archive.tree_listing import Listing
 from portarchive.validate.ijson_places import Defect
-from portarchive.validate.report import Report
+from portarchive.validate.report import Report, Row
 
 MAIL = "mail"
 FOLDER_FILE = "folder.json"
 MANIFEST_FILE = "manifest.json"
 DIGESTS_FILE = "manifest-sha256.txt"
 JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
+_APPLE_DOUBLE = "._"
+"""Begins the name of the file in which macOS keeps what another file system has no place for."""
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file of this name is a desktop's, and no part of an archive."""
+    return name in JUNK or name.startswith(_APPLE_DOUBLE)
+
+
+def in_junk(directory: str) -> bool:
+    """Whether a directory is a desktop's, or lies in one of these."""
+    return not JUNK.isdisjoint(directory.split("/"))
 
 
 class Level(IntEnum):
@@ -39,7 +52,9 @@ class FolderFacts:
         header: its members that are small.
         items, kept, placeholders: how many entries.
         broken: it could not be read to its end.
-        uids: of ``items``, in a partial archive and in a base: uid → (filename, flags).
+        uids: of ``items``, in a partial archive and in a base: uid → (filename, what the entry
+            says, so that equal entries give equal numbers).
+        decimal: the decimal uids of ``items``, in order.
         removed: of a partial archive.
     """
 
@@ -49,7 +64,8 @@ class FolderFacts:
     kept: int = 0
     placeholders: int = 0
     broken: bool = False
-    uids: dict[str, tuple[str, frozenset[str] | None]] = field(default_factory=dict)
+    uids: dict[str, tuple[str, int]] = field(default_factory=dict)
+    decimal: array[int] = field(default_factory=lambda: array("Q"))
     removed: list[str] = field(default_factory=list)
 
     @property
@@ -74,6 +90,22 @@ class FolderFacts:
         return value if isinstance(value, str) and value else None
 
 
+class BlobLink(NamedTuple):
+    """What a Link with a blobId says.
+
+    Attributes:
+        pointer: JSON pointer of the Link.
+        blob: its blobId.
+        rel: "" for none.
+        size: None for none.
+    """
+
+    pointer: str
+    blob: str
+    rel: str
+    size: int | None
+
+
 @dataclass(slots=True)
 class ObjectFacts:
     """What a contact, event, … says, as far as others have to know.
@@ -83,8 +115,10 @@ class ObjectFacts:
         type: its @type.
         uid, id: as they stand; "" for none.
         references: (member, uid named) of all that it refers to.
-        links: (JSON pointer, Link) with a blobId.
-        recurs: of an event: whether it has recurrence rules; recurrence: its recurrenceId.
+        links: those with a blobId.
+        recurs: of an event: whether it has recurrence rules.
+        recurrence, start: its recurrenceId and start, "" for none.
+        sure: it says itself what it is; otherwise it may be somebody's attachment.
     """
 
     path: str
@@ -92,9 +126,11 @@ class ObjectFacts:
     uid: str
     id: str
     references: list[tuple[str, str]] = field(default_factory=list)
-    links: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    links: list[BlobLink] = field(default_factory=list)
     recurs: bool = False
     recurrence: str = ""
+    start: str = ""
+    sure: bool = True
 
 
 @dataclass(slots=True)
@@ -107,7 +143,11 @@ class Run:
         metadata_file: which file that is.
         manifest: manifest.json; None if there is none that can be read.
         journal: an export is, or was, going on in this directory.
-        failed_documents: (path, defects) of files that were taken for documents and are not JSON.
+        held: (path, findings) of files that may be attachments and not the documents that they
+            were taken for: to be told when blobIds are known.
+        without_folder: directories of which P-006 was told; so is every file in them.
+        with_base: whether there is a base to compare with.
+        explained: entries of folder.json files of which each violation was told.
         digest_lines: lines of manifest-sha256.txt, None if it was not read.
         unread: (code, path) of the files that could not be had, so that each is told once.
     """
@@ -127,7 +167,10 @@ class Run:
     journal: bool = False
     folders: dict[str, FolderFacts] = field(default_factory=dict)
     objects: list[ObjectFacts] = field(default_factory=list)
-    failed_documents: list[tuple[str, list[Defect]]] = field(default_factory=list)
+    held: list[tuple[str, list[Row]]] = field(default_factory=list)
+    without_folder: set[str] = field(default_factory=set)
+    with_base: bool = False
+    explained: int = 0
     unread: set[tuple[str, str]] = field(default_factory=set)
 
     def section(self, name: str) -> dict[str, Any]:
@@ -158,7 +201,7 @@ class Run:
             why = os.strerror(error.errno) if error.errno else "I/O error"
             self.tell_unread("M-026", path, f"it cannot be read: {why}")
         except Exception as error:  # noqa: BLE001 - a check must not take the others with it
-            self.report.add("F-001", path, "", f"{what}: {_where(error)}")
+            self.report.add("F-001", path, "", f"{what}: {where(error)}")
 
     def tell_unread(self, code: str, path: str, text: str) -> None:
         """A file that could not be had; a document is read once more when it is hashed."""
@@ -167,7 +210,7 @@ class Run:
             self.report.add(code, path, "", text)
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
     """The kind of an exception and the line it came from, without its text: that may be mail."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 import imapclient
@@ -131,6 +132,11 @@ class TestDovecot(TargetContract):
 
     window = 1200
 
+    def explains(self, sent, got, target) -> bool:
+        """A CR that stands before a line end or at the very end is lost there."""
+        kept = re.sub(rb"\r(?=\r\n|\r\Z|\Z)", b"", sent)
+        return super().explains(sent, got, target) or super().explains(kept, got, target)
+
     @pytest.fixture(params=[1, 2])
     def provider(self, request, dovecot_user):
         server = dovecot_user.server
@@ -215,7 +221,9 @@ class ScriptedOwner(Owner):
 
     def add(self, path, octets, flags=(), received=None) -> None:
         spelled = [keywords.to_imap(flag) for flag in flags]
-        self.server.mailbox("/".join(path)).add(octets, spelled, received or dt.datetime.now(dt.UTC))
+        self.server.mailbox("/".join(path)).add(
+            octets, spelled, received or dt.datetime.now(dt.UTC)
+        )
 
     def empty(self, path) -> None:
         box = self.server.mailbox("/".join(path))

@@ -62,7 +62,9 @@ class MboxOwner:
             flags: dict[str, str] = {}
             if mark[2]:
                 assert text.startswith(b"Status: ")
-                while (field := FIELDS.match(text)) is not None:
+                for _ in range(3):
+                    field = FIELDS.match(text)
+                    assert field is not None
                     text = text[field.end() :]
                     words = field[2].decode()
                     told = words.split() if field[1] == b"X-Keywords" else map(LETTERS.get, words)
@@ -87,6 +89,7 @@ class MboxOwner:
         chosen = "".join(letters[fold(flag)] for flag in flags)
         sender = "MAILER-DAEMON@mboxrd.status" if chosen else "MAILER-DAEMON"
         fields = f"Status: {'R' * ('R' in chosen)}O\nX-Status: {chosen.replace('R', '')}\n"
+        fields += "X-Keywords: \n"
         text = re.sub(rb"(?m)^(>*From )", rb">\1", octets)
         with self.file(path).open("ab") as file:
             file.write(f"From {sender} {time.asctime(when)}\n".encode())

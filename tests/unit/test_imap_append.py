@@ -120,6 +120,28 @@ def test_a_date_comes_back_as_it_was(moment: dt.datetime, minutes: int) -> None:
     assert (back.epoch, back.text) == (epoch, whole.isoformat())
 
 
+@given(
+    st.datetimes(min_value=dt.datetime(2, 1, 1), max_value=dt.datetime(1969, 12, 30)),
+    st.integers(-14 * 60, 14 * 60),
+)
+def test_a_date_before_1970_comes_back_too(moment: dt.datetime, minutes: int) -> None:
+    zone = dt.timezone(dt.timedelta(minutes=minutes))
+    whole = moment.replace(microsecond=0, tzinfo=zone)
+    epoch = (whole - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(seconds=1)
+    sent = append_form.date_time(Received(whole.isoformat(), epoch))
+    assert sent is not None
+    raw = convert.received(sent.strip(b'"')).raw
+    assert append_form.early(raw) == Received(whole.isoformat(), epoch, raw)
+
+
+@pytest.mark.parametrize(
+    "raw", [None, "", "x", "31-Feb-1950 00:00:00 +0000", "01-Xyz-1950 00:00:00 +0000",
+            "01-Jan-0000 00:00:00 +0000", "01-Jan-1950 00:00:00 +9900"],
+)  # fmt: skip
+def test_what_is_no_date_is_none(raw) -> None:
+    assert append_form.early(raw) is None
+
+
 @given(st.text(max_size=30) | st.none(), st.integers(-(10**14), 10**14) | st.none())
 def test_no_text_becomes_part_of_a_date(text: str | None, epoch: int | None) -> None:
     sent = append_form.date_time(Received(text, epoch))

@@ -112,7 +112,6 @@ def test_a_new_tree_is_made_when_it_is_needed_and_is_nobody_elses(tmp_path):
 def test_a_foreign_directory_is_refused(tmp_path, what):
     (tmp_path / "letter.txt").write_text("dear Jane")
     if what == "Maildir beside":
-        opened(tmp_path / "Maildir").ensure([])
         (tmp_path / "Maildir/cur").mkdir(parents=True)
     with pytest.raises(RefusedError) as caught:
         opened(tmp_path)
@@ -393,7 +392,6 @@ def test_a_tree_that_was_replaced_is_a_lost_connection(tmp_path):
     target = opened(root)
     box = made(target, "Box")
     root.rename(tmp_path / "elsewhere")
-    opened(root).ensure([])
     root.mkdir()
     outcomes = []
     with pytest.raises(ConnectionLost):
@@ -421,7 +419,7 @@ def test_pythons_mailbox_reads_it(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["maildir++", "fs"])
-def test_dovecot_sees_it_all(tmp_path, dovecot, dovecot_user, layout):
+def test_dovecot_sees_it_all(dovecot, layout):
     from servers.dovecot import Dovecot
 
     if layout == "fs":

@@ -117,9 +117,63 @@ def test_text_that_begins_with_from_does_not_split(of):
 
 
 def test_a_postmark_without_an_empty_line_is_worth_a_note(of):
-    box = of(b"From a " + DATE + b"\nSubject: 1\n\nx\nFrom b " + DATE + b"\nSubject: 2\n\ny\n")
-    assert len(box.messages()) == 1
+    one = b"From a " + DATE + b"\nSubject: 1\n\nx\n"
+    box = of(one + b"From b " + DATE + b"\nSubject: 2\n\ny\n\n" + one)
+    assert len(box.messages()) == 2
     assert box.scanner.counts == {"postmark-without-empty-line": 1}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_writer_that_leaves_the_empty_line_out(of, end):
+    """It never has one, but where a message ends with one; such a file is not one message."""
+    texts = [b"Subject: 1\n\nx\n", b"Subject: 2\n\n>From y\n", b"Subject: 3\n\nz\n", b"S: 4\n\n"]
+    box = of(b"".join(b"From a " + DATE + b"\n" + text for text in texts).replace(b"\n", end))
+    expected = [text.replace(b"\n", end).replace(b">From", b"From") for text in texts]
+    assert box.messages() == [*expected[:3], expected[3][: -len(end)]]
+    assert box.scanner.counts == {"split-without-empty-line": 3, "mboxrd-unquoted": 1}
+
+
+def test_postmarks_without_a_date(of):
+    """In a file of such they count; among others they are worth a note."""
+    text = b"".join(b"From jane\nSubject: %d\n\nx\n\n" % number for number in range(3))
+    box = of(text + b"From here on: it is no header\n\nFrom there:\n\n")
+    assert len(box.messages()) == 3
+    assert box.scanner.counts == {"split-without-date": 2, "no-date": 3}
+    box = of(b"From a " + DATE + b"\nSubject: 0\n\nx\n\n" + text)
+    assert len(box.messages()) == 1
+    assert box.scanner.counts == {"postmark-without-date": 3}
+
+
+def test_a_file_grows_and_is_not_what_it_seemed(tmp_path):
+    path = tmp_path / "box"
+    one = b"From a " + DATE + b"\nSubject: 1\n\nx\n"
+    path.write_bytes(one)
+    box = Scanned(path)
+    path.write_bytes(one + one)
+    with pytest.raises(ConnectionLost):
+        box.scanner.extend(path.stat().st_size)
+    os.close(box.fd)
+    box = Scanned(path)
+    assert len(box.index) == 2
+    path.write_bytes(one * 4)
+    box.scanner.extend(path.stat().st_size)
+    assert len(box.index) == 4
+    assert box.scanner.counts == {"split-without-empty-line": 3}
+    os.close(box.fd)
+
+
+def test_doubts_are_counted_once(tmp_path):
+    """Those of the last message too, which is read anew when the file has grown."""
+    path = tmp_path / "box"
+    one = b"From a " + DATE + b"\nSubject: 1\n\nx\n\n"
+    doubtful = one[:-1] + b"From b " + DATE + b"\nSubject: 2\n\ny\n\n"
+    path.write_bytes(one + one + doubtful)
+    box = Scanned(path)
+    path.write_bytes(one + one + doubtful + one)
+    box.scanner.extend(path.stat().st_size)
+    assert len(box.index) == 4
+    assert box.scanner.counts == {"postmark-without-empty-line": 1}
+    os.close(box.fd)
 
 
 @pytest.mark.parametrize("bare", [b"From \n", b"From - \n", b"From \r\n"])
@@ -291,14 +345,34 @@ def test_flags_of_the_header(of, fields, flags):
     assert of(b"From a " + DATE + b"\n" + fields + b"\n\nx\n\n").flags() == flags
 
 
-def test_what_uw_imap_keeps_of_a_folder_is_no_mail(of):
-    internal = (
-        b"From MAILER-DAEMON " + DATE + b"\nSubject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL"
-        b" DATA\nX-IMAP: 1 2\nStatus: RO\n\nThis text is part of the internal format\n\n"
-    )
-    box = of(internal + b"From a " + DATE + b"\nSubject: 1\n\nx\n\n")
-    assert box.messages() == [b"Subject: 1\n\nx\n"]
+INTERNAL = (
+    b"From MAILER-DAEMON " + DATE + b"\nDate: 03 Jan 2015 01:05:34 +0000\n"
+    b"From: Mail System Internal Data <MAILER-DAEMON@host>\n"
+    b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+    b"X-IMAP: 1 2\nStatus: RO\n\nThis text is part of the internal format\n\n"
+)
+
+
+def test_what_uw_imap_keeps_of_a_folder_is_kept_and_noted(of):
+    real = b"From a " + DATE + b"\nSubject: 1\n\nx\n\n"
+    box = of(INTERNAL + real)
+    assert [message[:8] for message in box.messages()] == [b"Date: 03", b"Subject:"]
     assert box.scanner.counts == {"folder-internal-data": 1}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        INTERNAL,
+        INTERNAL.replace(b"INTERNAL DATA\n", b"INTERNAL DATA invoice\n"),
+        INTERNAL.replace(b"Mail System Internal Data", b"Mallory"),
+    ],
+)
+def test_nobody_keeps_mail_out_by_looking_like_it(of, forged):
+    real = b"From a " + DATE + b"\nSubject: 1\n\nx\n\n"
+    box = of(real + forged if forged == INTERNAL else forged + real)
+    assert len(box.messages()) == 2
+    assert box.scanner.counts == {}
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,77 @@ def test_a_takeout_by_label_has_each_message_once(tmp_path):
     assert {"code": "takeout-duplicates", "count": 1} in notes
 
 
+def test_a_label_and_a_file_of_one_name_are_two_folders(tmp_path):
+    """Nothing of either is left out, whatever the file is."""
+    plain = b"From a Sat Jan  3 01:05:34 2015\nSubject: plain\n\nx\n\n"
+    (tmp_path / "All.mbox").write_bytes(
+        message(1, b"Sent", thread=1) + message(2, b"Inbox,Work", thread=2)
+        + message(3, b"Work", thread=3) + message(4, b"Mmdf", thread=4)
+    )  # fmt: skip
+    (tmp_path / "Sent.mbox").write_bytes(plain)
+    (tmp_path / "Work").write_bytes(plain)
+    (tmp_path / "INBOX").write_bytes(plain)
+    (tmp_path / "Mmdf").write_bytes(b"\1\1\1\1\n")
+    records, events, octets = run(tmp_path)
+    assert len(octets) == 4 + 1  # the plain ones are equal
+    counts = {"/".join(path): each.messages for path, each in records.items()}
+    labelled = {name.partition("~")[0]: name for name in counts if "~" in name}
+    assert counts == {
+        "Sent": 1, "Work": 1, "INBOX": 1, "Mmdf": None,
+        labelled["Sent"]: 1, labelled["Work"]: 2, labelled["INBOX"]: 1, labelled["Mmdf"]: 1,
+    }  # fmt: skip
+    assert placed(records, events)["2"][0] == [labelled["INBOX"], labelled["Work"]]
+    roles = {"/".join(path): each.roles for path, each in records.items() if each.roles}
+    assert roles == {"INBOX": ("inbox",), labelled["Sent"]: ("sent",)}
+    assert sum(isinstance(event, FolderDone) for event in events) == 7
+    (tmp_path / labelled["Sent"]).write_bytes(plain)  # a file that is called as the label would be
+    records, _, _ = run(tmp_path)
+    assert len(records) == 9
+    assert sum(each.messages or 0 for each in records.values()) == 9
+
+
+@pytest.mark.parametrize(
+    ("ids", "twice"), [((1, 2, 3), 0), ((1, 1, 2), 1), ((None, None, 1), 0), ((1, 2, 1), 1)]
+)
+def test_equal_messages_of_several_files_are_numbered_over_all(tmp_path, ids, twice):
+    """Only one that Gmail gives the same number is the same one."""
+    for name, number in zip("abc", ids, strict=True):
+        one = message(1, b"Work").replace(
+            b"1490000000000000001@xxx",
+            b"bad@xxx" if number is None else b"14900000000%d@xxx" % number,
+        )
+        (tmp_path / f"{name}.mbox").write_bytes(one + message(7, b"Work", b"in each of them"))
+    records, events, octets = run(tmp_path)
+    uids = [ref.placements[0].uid for ref in events if isinstance(ref, MessageRef)]
+    assert sorted(uid[32:] for uid in uids) == sorted(
+        ["", "", *(f"-{rank}" for rank in range(2, 4 - twice))]
+    )
+    (done,) = [event for event in events if isinstance(event, FolderDone)]
+    assert len(octets) == len(set(uids)) == len(uids) == done.listed == 4 - twice
+    assert records["Work",].messages == done.listed
+
+
+def test_what_was_named_keeps_its_number(tmp_path):
+    """A file grows during the visit by a message that another file has already."""
+    one, other = message(1, b"Work", b"one"), message(2, b"Work", b"other")
+    third = one.replace(b"0001@xxx", b"0009@xxx")
+    (tmp_path / "a.mbox").write_bytes(other)
+    (tmp_path / "b.mbox").write_bytes(one + message(3, b"Work", b"last"))
+    source = open_source(str(tmp_path), {})
+    uids, octets = [], []
+    for event in source.changes(Wanted(folders=source.folders(), tokens={})):
+        if isinstance(event, MessageRef):
+            uids.append(event.placements[0].uid)
+            octets += [b"".join(body.chunks()) for _, body in source.fetch([event])]
+            if len(uids) == 1:
+                with (tmp_path / "a.mbox").open("ab") as file:
+                    file.write(third)
+    source.close()
+    assert len(uids) == len(set(uids)) == 4
+    assert sorted(uid[32:] for uid in uids) == ["", "", "", "-2"]
+    assert len(octets) == 4
+
+
 def test_equal_messages_of_one_file_are_two(tmp_path):
     path = tmp_path / "t.mbox"
     path.write_bytes(message(1, b"Inbox") * 2)

@@ -80,6 +80,68 @@ def test_apple_mail(tmp_path):
     assert list(folders(tmp_path)) == ["Work"]
 
 
+def test_apple_mail_goes_on_below(tmp_path):
+    lay(
+        tmp_path,
+        Work_dot_mbox__mbox=ONE,
+        Work_dot_mbox__Inner_dot_mbox__mbox=ONE * 2,
+        Work_dot_mbox__Inner_dot_mbox__table_of_contents=b"",
+        Work_dot_mbox__Other=ONE * 3,
+        Plain_dot_mbox__Inside=ONE,
+    )
+    assert {name: each.messages for name, each in folders(tmp_path).items()} == {
+        "Work": 1, "Work/Inner": 2, "Work/Other": 3, "Plain.mbox/Inside": 1,
+    }  # fmt: skip
+
+
+def test_mail_is_told_by_how_a_file_begins_and_not_by_its_name(tmp_path):
+    lay(
+        tmp_path,
+        inbox_dot_dat=ONE,
+        old_dot_log=ONE * 2,
+        mail_dot_json=b"\1\1\1\1\n",
+        Work_dot_msf=b"",
+        prefs_dot_dat=b"version=9",
+        debug_dot_log=b"2015-01-03 started",
+    )
+    source = open_source(str(tmp_path), {})
+    records = source.folders()
+    events = list(source.changes(Wanted(folders=records, tokens={})))
+    source.close()
+    assert {each.path: each.messages for each in records} == {
+        ("inbox.dat",): 1, ("old.log",): 2, ("mail.json",): None,
+    }  # fmt: skip
+    assert [event.notes for event in events if isinstance(event, FolderDone)] == [(), ()]
+
+
+def test_what_is_passed_over_is_told(tmp_path):
+    lay(tmp_path, tree__Work=ONE, tree__notes=b"no mail", outside__Secret=ONE, outside__text=b"x")
+    tree = tmp_path / "tree"
+    (tree / "File").symlink_to(tmp_path / "outside/Secret")
+    (tree / "Dir").symlink_to(tmp_path / "outside")
+    (tree / "text").symlink_to(tmp_path / "outside/text")
+    (tree / "gone").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "outside/pipe")
+    (tree / "pipe").symlink_to(tmp_path / "outside/pipe")
+    tree.joinpath(*["d"] * 70).mkdir(parents=True)
+    source = open_source(str(tree), {})
+    events = list(source.changes(Wanted(folders=source.folders(), tokens={})))
+    source.close()
+    (done,) = [event for event in events if isinstance(event, FolderDone)]
+    assert list(done.notes) == [
+        {"code": "files-left-out", "count": 1},
+        {"code": "files-left-out", "count": 1, "paths": ["/".join(["d"] * 65)]},
+        {"code": "links-left-out", "count": 2, "paths": ["Dir", "File"]},
+    ]
+
+
+def test_two_files_never_get_one_path(tmp_path):
+    lay(tmp_path, Work=ONE, Work_dot_mbox=ONE)
+    (marked,) = [name for name in folders(tmp_path) if "~" in name]
+    (tmp_path / marked).write_bytes(ONE)
+    assert len(folders(tmp_path)) == 3
+
+
 def test_junk_is_no_folder(tmp_path):
     """Scenario 48: what unpacking leaves is not counted as mail."""
     lay(

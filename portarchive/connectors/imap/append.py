@@ -79,6 +79,8 @@ class Placer:
         finally:
             self._selector.close()
             for lane in self._lanes:
+                if lane.busy:
+                    self._suspects.broke = time.monotonic()
                 lane.leave()
 
     @property
@@ -246,4 +248,6 @@ class Placer:
     def _bury(self, lane: AppendLane) -> list[Flight]:
         self._selector.unregister(lane.session.stream.sock)
         self._lanes.remove(lane)
+        if lane.busy:
+            self._suspects.broke = time.monotonic()
         return lane.die()

@@ -83,6 +83,30 @@ def date_time(received: Received) -> bytes | None:
     return b'"%s %02d:%02d:%02d %s"' % (day, *divmod(minutes, 60), second, zone)
 
 
+_DATE: Final = re.compile(
+    rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)([0-5]\d)"
+)
+
+
+def early(raw: str | None) -> Received | None:
+    """An INTERNALDATE before 1970, which archives keep verbatim, as an instant; None if it is none.
+
+    To compare with what was sent: no server is asked for such a date but by us.
+    """
+    found = _DATE.fullmatch((raw or "").encode("utf-8", "replace"))
+    month = found[2].capitalize() if found is not None else b""
+    if found is None or month not in _MONTHS:
+        return None
+    day, year, *clock = (int(found[at]) for at in (1, 3, 4, 5, 6))
+    zone = dt.timedelta(hours=int(found[7]), minutes=int(found[7][:1] + found[8]))
+    try:
+        moment = dt.datetime(year, _MONTHS.index(month) + 1, day, *clock, tzinfo=dt.timezone(zone))
+        epoch = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+    return Received(moment.isoformat(), epoch // dt.timedelta(seconds=1), raw)
+
+
 def head(flags: tuple[str, ...], received: Received) -> bytes | None:
     """What stands before the literal, a blank at both ends; None if the flags take too much."""
     listed = flag_list(flags)

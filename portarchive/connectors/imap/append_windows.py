@@ -6,6 +6,7 @@ Holds one window for each mode at most.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -34,9 +35,14 @@ class Suspects:
 
     A connection that ended with BAD or BYE may have ended for one of them; one that just broke
     may, if it breaks again with the same message.
+
+    Attributes:
+        broke: when something was on its way as a connection ended last, as ``time.monotonic``
+            has it.
     """
 
     def __init__(self) -> None:
+        self.broke = -math.inf
         self._known: set[int] = set()
         self._losses: Counter[int] = Counter()
 
@@ -184,6 +190,7 @@ class Gatherer:
     def _put(self, load: Load, mode: Mode) -> None:
         parcel, most = load.parcel, self._ways.multiple
         if most == 1 or mode is Mode.ALONE or parcel.octets is None or parcel.size > SINGLE:
+            self.flush()  # what came before it is sent before it
             self._send([load], mode)
             return
         waiting = self._open.setdefault(mode, [])

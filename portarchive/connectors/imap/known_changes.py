@@ -29,11 +29,12 @@ _ANY: Final = frozenset({Alteration.EMPTY, Alteration.OFFSET})
 
 ALTERATIONS: Final[Mapping[Server, frozenset[Alteration]]] = MappingProxyType(
     {
-        # 2.3: bare LF becomes CR LF, NUL becomes 0x80, dates are kept as 32-bit seconds of UTC
+        # 2.3: bare LF becomes CR LF, NUL becomes 0x80, one CR of CR CR LF is lost, dates are kept as 32-bit seconds of UTC
         Server.DOVECOT: _ANY
         | {
             Alteration.BARE_LF,
             Alteration.NUL,
+            Alteration.CR_RUN,
             Alteration.EARLY_DATE,
             Alteration.FUTURE_DATE,
         },

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from portarchive import keywords
-from portarchive.connectors.imap import convert, listing, planner
+from portarchive.connectors.imap import append_form, convert, listing, planner
 from portarchive.connectors.imap.examine import rows
 from portarchive.connectors.imap.folders import wire_of
 from portarchive.connectors.imap.ledger import Ledger
@@ -243,14 +243,10 @@ def items(session: Session) -> bytes:
 
 
 def _present(folder_id: str, row: Row) -> Present:
-    return Present(
-        folder_id,
-        str(row.uid),
-        row.size,
-        row.flags or (),
-        convert.received(row.date),
-        row.email_id,
-    )
+    received = convert.received(row.date)
+    if received.raw is not None:
+        received = append_form.early(received.raw) or received
+    return Present(folder_id, str(row.uid), row.size, row.flags or (), received, row.email_id)
 
 
 def _flags(args: bytes) -> tuple[str, ...]:

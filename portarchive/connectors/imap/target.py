@@ -5,8 +5,9 @@ It adds mailboxes, subscriptions and messages; no command here removes or change
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import folders, mailbox_rules
@@ -44,6 +45,13 @@ from portarchive.records import (
     SourceIdentity,
     Vanished,
 )
+
+SETTLE: Final = 1.0
+"""Seconds after which a server is done with what a lost connection had sent.
+
+It may have read whole commands before the connection ended, and goes on with them. Who looks
+what is there before they are done misses a message, and sends it twice.
+"""
 
 
 class ImapTarget:
@@ -125,6 +133,7 @@ class ImapTarget:
         self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
     ) -> Iterator[FolderLook | Present | FolderFailed]:
         """See ``Target.existing``; to be read to its end before anything else is asked for."""
+        self._settle()
         looker = Looker(self._pool, self._ledger, self._limits)
         return looker.existing(folder_ids, newer_than or {})
 
@@ -167,7 +176,11 @@ class ImapTarget:
 
     def reconnect(self) -> None:
         """See ``Target.reconnect``. What was suspected of breaking a connection stays suspected."""
+        self._settle()
         self._pool.reconnect()
+
+    def _settle(self) -> None:
+        time.sleep(max(0.0, self._suspects.broke + SETTLE - time.monotonic()))
 
     def close(self) -> None:
         """Log out; never raises."""

@@ -8,7 +8,7 @@ under: the token remembers the folders, and in numbered folders the messages, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -281,13 +281,15 @@ class MaildirSource:
             counts={"exists": len(files)},
         )
         describe = wanted.describe or identify
-        yield from self._name(key, folder, numbering, files, describe=describe, identify=identify)
+        listed = yield from self._name(
+            key, folder, numbering, files, describe=describe, identify=identify
+        )
         named = set(files)
         if named:
             files = folder.look()
             fresh = {unique: path for unique, path in files.items() if unique not in named}
             if fresh and numbering.refresh(folder):
-                yield from self._name(
+                listed += yield from self._name(
                     key, folder, numbering, fresh, describe=describe, identify=identify
                 )
                 named.update(fresh)
@@ -300,7 +302,7 @@ class MaildirSource:
         yield FolderDone(
             folder_id=key,
             token=numbering.token(files, folder.twins.known),
-            listed=len(uniques),
+            listed=listed,
             arrived_later=sum(unique not in named for unique in files),
             notes=told,
         )
@@ -314,8 +316,12 @@ class MaildirSource:
         *,
         describe: bool,
         identify: bool,
-    ) -> Iterator[Change]:
-        """References in the order of their uids, a fetch point after each window of them."""
+    ) -> Generator[Change, None, int]:
+        """References in the order of their uids, a fetch point after each window of them.
+
+        Returns:
+            How many there were.
+        """
         uniques = self._uniques[key]
         chosen = sorted(((numbering.uid(unique), unique) for unique in files), key=_by_uid)
         count = 0
@@ -338,6 +344,7 @@ class MaildirSource:
                 yield FetchPoint()
         if count:
             yield FetchPoint()
+        return len(chosen)
 
     def _unique(self, key: str, uid: str) -> str | None:
         return self._uniques.get(key, {}).get(uid)

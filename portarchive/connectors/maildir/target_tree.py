@@ -99,7 +99,9 @@ class TargetTree:
                 code="not-maildir",
             )
         found = self.look()
-        if not is_folder(root.path):
+        with looking(root, hint=self._hint):
+            inbox = is_folder(root.path)
+        if not inbox:
             self._see_that_it_is_a_tree(root, found)
             self._above = bool(found)
         directories = [place.directory for place in found if place.directory != root.path]
@@ -166,17 +168,21 @@ class TargetTree:
         if len(path) == 1 and path[0].upper() == "INBOX":
             path = INBOX
         known = self._places.get(path)
-        if known is not None and is_folder(known.directory):
-            return known, False
-        parts = self._parts(path)
+        parts = self._parts(path) if known is None else []
         if isinstance(parts, Refused):
             return parts
         root = self._root.made()
         try:
+            if known is not None and is_folder(known.directory):
+                return known, False
+            if known is not None:  # it is gone by now
+                del self._places[path]
+                return self.make(path)
             if self._above and not self.dotted:
                 parts = parts or [b"INBOX"]
-            elif not is_folder(root.path):  # the inbox is always there
+            elif parts and not is_folder(root.path):  # the inbox is always there
                 self._folder(root, [])
+                self._places[INBOX] = Place(INBOX, None, root.path)
             made = self._folder(root, parts)
         except OSError as error:
             if error.errno in UNFIT:

@@ -159,9 +159,12 @@ class Index:
         ``rank``: this n; None: of the equal ones of this file.
         """
         digits = self.digests[DIGEST * number : DIGEST * (number + 1)].hex()
-        if rank is None:
-            rank = self.ranks.get(number, 1)
+        rank = self.rank(number) if rank is None else rank
         return digits if rank == 1 else f"{digits}-{rank}"
+
+    def rank(self, number: int) -> int:
+        """The how-manieth of equal ones in this file it is."""
+        return self.ranks.get(number, 1)
 
     def find(self, uid: str) -> int | None:
         """The number of a message; builds a table at the first call."""

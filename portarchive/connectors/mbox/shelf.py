@@ -135,22 +135,26 @@ class Shelf:
             ids |= mine
         kept: dict[bytes, set[int]] = {}
         for box, numbers in equal.items():
-            ranks, old = self._ranks.setdefault(box, {}), before.get(box, {})
             for number in numbers:
                 if number < self._named(box) and number not in self._twice[box]:
-                    ranks[number] = old.get(number) or box.index.ranks.get(number, 1)
-                    kept.setdefault(box.index.digest(number), set()).add(ranks[number])
+                    rank = before.get(box, {}).get(number, box.index.rank(number))
+                    kept.setdefault(box.index.digest(number), set()).add(rank)
+                    self._rank(box, number, rank)
         last: dict[bytes, int] = {}
         for box, numbers in equal.items():
-            ranks = self._ranks[box]
             for number in numbers:
-                if number in ranks or number in self._twice[box]:
+                if number < self._named(box) or number in self._twice[box]:
                     continue
                 digest = box.index.digest(number)
                 rank = last.get(digest, 0) + 1
                 while rank in kept.get(digest, ()):
                     rank += 1
-                ranks[number] = last[digest] = rank
+                last[digest] = rank
+                self._rank(box, number, rank)
+
+    def _rank(self, box: Box, number: int, rank: int) -> None:
+        if rank != box.index.rank(number):
+            self._ranks.setdefault(box, {})[number] = rank
 
     def _equal(self) -> dict[Box, list[int]]:
         """The numbers of messages that are not the only one of their kind."""
@@ -171,8 +175,7 @@ class Shelf:
         return self._next.get(box, 0) if self._indexes.get(box) is box.index else 0
 
     def _uid(self, box: Box, number: int) -> str:
-        rank = self._ranks.get(box, {}).get(number)
-        return box.index.uid(number) if rank is None else box.index.uid(number, rank)
+        return box.index.uid(number, self._ranks.get(box, {}).get(number))
 
     def find(self, uid: str) -> tuple[Box, int] | None:
         """Where a message lies, by its uid."""
@@ -181,14 +184,11 @@ class Shelf:
                 if self._uid(box, number) == uid:
                     return box, number
         for box in self.boxes:
-            number = box.index.find(uid)
-            ranked = self._ranks.get(box, {})
-            if (
-                number is not None
-                and number not in ranked
-                and number not in self._twice.get(box, ())
-            ):
-                return box, number
+            found = box.index.find(uid)
+            if found is None or found in self._twice.get(box, ()):
+                continue
+            if self._uid(box, found) == uid:
+                return box, found
         return None
 
     def records(self) -> list[Folder]:

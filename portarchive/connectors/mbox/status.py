@@ -40,9 +40,7 @@ _ANY: Final = re.compile(
 )
 _FIRST: Final = frozenset({b"s", b"c", b"x"})
 
-_LEADING: Final = re.compile(rb"(?:(?:Status|X-Status|X-Keywords):[^\n]*\n)+")
-_LINE: Final = 900
-"""Octets of keywords in one line, about (RFC 5322 section 2.1.1: 998 are all that a line has)."""
+_LEADING: Final = re.compile(rb"Status:[^\n]*\nX-Status:[^\n]*\nX-Keywords:[^\n]*\n")
 
 _INTERNAL: Final = b"DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA"
 _INTERNAL_SENDER: Final = b"Mail System Internal Data <MAILER-DAEMON@"
@@ -95,13 +93,13 @@ def flags(header: bytes, lowered: bytes) -> tuple[str, ...]:
 
 
 def leading(octets: bytes) -> int:
-    """How many octets of a message are fields, right at its beginning, that tell flags."""
+    """How many octets are the three fields, right at the beginning, that ``spelled`` makes."""
     found = _LEADING.match(octets)
     return 0 if found is None else found.end()
 
 
 def spelled(given: tuple[str, ...]) -> bytes | str:
-    """Fields that tell these flags, ``Status`` first and always there.
+    """Three fields that tell these flags, each of them always there: so it is known where they end.
 
     Returns:
         The lines; or the flag that has no place in them (RFC 9051: it is no flag and no atom).
@@ -110,26 +108,17 @@ def spelled(given: tuple[str, ...]) -> bytes | str:
     words: list[str] = []
     for flag in given:
         imap = keywords.to_imap(flag)
-        letter = next((letter for letter, name in _LETTERS if name == imap), None)
         if imap is None:
             return flag
+        letter = next((letter for letter, name in _LETTERS if name == imap), None)
         if letter is None:
             words.append(imap)
         else:
             letters += letter.decode("ascii")
-    lines = [b"Status: " + (b"RO" if "R" in letters else b"O")]
+    old = "RO" if "R" in letters else "O"
     others = "".join(letter for letter in "AFTD" if letter in letters)
-    if others:
-        lines.append(b"X-Status: " + others.encode("ascii"))
-    line = ""
-    for word in words:
-        if line and len(line) + len(word) >= _LINE:
-            lines.append(b"X-Keywords: " + line.encode("ascii"))
-            line = ""
-        line += f" {word}" if line else word
-    if line:
-        lines.append(b"X-Keywords: " + line.encode("ascii"))
-    return b"".join(each + b"\n" for each in lines)
+    lines = f"Status: {old}\nX-Status: {others}\nX-Keywords: {' '.join(words)}\n"
+    return lines.encode("ascii")
 
 
 def _bits(value: bytes) -> int:

@@ -138,13 +138,13 @@ class _Tail:
             self.flush()
 
     def flush(self) -> None:
-        view = memoryview(self._buffer)
+        octets = bytes(self._buffer)
         done = 0
         try:
-            while done < len(view):
-                done += os.pwrite(self._fd, view[done:], self._flushed + done)
+            while done < len(octets):
+                rest = octets if not done else octets[done:]
+                done += os.pwrite(self._fd, rest, self._flushed + done)
         finally:
-            view.release()
             del self._buffer[:done]
             self._flushed += done
 

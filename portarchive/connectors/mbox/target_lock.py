@@ -9,9 +9,11 @@ wrote to it since. The lock of another program is waited for, and never removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,14 @@ from portarchive.connectors.mbox.postmark import OWN
 from portarchive.errors import Locked
 
 _OURS: Final = re.compile(rb"(\d{1,20}) portarchive (\d{1,20}) (\d{1,20})\n")
+_CONTENT: Final = b"%010d portarchive %020d %020d\n"
+"""Process, length and inode of the file; of one length, so that it is written over at once."""
+
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+PART: Final = len(b"..lock.01234567")
+"""Octets that the longest name of a file beside the locked one has more."""
+
 _POSTMARK: Final = re.compile(rb"(?:\A|\n)From ")
 _BLOCK: Final = 1 << 20
 
@@ -60,18 +70,44 @@ class AppendLock:
         Raises:
             OSError: it cannot be taken back.
         """
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(self._name, dir_fd=self.directory, follow_symlinks=False)
+        if self._exists():
             self._was_left()
 
     def _try(self) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            self._fd = os.open(self._name, flags, FILE_MODE, dir_fd=self.directory)
-        except FileExistsError:
+        """Make the lock with its content, both at once: linked to when it is whole."""
+        if self._exists():
             self._was_left()
             return False
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        part = b"." + self._name + b"." + secrets.token_hex(4).encode("ascii")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(part, flags, FILE_MODE, dir_fd=self.directory)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            write_all(fd, _CONTENT % (os.getpid(), 0, 0))
+            try:
+                os.link(part, self._name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                os.close(os.open(self._name, flags, FILE_MODE, dir_fd=self.directory))
+                os.rename(part, self._name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        except FileExistsError:
+            os.close(fd)
+            return False
+        except OSError:
+            os.close(fd)
+            raise
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=self.directory)
+        self._fd = fd
+        return True
+
+    def _exists(self) -> bool:
+        try:
+            os.stat(self._name, dir_fd=self.directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
         return True
 
     def note(self, length: int, inode: int) -> None:
@@ -80,9 +116,7 @@ class AppendLock:
         Raises:
             OSError: as write(2) says.
         """
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        write_all(self._fd, b"%d portarchive %d %d\n" % (os.getpid(), length, inode))
+        os.pwrite(self._fd, _CONTENT % (os.getpid(), length, inode), 0)
         self._durable.descriptor(self._fd)
         sync(self.directory, self._durable)
 

@@ -25,12 +25,13 @@ from portarchive.connectors.local.storing import (
     sync,
 )
 from portarchive.connectors.local.target_root import TargetRoot
+from portarchive.connectors.mbox.target_lock import PART
 from portarchive.connectors.mbox.tree import RESERVED, Found, is_thunderbirds, look_around
 from portarchive.placing import NameRules, Refused
 
 _SUFFIX: Final = b".mbox"
 _BELOW: Final = b".sbd"
-_LONGEST: Final = 255 - len(b".mbox.lock") - GROWTH
+_LONGEST: Final = 255 - len(_SUFFIX) - PART - GROWTH
 _DEEPEST: Final = 60
 _CONTROLS: Final = "".join(map(chr, (*range(32), *range(127, 160))))
 _HARMLESS: Final = frozenset({".DS_Store", "lost+found"})

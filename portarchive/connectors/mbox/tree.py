@@ -28,7 +28,7 @@ _JUNK: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _BESIDE: Final = frozenset(
     {".msf", ".dat", ".html", ".json", ".sqlite", ".rc", ".wdseml", ".mozeml", ".lock", ".log"}
 )
-"""What Thunderbird, Takeout and others lay beside mbox files: not worth a word unless it is mail."""
+"""What Thunderbird, Takeout and others lay beside mbox files: not worth a word if it is no mail."""
 _APPLES: Final = frozenset({"mbox", "table_of_contents"})
 _LOST: Final = "lost+found"
 _DEPTH: Final = 64

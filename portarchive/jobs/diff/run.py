@@ -9,7 +9,7 @@ from typing import Final
 from portarchive.jobs.diff.compare import compare
 from portarchive.jobs.diff.report import Differences, DiffReport
 from portarchive.jobs.diff.sides import Side, SideFolder
-from portarchive.progress import FolderFinished, FoldersFound, Observer
+from portarchive.progress import Compared, FoldersFound, Observer
 
 Path = tuple[str, ...]
 
@@ -51,15 +51,25 @@ def run_diff(
             found.only_b.clear()
             found.counts.pop("only_b", None)
         report.folders.append(found)
-        observer(FolderFinished("/".join(one.path), found.compared, found.count))
+        observer(Compared("/".join(one.path), found.compared, found.count))
     for folder in only_a:
-        report.only_folders_a.append(folder.path)
-        report.folders.append(_alone(a, folder, "only_a"))
-    if extra:
-        for folder in only_b:
+        alone = _alone(a, folder, "only_a")
+        if alone.count or not _holds(folder, theirs):
+            report.only_folders_a.append(folder.path)
+            report.folders.append(alone)
+    for folder in only_b if extra else ():
+        alone = _alone(b, folder, "only_b")
+        if alone.count or not _holds(folder, ours):
             report.only_folders_b.append(folder.path)
-            report.folders.append(_alone(b, folder, "only_b"))
+            report.folders.append(alone)
     return report
+
+
+def _holds(folder: SideFolder, others: Sequence[SideFolder]) -> bool:
+    """Whether it is a parent on the other side: one server lets it hold mail, another does not."""
+    depth = len(folder.path)
+    key = _key(folder.path)
+    return any(len(other.path) > depth and _key(other.path[:depth]) == key for other in others)
 
 
 def _alone(side: Side, folder: SideFolder, kind: str) -> Differences:

@@ -16,9 +16,9 @@ from portarchive.archive.contents import Contents
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError
 from portarchive.jobs.replay.match import EARLIEST, Matcher
-from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of
+from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of_octets
 from portarchive.jobs.replay.survey import Box, survey
-from portarchive.likeness import converted, likeness_of
+from portarchive.likeness import converted
 from portarchive.placing import (
     Alteration,
     LineEnds,
@@ -208,8 +208,7 @@ class Courier:
             else:
                 octets = self._contents.octets(item)
                 if piece.look is None:
-                    found = likeness_of(octets)
-                    piece.look = print_of(found, octets.count(b"\n"), self._ends)
+                    piece.look = print_of_octets(octets, self._ends)
                 size = piece.look.size
         except ArchiveError as error:
             for part in (piece, *piece.twins):

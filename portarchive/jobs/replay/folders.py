@@ -168,7 +168,7 @@ class Mapper:
 
     def _role_of(self, folder: ContentFolder, plan: FolderPlan) -> None:
         for role in folder.roles:
-            if role == SENDING or self._into is not None:
+            if role in {SENDING, "inbox"} or self._into is not None:
                 continue
             if plan.folder_id:
                 there = self._by_path.get(self._key(plan.path))

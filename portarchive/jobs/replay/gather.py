@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.errors import ArchiveError
 from portarchive.jobs.replay.folders import FolderPlan
 from portarchive.jobs.replay.options import ImportOptions
-from portarchive.jobs.replay.pieces import Piece
+from portarchive.jobs.replay.pieces import Piece, State
 from portarchive.jobs.replay.policies import Policies, Treatment
 from portarchive.jobs.selection import Selection
 
@@ -39,6 +39,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     undated: int = 0
+    trashed: int = 0
 
 
 def as_record(folder: ContentFolder) -> records.Folder:
@@ -62,6 +63,7 @@ class Gatherer:
         plans: where its folders go.
         trash: where deleted messages go; None if there are to be none.
         policies, options: what the user asked for.
+        make_trash: makes the trash when the first message needs it.
         whole: everything in one group, and one piece for a message in several folders
             (``TargetCapabilities.memberships``).
     """
@@ -74,6 +76,7 @@ class Gatherer:
         policies: Policies,
         options: ImportOptions,
         *,
+        make_trash: Callable[[FolderPlan], object],
         whole: bool = False,
     ) -> None:
         self._contents = contents
@@ -81,6 +84,7 @@ class Gatherer:
         self._trash = trash
         self._policies = policies
         self._options = options
+        self._make_trash = make_trash
         self._whole = whole
         self._number = 0
         self._labelled: set[str] = set()
@@ -90,7 +94,8 @@ class Gatherer:
 
     def groups(self) -> Iterator[list[Piece]]:
         """Pieces of whole folders of the target, in the order of the archive's paths."""
-        trash_id = self._trash.folder_id if self._trash is not None else None
+        trash = self._trash
+        trash_id = trash.folder_id if trash is not None else None
         late: list[Piece] = []
         group: list[Piece] = []
         order = list(self._plans)
@@ -102,10 +107,17 @@ class Gatherer:
             pieces = list(self._pieces(plan, plan.folder))
             for piece in pieces:
                 # one mailbox is worked at once: what else goes to the trash waits for its turn
-                (late if self._trash and piece.folder_id == trash_id else group).append(piece)
+                waits = trash and piece.folder_id == trash_id and piece.state is State.OPEN
+                (late if waits else group).append(piece)
             if not self._whole and len(group) >= GROUP:
                 yield group
                 group = []
+        if trash is not None and not trash.folder_id and late:
+            self._make_trash(trash)
+            for piece in late:
+                piece.folder_id = trash.folder_id
+                if trash.failed is not None and piece.state is State.OPEN:
+                    piece.fail(*trash.failed)
         if self._whole:
             group += late
         elif late:
@@ -127,6 +139,7 @@ class Gatherer:
             place = plan
             if reason is None and treatment.deleted and self._trash is not None:
                 place = self._trash
+                tally.trashed += 1
             if reason is None and plan.failed is None and place.failed is not None:
                 place = plan
             piece = Piece(self._number, item, folder, place.folder_id, treatment.flags)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from portarchive.archive.contents import Contents
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.folders import FolderPlan, plainer
 from portarchive.placing import FolderReady, FolderWish
@@ -14,24 +13,13 @@ IMAGINED = "\0plan:"
 """Begins the folder_id of a mailbox that exists in a dry run's mind only."""
 
 
-def make(
-    target: Target, contents: Contents, plans: Sequence[FolderPlan], trash: FolderPlan | None
-) -> set[str]:
+def make(target: Target, plans: Sequence[FolderPlan]) -> set[str]:
     """Make what is missing; each plan has a ``folder_id`` or knows why not.
-
-    Args:
-        target: where.
-        contents: the archive: whether a trash is needed at all.
-        plans: of its folders.
-        trash: for deleted messages.
 
     Returns:
         The archive paths of those that were made.
     """
     todo = [plan for plan in _wanted(plans) if not plan.folder_id or plan.subscribe]
-    needed = trash is not None and not trash.folder_id and _any_deleted(contents, plans)
-    if trash is not None and needed and not any(plan.path == trash.path for plan in plans):
-        todo.append(trash)
     made: set[str] = set()
     attempt = 0
     while todo:
@@ -46,13 +34,14 @@ def make(
             plan.path, plan.failed = path, None
             todo.append(plan)
         attempt += 1
-    if trash is not None and not trash.folder_id:
-        same = next((plan for plan in plans if plan.path == trash.path), None)
-        if same is not None:
-            trash.folder_id, trash.failed = same.folder_id, same.failed
-        elif trash.failed is None:
-            trash.failed = ("no-trash", "there is no trash")
     return made
+
+
+def join_trash(trash: FolderPlan, plans: Sequence[FolderPlan]) -> None:
+    """Where the trash is some folder's place as well, they are one mailbox."""
+    same = next((plan for plan in plans if plan.path == trash.path), None)
+    if same is not None and not trash.folder_id:
+        trash.folder_id, trash.path, trash.failed = same.folder_id, same.path, same.failed
 
 
 def _wanted(plans: Sequence[FolderPlan]) -> list[FolderPlan]:
@@ -84,15 +73,6 @@ def _ensure(target: Target, todo: Sequence[FolderPlan], made: set[str]) -> list[
                 plan.failed = (outcome.code, outcome.text)
                 refused.append(plan)
     return refused
-
-
-def _any_deleted(contents: Contents, plans: Iterable[FolderPlan]) -> bool:
-    return any(
-        "\\Deleted" in item.flags
-        for plan in plans
-        if plan.folder is not None
-        for item in contents.items(plan.folder)
-    )
 
 
 def imagine(plans: Sequence[FolderPlan], trash: FolderPlan | None) -> set[str]:

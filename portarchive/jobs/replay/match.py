@@ -7,10 +7,11 @@ faster, never different. Owns the rounds; refuses to place or to judge.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -40,6 +41,18 @@ _PARENT: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_OF_OCTETS: Final = frozenset(
+    {
+        Alteration.BARE_LF,
+        Alteration.NUL,
+        Alteration.EIGHT_BIT_HEADER,
+        Alteration.LAST_LF,
+        Alteration.CR_RUN,
+    }
+)
+_ODD: Final = bytes([0, *range(128, 256)])
+_TO_X: Final = bytes.maketrans(_ODD, b"X" * len(_ODD))
+
 Pair = tuple[Piece, Present, Round]
 
 
@@ -49,6 +62,7 @@ class Matcher:
     Args:
         target: is asked for headers and octets of what is in doubt.
         print_piece: reads a message of the archive; None if it cannot be read.
+        read_piece: its octets.
         same_ids: ids of the archive are ids of this target.
         strict: stop after equal octets.
         every_body: never believe size and header alone.
@@ -58,6 +72,7 @@ class Matcher:
         self,
         target: Target,
         print_piece: Callable[[Piece], Print | None],
+        read_piece: Callable[[Piece], Iterator[bytes]],
         *,
         same_ids: bool,
         strict: bool = False,
@@ -65,6 +80,7 @@ class Matcher:
     ) -> None:
         self._target = target
         self._print = print_piece
+        self._read = read_piece
         self._same_ids = same_ids
         self._strict = strict
         self._every_body = every_body
@@ -247,6 +263,31 @@ class Matcher:
         wanted = {p.uid: p for piece in open_ones for p in alike(piece)}
         self._bodies(work, list(wanted.values()))
         self._pair_bodies(work, open_ones, alike, Round.FIELDS)
+        if self._target.capabilities.alterations & _OF_OCTETS:
+            self._pair_changed(work, [piece for piece in open_ones if piece.key in work.pieces])
+
+    def _pair_changed(self, work: _Work, pieces: list[Piece]) -> None:
+        """Without Message-ID, and equal but for what this server is known to change."""
+        candidates = {
+            present.uid: present
+            for piece in pieces
+            for present in work.presents.values()
+            if self.same_instant(piece, present)
+        }
+        if not candidates:
+            return
+        self.bodies_read += len(candidates)
+        stored: dict[bytes, list[Present]] = defaultdict(list)
+        for present, outcome in self._target.fetch(list(candidates.values())):
+            if not isinstance(outcome, Failure | Vanished):
+                octets = outcome.octets
+                stored[_rest(outcome.chunks() if octets is None else [octets])].append(present)
+        for piece in pieces:
+            like = stored[_rest(self._read(piece))]
+            found = [present for present in like if self.same_instant(piece, present)]
+            if found:
+                like.remove(found[0])
+                work.take(piece, found[0], Round.FIELDS)
 
     def _pair_bodies(
         self,
@@ -345,6 +386,14 @@ class _Work:
         del self.pieces[piece.key]
         del self.presents[present.uid]
         self.pairs.append((piece, present, round_))
+
+
+def _rest(chunks: Iterable[bytes]) -> bytes:
+    """What no server on the closed lists changes: all but line ends, NUL and octets over 127."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk.translate(_TO_X, b"\r\n"))
+    return digest.digest()
 
 
 def _same_instant(pieces: list[Piece], present: Present) -> Piece:

@@ -109,30 +109,43 @@ def look_at(contents: Contents, item: Item, ends: LineEnds) -> Print:
     """
     if item.size is not None and item.size <= WHOLE:
         octets = contents.octets(item)
-        return print_of(likeness_of(octets), octets.count(b"\n"), ends)
+        return print_of_octets(octets, ends)
     counter = _Counter()
     found = likeness(counter.count(contents.chunks(item)))
-    return print_of(found, counter.lines, ends)
+    return print_of(found, counter.lines, ends, cr_run=counter.cr_run)
+
+
+def print_of_octets(octets: bytes, ends: LineEnds) -> Print:
+    """The same of a message in memory."""
+    found = likeness_of(octets)
+    cr_run = b"\r\r\n" in octets or octets.endswith(b"\r")
+    return print_of(found, octets.count(b"\n"), ends, cr_run=cr_run)
 
 
 class _Counter:
-    """Counts LF on the way."""
+    """Counts LF on the way, and looks for more than one CR before one."""
 
     lines = 0
+    cr_run = False
 
     def count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        end = b""
         for chunk in chunks:
             self.lines += chunk.count(b"\n")
+            self.cr_run = self.cr_run or b"\r\r\n" in end + chunk
+            end = (end + chunk)[-2:]
             yield chunk
+        self.cr_run = self.cr_run or end.endswith(b"\r")
 
 
-def print_of(found: Likeness, lines: int, ends: LineEnds) -> Print:
+def print_of(found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = False) -> Print:
     """Cut a likeness down to what is kept.
 
     Args:
         found: of the archive's octets, or the target's.
         lines: LF in it.
         ends: what it is sent with.
+        cr_run: it has CR CR LF somewhere, or CR at its end.
     """
     size = found.size
     if found.line_ends in (LineEnds.CRLF, LineEnds.LF):
@@ -147,8 +160,8 @@ def print_of(found: Likeness, lines: int, ends: LineEnds) -> Print:
         if found.sent or found.sender or found.subject
         else b"",
         found.line_ends,
-        found.plain,
-        _trips(found),
+        found.plain and not cr_run,
+        (*_trips(found), *(["cr-run"] if cr_run else [])),
     )
 
 

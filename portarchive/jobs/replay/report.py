@@ -29,6 +29,8 @@ class FolderReport:
         present: by round, what was there already.
         to_place, to_place_octets: what the plan would place (a dry run only).
         placed, placed_octets, merged: what this run brought.
+        undated: without a received date; the target takes its own now.
+        trashed: marked as deleted, and brought to the trash.
         line_ends: placed or present with other line ends, by rule.
         failed: ``{"uid", "file", "code", "text"}``.
         altered: ``{"uid", "file", "what", "known"}``: placed, and not as it was.
@@ -53,6 +55,7 @@ class FolderReport:
     merged: int = 0
     line_ends: int = 0
     undated: int = 0
+    trashed: int = 0
     failed_count: int = 0
     altered_count: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -108,6 +111,7 @@ class FolderReport:
             "merged": self.merged,
             "line_ends": self.line_ends,
             "undated": self.undated,
+            "trashed": self.trashed,
             "skipped": dict(sorted(self.skipped.items())),
             "failed_count": self.failed_count,
             "failed": self.failed,
@@ -192,6 +196,7 @@ class ImportReport:
                 "skipped_by_reason": dict(sorted(self.by_reason().items())),
                 "line_ends": self.total("line_ends"),
                 "undated": self.total("undated"),
+                "trashed": self.total("trashed"),
                 "copies": self.copies,
                 "headers_read": self.headers_read,
                 "bodies_read": self.bodies_read,
@@ -217,6 +222,6 @@ def folder_reports(plans: Iterable[FolderPlan]) -> dict[str, FolderReport]:
 def add_tally(report: FolderReport, tally: Tally) -> None:
     """What was counted while the folder was gathered."""
     report.messages, report.octets = tally.items, tally.octets
-    report.undated = tally.undated
+    report.undated, report.trashed = tally.undated, tally.trashed
     for (keyword, reason), count in sorted(tally.dropped.items()):
         report.dropped.append({"keyword": keyword, "reason": reason, "count": count})

@@ -19,7 +19,7 @@ from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record
 from portarchive.jobs.replay.ledger import Entry, Ledger
-from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
+from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, join_trash, make
 from portarchive.jobs.replay.match import EARLIEST, Matcher
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
@@ -30,12 +30,12 @@ from portarchive.jobs.replay.verify import Checker
 from portarchive.placing import Alteration
 from portarchive.progress import (
     Connected,
+    Delivered,
     Event,
     FoldersFound,
     Notice,
     Observer,
     Passed,
-    Stored,
 )
 from portarchive.records import SourceIdentity
 
@@ -89,6 +89,7 @@ class _Run:
         self._matcher = Matcher(
             target,
             self._print,
+            lambda piece: contents.chunks(piece.item, verify=False),
             same_ids=same_ids(contents, self._identity),
             strict=options.strict_match,
             every_body=options.verify == "bytes",
@@ -109,7 +110,6 @@ class _Run:
         self._say(Connected(identity.service, identity.account, product))
         for quirk in self._contents.quirks:
             self._say(Notice("quirk", f"the archive is read with the tolerance {quirk}", "note"))
-        contents = self._contents
         folders = self._chosen()
         listed = self._target.folders()
         mapper = Mapper(listed, self._target.capabilities, self._options.into)
@@ -117,7 +117,9 @@ class _Run:
         dry = self._options.dry_run
         with Ledger(self._state, identity, write=not dry) as ledger:
             trash = mapper.trash(plans) if self._options.deleted == "trash" else None
-            made = imagine(plans, trash) if dry else make(self._target, contents, plans, trash)
+            made = imagine(plans, trash) if dry else make(self._target, plans)
+            if trash is not None:
+                join_trash(trash, plans)
             self.report.folders = list((reports := folder_reports(plans)).values())
             for report in self.report.folders:
                 report.created = report.path in made
@@ -163,11 +165,12 @@ class _Run:
             trash,
             policies,
             self._options,
+            make_trash=lambda plan: make(self._target, [plan]),
             whole=self._target.capabilities.memberships,
         )
-        paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
-        self._say(FoldersFound(len(plans), None))
+        self._say(FoldersFound(len(plans), self._expected(plans)))
         for group in gatherer.groups():
+            paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
             if self._courier.full:
                 for piece in group:
                     if piece.state is State.OPEN:
@@ -186,6 +189,19 @@ class _Run:
         self.report.headers_read = self._matcher.headers_read
         self.report.bodies_read = self._matcher.bodies_read
         self.report.read_back = self._checker.read_back
+
+    def _expected(self, plans: Sequence[FolderPlan]) -> int | None:
+        """How many messages there are, as the archive's own ledger says; for the progress."""
+        entries = (self._contents.manifest or {}).get("folders")
+        wanted = {plan.folder.path for plan in plans if plan.folder is not None}
+        counts = {
+            entry.get("path"): entry.get("archived")
+            for entry in (entries if isinstance(entries, list) else [])
+            if isinstance(entry, Mapping) and isinstance(entry.get("archived"), int)
+        }
+        if self._options.selection.needs_description or not wanted <= counts.keys():
+            return None
+        return sum(int(counts[path] or 0) for path in wanted)
 
     def _group(
         self, group: Sequence[Piece], paths: Mapping[str, tuple[str, ...]], ledger: Ledger
@@ -294,7 +310,7 @@ class _Run:
 
     def _flush_told(self) -> None:
         for path, count in self._since_told.items():
-            self._say(Stored(path, count, self._octets_told[path]))
+            self._say(Delivered(path, count, self._octets_told[path]))
         self._since_told.clear()
         self._octets_told.clear()
 

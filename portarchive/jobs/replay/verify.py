@@ -190,6 +190,8 @@ class Checker:
             if Alteration.BARE_LF in trips and look.ends is LineEnds.MIXED:
                 return Alteration.BARE_LF.value, Alteration.BARE_LF in self._known
             return Alteration.LAST_LF.value, Alteration.LAST_LF in self._known
+        if Alteration.CR_RUN in trips and Alteration.CR_RUN in self._known:
+            return Alteration.CR_RUN.value, True
         if Alteration.NUL in trips:
             return Alteration.NUL.value, Alteration.NUL in self._known
         if Alteration.EIGHT_BIT_HEADER in trips and same_body:

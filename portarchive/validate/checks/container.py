@@ -8,10 +8,11 @@ from portarchive.validate.checks.objects import is_document
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
-    JUNK,
     MAIL,
     MANIFEST_FILE,
     Run,
+    in_junk,
+    is_junk,
 )
 
 
@@ -62,27 +63,27 @@ def check_unnamed(run: Run) -> None:
     for directory, files in listing.directories.items():
         in_mail = directory == MAIL or directory.startswith(f"{MAIL}/")
         prefix = f"{directory}/" if directory else ""
-        rubbish = not JUNK.isdisjoint(directory.split("/"))
+        rubbish = in_junk(directory)
         facts = run.folders.get(directory)
+        told = directory == MAIL or directory in run.without_folder
         for name, file in files.items():
-            if rubbish or name in JUNK:
+            if rubbish or is_junk(name):
                 if file.expected is None and not file.named:
                     report.add("M-013", prefix + name)
                 continue
+            named = file.named or file.attached
             if not directory and name in {run.metadata_file, MANIFEST_FILE, DIGESTS_FILE}:
                 continue
-            if in_mail and name != FOLDER_FILE and not file.named:
-                if directory != MAIL and not (facts is not None and facts.broken):
-                    _tell_stray(run, prefix + name, file, no_folder=facts is None)
+            if in_mail and name != FOLDER_FILE and not named:
+                if not (told or (facts is not None and facts.broken)):
+                    _tell_stray(run, prefix + name, file)
             elif has_manifest and file.expected is None:
                 path = prefix + name
-                part = file.named or name == FOLDER_FILE or is_document(path)
+                part = named or name == FOLDER_FILE or is_document(path)
                 report.add("M-012" if chained and part else "M-010", path)
 
 
-def _tell_stray(run: Run, path: str, file: File, *, no_folder: bool) -> None:
-    if no_folder and not run.journal and run.listing.file(DIGESTS_FILE) is None:
-        return  # P-006 has said it of the whole directory
+def _tell_stray(run: Run, path: str, file: File) -> None:
     if run.journal and file.expected is None:
         run.report.add("M-011", path)
     else:

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 from portarchive import schema
 from portarchive.archive import dialect
 from portarchive.archive.tree import Stream
-from portarchive.validate.checks.items import Items
-from portarchive.validate.checks.metadata import check_schema_member, schema_of, tell_misspelt
+from portarchive.archive.tree_listing import File
+from portarchive.validate.checks.items import Items, is_flag
+from portarchive.validate.checks.ledger import folders_of
+from portarchive.validate.checks.mailbox_names import is_full_name
+from portarchive.validate.checks.metadata import (
+    check_schema_member,
+    check_secrets,
+    schema_of,
+    tell_misspelt,
+)
 from portarchive.validate.ijson import Document, Entry, Member
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
-    JUNK,
     MAIL,
     FolderFacts,
     Level,
     Run,
+    in_junk,
+    is_junk,
 )
 from portarchive.validate.schema_check import SchemaCheck, Violation, entries, members
+
+_MANY_MEMBERS = 1000
+_LONGEST = 4096
+_KEPT_MEMBERS = frozenset(
+    {"uid", "name", "original_name", "special_use", "uidvalidity", "deleted_at"}
+    | {"portarchive:noselect", "portarchive:gone_at", "portarchive:role", "portarchive:raw_name"}
+)
+"""What is needed of a folder when all were read."""
 
 _KEPT = "portarchive:kept"
 _PLACEHOLDER = "portarchive:placeholder"
@@ -49,6 +67,7 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
     facts = FolderFacts(directory, {})
     run.folders[directory] = facts
     path = facts.file
+    known = _members_read(run.dialect)
     document = Document(stream, run.limits, run.teller(path))
     number = len(run.folders)
     lists: dict[str, Items] = {}
@@ -58,7 +77,10 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
             if isinstance(part, Entry):
                 lists[part.list_name].entry(part.value)
             elif isinstance(part, Member):
-                header[part.name] = part.value
+                check_secrets(run, path, "", {part.name: part.value})
+                # what nobody knows may be large, and its name is all that is looked at
+                if part.name in known or len(header) < _MANY_MEMBERS:
+                    header[part.name] = part.value if part.name in known else None
             elif part.list_name not in lists:
                 check = _entry_check(part.list_name, run.dialect)
                 lists[part.list_name] = Items(run, facts, part.list_name, number, check)
@@ -73,12 +95,16 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
     if maps:
         items = lists["items"] = Items(run, facts, "uids", number, None)
         for item in dialect.items_of_maps(header):
-            items.entry(item)
+            items.entry(item, item["uid"])
         if not run.dialect.startswith("happel"):
             run.report.add("F-071", path)
     for items in lists.values():
         items.finish()
-    facts.header = {k: v for k, v in header.items() if not isinstance(v, dict)}
+    facts.header = {
+        name: value[:_LONGEST] if isinstance(value, str) else value
+        for name, value in header.items()
+        if name in _KEPT_MEMBERS and not isinstance(value, dict)
+    }
     facts.items = lists["items"].count if "items" in lists else 0
     facts.kept = lists[_KEPT].count if _KEPT in lists else 0
     facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
@@ -88,9 +114,25 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
         _check_schema(run, path, header, value, shape)
     if run.level >= Level.STRUCTURE:
         _check_header(run, facts, path, header, lists.get("items"))
+        _let_go(run, facts)
         relics = [] if maps or "items" not in lists else dialect.relic_maps(header)
         if relics:
             run.report.add("C-031", path, f"/{relics[0]}")
+
+
+@cache
+def _members_read(of_dialect: str) -> frozenset[str]:
+    """The members of a folder.json whose values are looked at."""
+    of_schemas = {*members("folder", of_dialect), *members("folder", schema.CURRENT)}
+    return frozenset(of_schemas | set(members("folder", "happel-01")) | _KEPT_MEMBERS)
+
+
+def _let_go(run: Run, facts: FolderFacts) -> None:
+    """What only one folder.json needed, or only a comparison that will not be made."""
+    if not run.partial:
+        facts.removed = []
+    if not (run.partial and run.with_base):
+        facts.uids = {}
 
 
 def _entry_check(member: str, of_dialect: str) -> SchemaCheck | None:
@@ -135,6 +177,7 @@ def _check_header(
         if isinstance(last, int) and last < items.highest:
             add("P-007b", path, "/last_uid", f"it is {last}, and an item has uid {items.highest}")
     _check_use(run, path, header)
+    _check_keywords(run, path, header)
     _check_changes(run, facts, path, header)
     if header.get("sort_order") == 0:
         add("C-029", path, "/sort_order")
@@ -175,12 +218,13 @@ def _check_imap(
 def _check_uid(run: Run, facts: FolderFacts, path: str, header: dict[str, Any]) -> None:
     uid = facts.uid
     if uid is None:
-        if not run.dialect.startswith("happel"):
+        if not run.dialect.startswith("happel") and not facts.broken:
             run.report.add("P-011", path)
         return
     if _ID.issuperset(uid) and len(uid) <= 255:
         return
-    if uid not in {facts.path, "/".join(names_of(run, facts))}:
+    names = names_of(run, facts)
+    if uid not in {facts.path, "/".join(names)} and not is_full_name(uid, names[-1]):
         run.report.add("P-012" if "uidvalidity" in header else "P-053", path, "/uid")
 
 
@@ -209,6 +253,14 @@ def _check_use(run: Run, path: str, header: dict[str, Any]) -> None:
             run.report.add("C-026b", path, "/special_use", f"{use[:60]!a}")
     if "role" in header:
         run.report.add("F-072", path, "/role")
+
+
+def _check_keywords(run: Run, path: str, header: dict[str, Any]) -> None:
+    r"""allowed_keywords: what IMAP can carry, and ``\*``, which says that any can be made."""
+    allowed = header.get("allowed_keywords")
+    for index, word in enumerate(allowed if isinstance(allowed, list) else ()):
+        if isinstance(word, str) and word and not is_flag(word) and word != "\\*":
+            run.report.add("F-050", path, f"/allowed_keywords/{index}", f"{word[:60]!a}")
 
 
 def _check_changes(run: Run, facts: FolderFacts, path: str, header: dict[str, Any]) -> None:
@@ -271,20 +323,38 @@ def _check_directories(run: Run) -> None:
             parent = parent.rpartition("/")[0]
     for directory, files in listing.directories.items():
         if directory == MAIL:
-            for name in files:
-                if name not in JUNK:
+            for name, file in files.items():
+                if not is_junk(name) and not file.attached:
                     report.add("F-043", f"{MAIL}/{name}")
             continue
-        if not directory.startswith(f"{MAIL}/") or FOLDER_FILE in files:
+        if not directory.startswith(f"{MAIL}/") or FOLDER_FILE in files or in_junk(directory):
             continue
-        if JUNK.intersection(directory.split("/")):
-            continue
+        below = listing.subdirectories[directory]
+        if directory.endswith(f"/{FOLDER_FILE}") and not below:
+            continue  # told of the directory that it lies in
         other = next((name for name in files if name.lower() == FOLDER_FILE), None)
         if other is not None:
             report.add("P-006c", f"{directory}/{other}")
-        elif any(file.named == 0 and name not in JUNK for name, file in files.items()):
-            # with a manifest or a journal such files are known for what they are: left over
-            if not run.journal and DIGESTS_FILE not in listing.directories[""]:
+        elif FOLDER_FILE in below:
+            report.add("P-006", directory, "", f"{FOLDER_FILE} is a directory")
+            run.without_folder.add(directory)
+        elif any(_is_stray(name, file) for name, file in files.items()):
+            if _needs_folder(run, directory, files):
                 report.add("P-006", directory)
-        elif directory in above:
+                run.without_folder.add(directory)
+        elif not run.partial and not run.journal and (directory in above or not (files or below)):
+            # a partial archive leaves out parents in which nothing changed
             report.add("P-006b", directory)
+
+
+def _is_stray(name: str, file: File) -> bool:
+    return not (file.named or file.attached or is_junk(name))
+
+
+def _needs_folder(run: Run, directory: str, files: dict[str, File]) -> bool:
+    """Whether messages that no folder.json names are a loss, and not what a run left over."""
+    if any(file.expected is not None and _is_stray(name, file) for name, file in files.items()):
+        return True
+    if run.manifest is not None and run.journal:
+        return directory in folders_of(run.manifest)
+    return run.manifest is None or DIGESTS_FILE not in run.listing.directories[""]
