@@ -6,6 +6,7 @@ it could not read: what was meant as a user name may be a secret.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _OPTIONS = {
     side: re.compile(rf"\?((?:{names})=[a-z0-9+]*(?:&(?:{names})=[a-z0-9+]*)*)\Z")
     for side, names in (("source", "format|roles"), ("target", "format|roles|layout"))
 }
+_LIKE_OPTIONS = re.compile(r"\?[A-Za-z_-]+=[^/?]*\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -95,7 +97,8 @@ def parse_local(text: str, *, side: Side = "source") -> LocalSource | None:
     ``maildir:/PATH``.
 
     Raises:
-        SettingsError: there is no path.
+        SettingsError: there is no path, or an option that is none; unless something lies there that
+            is called so.
     """
     found = _LOCAL.fullmatch(text.strip())
     if found is None:
@@ -104,6 +107,14 @@ def parse_local(text: str, *, side: Side = "source") -> LocalSource | None:
     told = _OPTIONS[side].search(path)
     if told is not None:
         path = path[: told.start()]
+    elif _LIKE_OPTIONS.search(path) and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH110, PTH111 - only a look
+        raise SettingsError(
+            f"{scheme}: has no such option as the one behind the question mark",
+            hint="the options are ?roles=names"
+            + (", ?format=mboxrd and ?format=mboxo" if scheme == "mbox" else "")
+            + "; a question mark that belongs to the path needs something of that name there",
+            code="bad-url",
+        )
     if not path or path.startswith("//") or "\0" in path:
         raise SettingsError(
             f"{scheme}: takes a path on this machine" + (", not a host" if path else ""),

@@ -26,6 +26,12 @@ MAIL = "mail"
 MAX_SEGMENT = 200
 """UTF-8 octets of a name before it is cut. With two suffixes and ``.eml`` it stays under 255."""
 
+MAX_PATH = 700
+"""UTF-8 octets of a mailbox's path under ``mail/``, ``~`` of twins not counted.
+
+Operating systems take 4,096 for a whole path, some no more than 1,024.
+"""
+
 _TAG_LENGTH = 9
 _EMPTY = "%"
 
@@ -97,6 +103,25 @@ def decode_segment(dirname: str) -> str | None:
     )
     name = octets.decode("utf-8", "surrogateescape")
     return name if encode_segment(name) == dirname else None
+
+
+def fit(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of a mailbox, so many of its last ones made into one that its path is not too long.
+
+    They are joined by ``/``, so that the whole reads as it did. The directory of such a long name
+    is cut (``encode_segment``), and ``folder.json`` says it in full.
+    """
+    if 12 * sum(map(len, names)) + len(names) <= MAX_PATH:  # four octets, percent-encoded
+        return names
+    lengths = [len(encode_segment(name).encode()) for name in names]
+    if sum(lengths) + len(names) - 1 <= MAX_PATH:
+        return names
+    room = MAX_PATH - MAX_SEGMENT
+    kept = 0
+    while kept < len(names) - 1 and room > lengths[kept]:
+        room -= lengths[kept] + 1
+        kept += 1
+    return (*names[:kept], "/".join(names[kept:]))
 
 
 def needs_original_name(name: str, dirname: str) -> bool:

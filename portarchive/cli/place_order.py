@@ -76,7 +76,7 @@ def file_options(given: Mapping[str, Any], url: SourceUrl | LocalSource) -> dict
             )
         options["status"] = "1"
     if given["no_fsync"] and isinstance(url, LocalSource):
-        options["fsync"] = "0"
+        options["no_fsync"] = "1"
     return options or None
 
 

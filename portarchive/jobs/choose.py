@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from portarchive.archive.naming import fit
 from portarchive.errors import ServerMisbehaved, SettingsError
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
@@ -17,6 +19,26 @@ def stands_for(folder: Folder, names: Sequence[str]) -> bool:
     if folder.unlisted is None:
         return False
     return tuple(names) == folder.path or "/".join(names).startswith(folder.unlisted)
+
+
+def fitted(listed: Iterable[Folder]) -> list[Folder]:
+    """The folders of a source as an archive can hold them: no path is too long for a file system.
+
+    Where the last names are joined, text by text the path is what it was: patterns mean the same.
+    """
+    folders = list(listed)
+    taken = {folder.path for folder in folders}
+    for number, folder in enumerate(folders):
+        path = fit(folder.path)
+        if path == folder.path:
+            continue
+        last = path[-1]
+        while path in taken:  # the name of another one has a slash in it
+            path = (*path[:-1], f"{path[-1]}~")
+        taken.add(path)
+        raw = None if folder.raw_name is None else last.encode("utf-8", "surrogateescape")
+        folders[number] = replace(folder, path=path, raw_name=raw)
+    return folders
 
 
 def visiting_order(chosen: Iterable[Folder]) -> list[Folder]:

@@ -103,7 +103,7 @@ class _Run:
         preflight(self.path)
         identity = self.source.identity()
         self.observer(Connected(identity.service, identity.account, _product(identity)))
-        listed = self.source.folders()
+        listed = choose.fitted(self.source.folders())
         there = (self.path / model.ARCHIVE_FILE).exists()
         updating = there and not self.options.change_selection
         chosen = choose.folders(listed, self.options.selection, updating=updating)

@@ -120,7 +120,7 @@ class FolderRun:
         return True
 
     def _again(self, uid: str) -> bool:
-        """One uid is given to two messages: only the first one is had, and which that is is chance."""
+        """A uid is given to two messages: the first is had, and which that is is chance."""
         if uid not in self._twice:
             self._twice.add(uid)
             text = "the source gives this uid to more than one message"

@@ -10,7 +10,7 @@ _DIGITS = 19
 
 
 class Named:
-    """A set of uids. Numbers that come in ascending order, as they mostly do, are kept as ranges."""
+    """A set of uids. Numbers in ascending order, as they mostly come, are kept as ranges."""
 
     def __init__(self) -> None:
         self._first = array("Q")

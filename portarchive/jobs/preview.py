@@ -33,7 +33,7 @@ def preview(
     identity = source.identity()
     layout = Layout(path)
     updating = published is not None and not change
-    listed = choose.folders(source.folders(), selection, updating=updating)
+    listed = choose.folders(choose.fitted(source.folders()), selection, updating=updating)
     chosen = [folder for folder in listed if folder.selectable]
     places = layout.assign(folder.path for folder in chosen)
     counters: dict[str, _Counter] = {}

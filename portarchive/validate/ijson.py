@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from portarchive.archive.tree import Limits, Stream
-from portarchive.validate.ijson_places import NONCHARACTER, Defect, defects_in, escape
+from portarchive.validate.ijson_places import NONCHARACTER, SAFE, Defect, defects_in, escape
 
 _WINDOW = 1 << 20
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -104,11 +104,12 @@ class Document:
         self._odd = True
         return int(digits[:_HUGE])
 
-    def _float(self, digits: str) -> float:
+    def _float(self, digits: str) -> float | int:
         value = float(digits)
         if value in {float("inf"), float("-inf")}:
             self._odd = True
-        return value
+        # 1.0 is an integer for JSON Schema, and must be one for every other check
+        return int(value) if value.is_integer() and abs(value) <= SAFE else value
 
     def _constant(self, name: str) -> float:
         self._odd = True

@@ -15,7 +15,7 @@ NONCHARACTER = re.compile(
     + "".join(chr(plane << 16 | last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-_SAFE = 2**53 - 1
+SAFE = 2**53 - 1
 _HUGE = 400
 
 
@@ -51,7 +51,7 @@ def escape(name: str) -> str:
 
 def _integer(digits: str) -> int | _Odd:
     value = int(digits[:_HUGE])
-    return value if abs(value) <= _SAFE else _Odd("P-003g", f"an integer of {len(digits)} digits")
+    return value if abs(value) <= SAFE else _Odd("P-003g", f"an integer of {len(digits)} digits")
 
 
 def _float(digits: str) -> float | _Odd:

@@ -142,6 +142,7 @@ class Run:
         metadata: archive.json, {} if it cannot be read.
         metadata_file: which file that is.
         manifest: manifest.json; None if there is none that can be read.
+        ledger: the directories of the folders that manifest.json has.
         journal: an export is, or was, going on in this directory.
         held: (path, findings) of files that may be attachments and not the documents that they
             were taken for: to be told when blobIds are known.
@@ -163,6 +164,7 @@ class Run:
     metadata_file: str = "archive.json"
     partial: bool = False
     manifest: dict[str, Any] | None = None
+    ledger: frozenset[str] = frozenset()
     digest_lines: int | None = None
     journal: bool = False
     folders: dict[str, FolderFacts] = field(default_factory=dict)

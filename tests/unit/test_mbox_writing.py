@@ -265,6 +265,28 @@ def test_no_content_length_swallows_what_comes_after_it(tmp_path):
     assert [each[0] for each in held(target, theirs)] == [hostile[1], victim, victim]
 
 
+@pytest.mark.parametrize("status", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_in_a_message_comes_back(tmp_path, seed, status):
+    chance = random.Random(seed)
+    words = [
+        b"From a Thu Jan  1 00:00:10 2009\n", LINE, b"\n", b"\n\n", b"\r\n", b"\r", b">", b"x\n",
+        b"Content-Length: 7\n", b"Status: RO\n", b"X-Status: F\n", b"X-Keywords: k\n", b"From",
+        b"Subject: x\n", b"X-IMAP: 1 2\n", b"X-GM-THRID: 1\n", b"\0", b"From - \n",
+        b"\x01\x01\x01\x01\n",
+    ]  # fmt: skip
+    sent = [b"".join(chance.choices(words, k=chance.randrange(9))) for _ in range(400)]
+    target = opened(tmp_path / "mail", **({"status": "1"} if status else {}))
+    box = made(target, "Box")
+    for start in range(0, len(sent), 90):
+        batch = sent[start : start + 90]
+        placed(target, *(parcel(n, box, o, size=chance.randrange(4)) for n, o in enumerate(batch)))
+    assert [each[0] for each in held(target, box)] == sent
+    target.close()
+    assert [each[0] for each in held(opened(tmp_path / "mail"), box)] == sent
+    assert [each[1] for each in exported(tmp_path / "mail")] == sent
+
+
 def test_what_looks_like_takeouts_or_anothers_own_message_is_mail(tmp_path):
     target = opened(tmp_path / "mail")
     box = made(target, "Work")

@@ -272,7 +272,7 @@ class MaildirSource:
         if not numbering.numbers_any(files):
             numbering = _Numbering(folder, {"by": "name"})
         identify = token is not None and token.get("uidvalidity") != numbering.uidvalidity
-        uniques = self._uniques[key] = {}
+        self._uniques[key] = {}
         yield FolderOpened(
             folder=wish,
             complete=True,

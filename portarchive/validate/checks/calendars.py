@@ -32,8 +32,9 @@ def check(run: Run, facts: ObjectFacts, value: dict[str, Any]) -> None:
         if member in value:
             add("C-077", facts.path, f"/{member}")
     facts.recurs = bool(value.get("recurrenceRules") or value.get("recurrenceRule"))
-    recurrence = value.get("recurrenceId") or value.get("start")
+    recurrence, start = value.get("recurrenceId"), value.get("start")
     facts.recurrence = recurrence if isinstance(recurrence, str) else ""
+    facts.start = start if isinstance(start, str) else ""
 
 
 def _check_note(run: Run, facts: ObjectFacts, value: dict[str, Any]) -> None:

@@ -11,14 +11,9 @@ from portarchive.archive import dialect
 from portarchive.archive.tree import Stream
 from portarchive.archive.tree_listing import File
 from portarchive.validate.checks.items import Items, is_flag
-from portarchive.validate.checks.ledger import folders_of
 from portarchive.validate.checks.mailbox_names import is_full_name
-from portarchive.validate.checks.metadata import (
-    check_schema_member,
-    check_secrets,
-    schema_of,
-    tell_misspelt,
-)
+from portarchive.validate.checks.metadata import check_schema_member, schema_of, tell_misspelt
+from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.ijson import Document, Entry, Member
 from portarchive.validate.run import (
     DIGESTS_FILE,
@@ -33,6 +28,9 @@ from portarchive.validate.run import (
 from portarchive.validate.schema_check import SchemaCheck, Violation, entries, members
 
 _MANY_MEMBERS = 1000
+_PLAIN = frozenset({"uids", "flags", "modseqs", "removed", "allowed_keywords"})
+"""Members of many values, none of which is a credential."""
+_MANY_ROLES = 20
 _LONGEST = 4096
 _KEPT_MEMBERS = frozenset(
     {"uid", "name", "original_name", "special_use", "uidvalidity", "deleted_at"}
@@ -77,7 +75,8 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
             if isinstance(part, Entry):
                 lists[part.list_name].entry(part.value)
             elif isinstance(part, Member):
-                check_secrets(run, path, "", {part.name: part.value})
+                if part.name not in _PLAIN:
+                    check_secrets(run, path, "", {part.name: part.value})
                 # what nobody knows may be large, and its name is all that is looked at
                 if part.name in known or len(header) < _MANY_MEMBERS:
                     header[part.name] = part.value if part.name in known else None
@@ -100,11 +99,7 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
             run.report.add("F-071", path)
     for items in lists.values():
         items.finish()
-    facts.header = {
-        name: value[:_LONGEST] if isinstance(value, str) else value
-        for name, value in header.items()
-        if name in _KEPT_MEMBERS and not isinstance(value, dict)
-    }
+    facts.header = {name: _small(header[name]) for name in _KEPT_MEMBERS & header.keys()}
     facts.items = lists["items"].count if "items" in lists else 0
     facts.kept = lists[_KEPT].count if _KEPT in lists else 0
     facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
@@ -125,6 +120,15 @@ def _members_read(of_dialect: str) -> frozenset[str]:
     """The members of a folder.json whose values are looked at."""
     of_schemas = {*members("folder", of_dialect), *members("folder", schema.CURRENT)}
     return frozenset(of_schemas | set(members("folder", "happel-01")) | _KEPT_MEMBERS)
+
+
+def _small(value: Any) -> Any:
+    """A value of the header that stays in memory with those of all other folders."""
+    if isinstance(value, str):
+        return value[:_LONGEST]
+    if isinstance(value, list):
+        return [one[:_LONGEST] for one in value[:_MANY_ROLES] if isinstance(one, str)]
+    return None if isinstance(value, dict) else value
 
 
 def _let_go(run: Run, facts: FolderFacts) -> None:
@@ -356,5 +360,5 @@ def _needs_folder(run: Run, directory: str, files: dict[str, File]) -> bool:
     if any(file.expected is not None and _is_stray(name, file) for name, file in files.items()):
         return True
     if run.manifest is not None and run.journal:
-        return directory in folders_of(run.manifest)
+        return directory in run.ledger
     return run.manifest is None or DIGESTS_FILE not in run.listing.directories[""]

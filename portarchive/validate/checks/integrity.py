@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,17 +11,20 @@ from portarchive import schema
 from portarchive.archive.tree import INDEX_DIR, PRIVATE_DIR, Stream, unsafe_name
 from portarchive.archive.tree_listing import File
 from portarchive.validate.ijson import Document
-from portarchive.validate.run import DIGESTS_FILE, MANIFEST_FILE, Level, Run
+from portarchive.validate.run import DIGESTS_FILE, MAIL, MANIFEST_FILE, Level, Run
 from portarchive.validate.schema_check import whole
 
 _LINE = re.compile(rb"(\\?)([0-9A-Fa-f]{64}) [ *](.+)", re.DOTALL)
 _LONGEST = 1 << 16
 _PIECE = 1 << 20
+_MANY = 4
 
 
 def read_manifest(run: Run, stream: Stream) -> None:
     """manifest.json, if it is ours: its schema; it stays in the run for the ledger."""
-    document = Document(stream, run.limits, run.teller(MANIFEST_FILE))
+    # large where very much failed; all of it is needed for the ledger
+    limits = dataclasses.replace(run.limits, nodes=_MANY * run.limits.nodes)
+    document = Document(stream, limits, run.teller(MANIFEST_FILE), run.limits.value)
     value = document.whole()
     if document.broken:
         return
@@ -32,14 +36,21 @@ def read_manifest(run: Run, stream: Stream) -> None:
         run.report.add("M-004", MANIFEST_FILE, violation.pointer(), violation.text)
     if isinstance(value, dict):
         run.manifest = value
+        folders = value.get("folders")
+        paths = [one.get("path") for one in (folders if isinstance(folders, list) else ()) if isinstance(one, dict)]
+        run.ledger = frozenset(f"{MAIL}/{path}" for path in paths if isinstance(path, str))
 
 
 def read_digests(run: Run, stream: Stream) -> None:
     """manifest-sha256.txt: each digest goes to the file that it is of."""
     report, listing = run.report, run.listing
     count = 0
+    odd = ""
     for number, line in enumerate(_lines(stream), 1):
         count = number
+        if line.endswith(b"\r"):  # in a path it would be escaped
+            line = line[:-1]  # noqa: PLW2901 - the line without its whole end
+            odd = odd or f"{number}:1"
         found = _LINE.fullmatch(line)
         if found is None:
             report.add("M-006", DIGESTS_FILE, f"{number}:1")
@@ -47,6 +58,9 @@ def read_digests(run: Run, stream: Stream) -> None:
         raw = found[3]
         if found[1]:  # as sha256sum escapes them
             raw = raw.replace(rb"\n", b"\n").replace(rb"\r", b"\r").replace(rb"\\", b"\\")
+        if raw.startswith(b"./"):  # of ``find . -type f``
+            raw = raw[2:]
+            odd = odd or f"{number}:67"
         name = raw.decode("utf-8", "surrogateescape")
         if unsafe_name(name) is not None:
             report.add("M-007", DIGESTS_FILE, f"{number}:67", f"{name[:120]!a}")
@@ -68,6 +82,8 @@ def read_digests(run: Run, stream: Stream) -> None:
         else:
             file.expected = bytes.fromhex(found[2].decode())
     run.digest_lines = count
+    if odd:
+        report.add("M-029", DIGESTS_FILE, odd)
 
 
 def _lines(stream: Stream) -> Iterator[bytes]:

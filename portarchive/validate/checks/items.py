@@ -6,11 +6,15 @@ shows in company (a uid twice, a file twice) is found with one set a folder.
 
 from __future__ import annotations
 
+import json
 import re
+from array import array
 from typing import Any
 
 from portarchive.archive.dialect import METADATA_FILES
 from portarchive.archive.tree_listing import File
+from portarchive.validate.ijson_places import escape
+from portarchive.validate.report import KEPT
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
@@ -24,6 +28,7 @@ from portarchive.validate.schema_check import SchemaCheck, Violation
 # RFC 9051: a keyword is an atom.
 _ATOM = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
 _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft"}
+_SYSTEM_ALL = _SYSTEM | {"\\deleted"}
 _LAST_UID = 2**32 - 1
 _SIZE = "portarchive:size"
 _SHA256 = "portarchive:sha256"
@@ -57,6 +62,7 @@ class Items:
         self._keeps_uids = run.partial and member == "items"
         self._is_items = member == "items"
         self._uids: set[int | str] = set()
+        self._elsewhere = 0
         self._shared: set[str] = set()
         self._good_flags: set[str] = set()
         self._imap_flags = self._no_flags = self._no_date = 0
@@ -64,10 +70,18 @@ class Items:
         self.count = 0
         self.highest = 0
         self.all_decimal = True
+        self._key: str | None = None
 
-    def entry(self, item: Any) -> None:
-        """The next entry."""
+    def _place(self, number: int, member: str) -> str:
+        """JSON pointer of a member of an entry."""
+        if self._key is None:
+            return f"/{self._member}/{number}/{member}"
+        return f"/{'flags' if member == 'flags' else self._member}/{escape(self._key)}"
+
+    def entry(self, item: Any, key: str | None = None) -> None:
+        """The next entry; ``key``: its name in the maps of an older dialect."""
         number = self.count
+        self._key = key
         self.count += 1
         if self._check is not None:
             try:
@@ -80,7 +94,7 @@ class Items:
             return
         uid, filename = item.get("uid"), item.get("filename")
         if uid.__class__ is int:
-            self._report.add("P-014", self._path, f"/{self._member}/{number}/uid")
+            self._report.add("P-014", self._path, self._place(number, "uid"))
             uid = str(uid)
         if uid.__class__ is str and uid:
             self._uid(uid, number)
@@ -94,7 +108,7 @@ class Items:
                 if flag.__class__ is str and flag not in self._good_flags:
                     self._flag(flag, number)
             if len(flags) > 1 and len({str(flag).lower() for flag in flags}) != len(flags):
-                self._report.add("F-051", self._path, f"/{self._member}/{number}/flags")
+                self._report.add("F-051", self._path, self._place(number, "flags"))
         elif self._is_items:
             self._no_flags += 1
         if self._is_items:
@@ -104,12 +118,15 @@ class Items:
                 member = _EXPUNGED[_EXPUNGED[0] not in item]
                 self._report.add("F-056", self._path, f"/{self._member}/{number}/{member}")
         if self._keeps_uids and uid.__class__ is str and filename.__class__ is str:
-            told = frozenset(map(str, flags)) if flags.__class__ is list else None
-            self._facts.uids[uid] = (filename, told)
+            self._facts.uids[uid] = (filename, likeness(item))
 
     def _explain(self, item: Any, number: int) -> None:
         if self._check is None:
             return
+        if self._run.explained >= KEPT:  # no report shows more, and explaining takes time
+            self._report.add(_guess(item), self._path, f"/{self._member}/{number}")
+            return
+        self._run.explained += 1
         for violation in self._check.violations(item):
             pointer = violation.pointer(f"/{self._member}/{number}")
             self._report.add(_code(violation), self._path, pointer, violation.text)
@@ -128,7 +145,7 @@ class Items:
         before = len(self._uids)
         self._uids.add(key)
         if len(self._uids) == before:
-            self._report.add("C-036", self._path, f"/{self._member}/{number}/uid", f"uid {uid!a}")
+            self._report.add("C-036", self._path, self._place(number, "uid"), f"uid {uid!a}")
 
     def _file(self, filename: str, number: int) -> File | None:
         """The file of an entry, marked as named; told if there is none."""
@@ -140,17 +157,21 @@ class Items:
             file.folder = self._number
             file.named += 1
             return file
-        pointer = f"/{self._member}/{number}/filename"
+        pointer = self._place(number, "filename")
         path = resolve(self._facts.directory, filename)
         if path is None or path.rpartition("/")[2] == FOLDER_FILE or path in _OF_THE_ROOT:
             self._report.add("C-035", self._path, pointer, f"{filename[:120]!a}")
             return None
         if "/" in filename:
-            if path in self._shared:
+            self._elsewhere += path.rpartition("/")[0] != self._facts.directory
+            if "." in filename.split("/"):
+                self._report.add("C-035c", self._path, pointer, f"{filename[:120]!a}")
+            file = self._run.listing.file(path)
+            if path in self._shared or (file is not None and file.folder == self._number):
                 self._twice(filename, number)
             self._shared.add(path)
-            file = self._run.listing.file(path)
             if file is not None:
+                file.folder = self._number
                 file.named += 1
                 return file
         if not self._run.partial:
@@ -160,7 +181,7 @@ class Items:
         return None
 
     def _twice(self, filename: str, number: int) -> None:
-        pointer = f"/{self._member}/{number}/filename"
+        pointer = self._place(number, "filename")
         self._report.add("C-036b", self._path, pointer, f"{filename[:120]!a} is another's too")
 
     def _claims(self, item: dict[str, Any], file: File, number: int) -> None:
@@ -183,7 +204,7 @@ class Items:
                     self._report.add("M-019", self._path, pointer, "two items disagree about it")
 
     def _flag(self, flag: str, number: int) -> None:
-        pointer = f"/{self._member}/{number}/flags"
+        pointer = self._place(number, "flags")
         if flag.startswith("\\"):
             lower = flag.lower()
             if lower in _SYSTEM:
@@ -193,7 +214,7 @@ class Items:
                 self._report.add("F-052", self._path, pointer)
             elif lower != "\\deleted":
                 self._report.add("F-050", self._path, pointer, f"{flag[:60]!a}")
-        elif _ATOM.fullmatch(flag):
+        elif is_flag(flag):
             if len(self._good_flags) < 10_000:
                 self._good_flags.add(flag)
         else:
@@ -210,9 +231,38 @@ class Items:
         if self._no_date and self._facts.is_mail:
             text = f"{self._no_date:,} items without received date"
             add("F-054", self._path, f"/{self._member}", text)
-        if self._shared and self._is_items:
-            text = f"{len(self._shared):,} items name files elsewhere"
+        if self._is_items and self._structure:
+            self._facts.decimal = array("Q", sorted(u for u in self._uids if u.__class__ is int))
+        if self._elsewhere and self._is_items:
+            text = f"{self._elsewhere:,} items name files elsewhere"
             add("C-035b", self._path, f"/{self._member}", text)
+
+
+def is_flag(word: str) -> bool:
+    """Whether a word is a flag that IMAP can carry: a keyword, or a system flag but for Recent."""
+    return word.lower() in _SYSTEM_ALL if word[:1] == "\\" else _ATOM.fullmatch(word) is not None
+
+
+def likeness(item: dict[str, Any]) -> int:
+    """A number that two entries share if they say the same, in whatever order and spelling."""
+    flags = item.get("flags")
+    same = frozenset(map(_spelt, flags)) if isinstance(flags, list) else None
+    rest = json.dumps({k: v for k, v in item.items() if k not in {"flags", "uid"}}, sort_keys=True)
+    return hash((str(item.get("uid")), same, rest))
+
+
+def _spelt(flag: Any) -> str:
+    lower = str(flag).lower()
+    return "$" + lower[1:] if lower in _SYSTEM else lower
+
+
+def _guess(item: Any) -> str:
+    """As ``_code`` of the first violation, without looking for it."""
+    if not isinstance(item, dict):
+        return "P-010b"
+    uid, filename = item.get("uid"), item.get("filename")
+    usable = isinstance(uid, str | int) and isinstance(filename, str) and uid != "" and filename
+    return "F-032" if usable else "P-010b"
 
 
 def _code(violation: Violation) -> str:
@@ -240,10 +290,10 @@ def resolve(directory: str, filename: str) -> str | None:
             if not parts:
                 return None
             parts.pop()
-        elif step in {"", "."}:
+        elif step == "":
             return None
-        else:
+        elif step != ".":
             parts.append(step)
-    if len(parts) < 2 or (top and parts[0] != top):
+    if filename.endswith(("/.", "/..")) or len(parts) < 2 or (top and parts[0] != top):
         return None
     return "/".join(parts)

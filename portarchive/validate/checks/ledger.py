@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from typing import Any
 
 from portarchive.validate.checks.folders import names_of
 from portarchive.validate.checks.selected import roles_of, takes
 from portarchive.validate.run import MAIL, MANIFEST_FILE, FolderFacts, Run
+
+_UID = re.compile("[1-9][0-9]{0,9}")
+_MOST_SPANS = 1_000_000
 
 
 def check_ledger(run: Run) -> None:
@@ -30,6 +35,8 @@ def check_ledger(run: Run) -> None:
         whole = _check_entry(run, entry, index, run.folders.get(directory)) and whole
         if directory not in run.listing.directories:
             report.add("M-023", directory, "", "the ledger has it")
+        elif directory not in run.folders and entry.get("archived"):
+            report.add("M-023", directory, "", "its folder.json is not here, and it had items")
     told = manifest.get("complete")
     if isinstance(told, bool) and told != whole:
         text = "true, and something is missing" if told else "false, and nothing is missing"
@@ -70,6 +77,7 @@ def _check_entry(run: Run, entry: dict[str, Any], index: int, facts: FolderFacts
         _counted(run, part, f"{pointer}/failed/{number}") if "uid" not in part else 1
         for number, part in enumerate(_list(entry.get("failed")))
     )
+    _check_sets(run, entry, pointer, facts)
     listed, archived = entry.get("listed"), entry.get("archived")
     if type(listed) is not int or type(archived) is not int:
         return False
@@ -96,6 +104,44 @@ def _counted(run: Run, part: dict[str, Any], pointer: str) -> int:
             run.report.add("M-027", MANIFEST_FILE, pointer, text)
         return count
     return number or 0
+
+
+def _check_sets(
+    run: Run, entry: dict[str, Any], pointer: str, facts: FolderFacts | None
+) -> None:
+    """Each message is exactly one of archived, skipped, vanished and failed."""
+    parts = [*_list(entry.get("skipped")), *_list(entry.get("failed"))]
+    if isinstance(entry.get("vanished"), dict):
+        parts.append(entry["vanished"])
+    spans: list[tuple[int, int]] = []
+    for part in parts:
+        for text in (part.get("uids"), part.get("uid")):
+            if isinstance(text, str) and len(spans) < _MOST_SPANS:
+                spans += spans_of_set(text)
+    spans.sort()
+    end = 0
+    for low, high in spans:
+        if low <= end:
+            text = f"uid {low} is in two of skipped, vanished and failed"
+            run.report.add("M-021", MANIFEST_FILE, pointer, text)
+            return
+        end = high
+        if facts is not None:
+            at = bisect_left(facts.decimal, low)
+            if at < len(facts.decimal) and facts.decimal[at] <= high:
+                text = f"uid {facts.decimal[at]} is an item, and was not archived"
+                run.report.add("M-021", MANIFEST_FILE, pointer, text)
+                return
+
+
+def spans_of_set(text: str) -> list[tuple[int, int]]:
+    """The numbers of a set as (first, last); anything else in it is passed over."""
+    spans = []
+    for part in text.split(",", _MOST_SPANS):
+        low, colon, high = part.partition(":")
+        if _UID.fullmatch(low) and (not colon or _UID.fullmatch(high)):
+            spans.append((int(low), int(high) if colon else int(low)))
+    return [span for span in spans if span[0] <= span[1]]
 
 
 def size_of_set(text: str) -> int:

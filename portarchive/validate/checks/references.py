@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from typing import Any
 
-from portarchive.validate.run import ObjectFacts, Run
+from portarchive.validate.run import BlobLink, Level, ObjectFacts, Run
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URN = "urn:uuid:"
@@ -14,7 +13,7 @@ _TWICE = {"Card": "P-017b", "AddressBook": "P-020b", "Calendar": "P-021b"}
 _TARGETS = {
     "addressBookIds": ("AddressBook", "P-018"),
     "calendarIds": ("Calendar", "P-027"),
-    "members": ("Card", "P-019"),
+    "members": ("Card", "P-019b"),
     "relatedTo": ("Card", "P-019"),
 }
 _MANY = 3
@@ -28,6 +27,11 @@ def plain_uid(uid: str) -> str:
 
 def check_references(run: Run) -> None:
     """All objects of the archive among each other."""
+    wanted = {link.blob for one in run.objects for link in one.links}
+    _tell_held(run, wanted)
+    run.objects = [one for one in run.objects if one.sure or not _is_blob(one.path, wanted)]
+    if run.level < Level.STRUCTURE:
+        return
     _check_twins(run)
     known: dict[str, dict[str, str]] = defaultdict(dict)
     ids: dict[str, set[str]] = defaultdict(set)
@@ -62,7 +66,7 @@ def _check_twins(run: Run) -> None:
     for (kind, _), same in by_key.items():
         if len(same) == 1:
             continue
-        if kind == "Event" and len({one.recurrence for one in same}) == len(same):
+        if kind == "Event" and _are_instances(same):
             if len(same) >= _MANY and not any(one.recurs for one in same):
                 run.report.add("P-025", same[0].path, "/uid", f"{len(same):,} events")
             continue
@@ -71,35 +75,53 @@ def _check_twins(run: Run) -> None:
             run.report.add(_TWICE.get(kind, "P-004"), one.path, "/uid", text)
 
 
+def _are_instances(same: list[ObjectFacts]) -> bool:
+    """Whether events of one uid are one event's instances, and not copies of it.
+
+    An instance has a recurrenceId of its own (RFC 8984 §4.3.1), and one of them is the event
+    itself. Many without it that begin at different times were written out one by one (P-025).
+    """
+    instances = [one.recurrence for one in same if one.recurrence]
+    rest = [one.start for one in same if not one.recurrence]
+    if len(set(instances)) != len(instances):
+        return False
+    return len(rest) <= 1 or (len(rest) >= _MANY and len(set(rest)) == len(rest))
+
+
+def _is_blob(path: str, wanted: set[str]) -> bool:
+    return path.rpartition("/")[2] in wanted
+
+
+def _tell_held(run: Run, wanted: set[str]) -> None:
+    for path, found in run.held:
+        if not _is_blob(path, wanted):
+            for row in found:
+                run.report.add(*row)
+    run.held.clear()
+
+
 def _check_blobs(run: Run) -> None:
-    wanted: dict[str, list[tuple[ObjectFacts, str, dict[str, Any]]]] = defaultdict(list)
+    wanted: dict[str, list[tuple[ObjectFacts, BlobLink]]] = defaultdict(list)
     for one in run.objects:
-        for pointer, link in one.links:
-            blob = link.get("blobId")
-            if isinstance(blob, str) and blob not in {"", ".", ".."} and "/" not in blob:
-                wanted[blob].append((one, pointer, link))
+        for link in one.links:
+            if link.blob not in {"", ".", ".."} and "/" not in link.blob:
+                wanted[link.blob].append((one, link))
     found: dict[str, list[str]] = defaultdict(list)
     if wanted:
         for directory, files in run.listing.directories.items():
             for name in wanted.keys() & files.keys():
                 found[name].append(f"{directory}/{name}" if directory else name)
+                files[name].attached = True
     for blob, uses in wanted.items():
         paths = sorted(found[blob])
         if len(paths) > 1:
             run.report.add("P-032", paths[1], "", f"also {paths[0]!a}")
-        for one, pointer, link in uses:
+        for one, link in uses:
             if not paths:
-                code = "P-035" if link.get("rel") == "enclosure" else "P-036"
-                run.report.add(code, one.path, f"{pointer}/blobId", f"no file {blob[:80]!a}")
+                code = "P-035" if link.rel == "enclosure" else "P-036"
+                run.report.add(code, one.path, f"{link.pointer}/blobId", f"no file {blob[:80]!a}")
                 continue
             file = run.listing.file(paths[0])
-            size = link.get("size")
-            if file is not None and type(size) is int and size != file.size:
-                text = f"it says {size:,} octets, the file has {file.size:,}"
-                run.report.add("P-035b", one.path, f"{pointer}/size", text)
-    for path, defects in run.failed_documents:
-        if path.rpartition("/")[2] not in wanted:
-            tell = run.teller(path)
-            for defect in defects:
-                tell(defect)
-    run.failed_documents.clear()
+            if file is not None and link.size is not None and link.size != file.size:
+                text = f"it says {link.size:,} octets, the file has {file.size:,}"
+                run.report.add("P-035b", one.path, f"{link.pointer}/size", text)
