@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     watch_memory: bool = False,
+    fine: Collection[int] = (0,),
 ) -> Run:
     """Run a process to its end.
 
@@ -80,7 +81,7 @@ def run(
     at twenty times a second, so that work moved into child processes is counted too.
 
     Raises:
-        RunFailedError: it exited with something else than 0; with its last words.
+        RunFailedError: it exited with a code that is not ``fine``; with its last words.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
@@ -102,7 +103,7 @@ def run(
         seen = watcher.stop() if watcher else 0
         out.seek(0)
         err.seek(0)
-        if process.returncode:
+        if process.returncode not in fine:
             words = err.read().decode(errors="replace").strip().splitlines()[-2:]
             raise RunFailedError(
                 f"{Path(argv[0]).name} ended with {process.returncode}: {' | '.join(words)[:400]}"

@@ -12,11 +12,11 @@ import resource
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import corpus
+import placing
 import planners
 import takeout
 import validate
@@ -24,106 +24,8 @@ from corpus import Mailbox
 from latency import DelayLine, OneByOne
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
+from table import MEGABYTE, Bench, Row, Sizes, ratio
 from wire import Relay
-
-MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How many messages; ``--quick`` proves the harness, not the figures."""
-
-    full: int = 100_000
-    middle: int = 30_000
-    small: int = 10_000
-    durable: int = 12_000
-    many: int = 300_000
-    spread: int = 5_000
-    folders: int = 50
-    large_octets: int = 200 * MEGABYTE
-    takeout_octets: int = 1000 * MEGABYTE
-
-
-QUICK = Sizes(
-    full=4_000,
-    middle=1_200,
-    small=400,
-    durable=600,
-    many=12_000,
-    spread=500,
-    folders=10,
-    large_octets=20 * MEGABYTE,
-    takeout_octets=50 * MEGABYTE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every block needs.
-
-    Attributes:
-        endpoint: the server.
-        maildir: the directory of a user's mail on that server.
-        memory: a directory on tmpfs, for targets without fsync.
-        disk: a directory on a real disk, for durable targets.
-        tell: takes one line of progress.
-    """
-
-    endpoint: Endpoint
-    maildir: Callable[[str], Path]
-    memory: Path
-    disk: Path
-    sizes: Sizes
-    rounds: int
-    tell: Callable[[str], None]
-
-    def drop(self, mailbox: Mailbox) -> None:
-        """Free the memory that an account's mail takes."""
-        remove(self.maildir(mailbox.user))
-
-
-@dataclass(slots=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        figure: what was found, in words; the reason when nothing was.
-        value: the number that is held against ``bar``; None when there is none.
-    """
-
-    name: str
-    title: str
-    bar: float
-    unit: str
-    figure: str = ""
-    value: float | None = None
-    spread: tuple[float, float] | None = None
-    holds: bool = True
-    series: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        if self.value is None:
-            return "not measured"
-        return "met" if self.value <= self.bar and self.holds else "missed"
-
-
-def _ratio(
-    row: Row, runs: Mapping[str, Series], failed: Mapping[str, str], ours: str, other: str
-) -> Row:
-    """The ratio of two medians, with the least and the greatest ratio within one round."""
-    row.series = {name: runs[name].as_json() for name in (ours, other) if name in runs}
-    missing = [f"{name}: {failed[name]}" for name in (ours, other) if name in failed]
-    if missing:
-        known = [f"{name} {runs[name].spread()}" for name in (ours, other) if name in runs]
-        row.figure = "; ".join(known + missing)
-        return row
-    pairs = zip(runs[ours].runs, runs[other].runs, strict=True)
-    within = [one.wall / another.wall for one, another in pairs]
-    row.value = runs[ours].median / runs[other].median
-    row.spread = (min(within), max(within))
-    row.figure = f"{ours} {runs[ours].spread()}; {other} {runs[other].spread()}"
-    return row
 
 
 def _full_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
@@ -153,13 +55,13 @@ def _full_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
     count = f"{sizes.full:,} messages"
     if "mbsync" in wanted:
         row = Row("mbsync", f"export --no-fsync, {count} / mbsync, FSync off", 0.75, "x")
-        rows.append(_ratio(row, runs, failed, "export", "mbsync"))
+        rows.append(ratio(row, runs, failed, "export", "mbsync"))
     if "drain" in wanted:
         row = Row("drain", f"export --no-fsync, {count} / raw drain", 2.5, "x")
-        rows.append(_ratio(row, runs, failed, "export", "drain"))
+        rows.append(ratio(row, runs, failed, "export", "drain"))
     if "update" in wanted:
         row = Row("update", f"update, nothing changed, {count} / first export", 0.1, "x")
-        row = _ratio(row, runs, failed, "update", "export")
+        row = ratio(row, runs, failed, "update", "export")
         rows.append(row if row.value is None else _count_octets(bench, ours, row))
     if "marginal" in wanted:
         rows.append(_marginal(sizes, runs, failed))
@@ -265,7 +167,7 @@ def _durable_block(bench: Bench, _: Sequence[str]) -> list[Row]:
     bench.drop(mailbox)
     remove(ours.archive)
     remove(mbsync.target)
-    return [_ratio(row, runs, failed, "export", "mbsync")]
+    return [ratio(row, runs, failed, "export", "mbsync")]
 
 
 def _memory_block(bench: Bench, _: Sequence[str]) -> list[Row]:
@@ -331,12 +233,12 @@ def _latency_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
     rows = []
     if "far-simple" in wanted:
         row = Row("far-simple", f"{about} / imapclient, one message a call", 0.1, "x")
-        rows.append(_ratio(row, runs, failed, "export", "imapclient"))
+        rows.append(ratio(row, runs, failed, "export", "imapclient"))
         count = mailbox.folders[0][1]
         rows[-1].figure += f" (from the {count:,} messages of one folder)"
     if "far-mbsync" in wanted:
         row = Row("far-mbsync", f"{about} / mbsync, FSync off", 1.0, "x")
-        rows.append(_ratio(row, runs, failed, "export", "mbsync"))
+        rows.append(ratio(row, runs, failed, "export", "mbsync"))
     bench.drop(mailbox)
     for target in ("archive", "mbsync", "simple"):
         remove(bench.memory / target)
@@ -423,7 +325,7 @@ def _validate_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
                 "sha256sum": lambda: validate.sha256sum(archive),
             }
             runs, failed = interleave(contenders, rounds=bench.rounds, tell=bench.tell)
-            row = _ratio(row, runs, failed, "validate", "sha256sum")
+            row = ratio(row, runs, failed, "validate", "sha256sum")
         rows.append(row)
         bench.drop(whole)
     if "validate-folder" in wanted:
@@ -476,6 +378,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("memory",), _memory_block),
     (("takeout",), _takeout_block),
     (("validate", "validate-folder"), _validate_block),
+    (("import", "import-again", "import-memory", "migrate"), placing.block),
     (("far-simple", "far-mbsync"), _latency_block),
     (("planners",), _planners_block),
 )

@@ -25,8 +25,9 @@ from typing import Any
 import corpus
 from measure import RunFailedError, run
 from peers import MBSYNC, PORTARCHIVE
-from rows import BLOCKS, NAMES, QUICK, Bench, Row, Sizes
+from rows import BLOCKS, NAMES
 from server import ServerUnavailableError, serving
+from table import QUICK, Bench, Row, Sizes
 
 OUT = Path(__file__).resolve().parent / "out"
 TMPFS = Path("/dev/shm")

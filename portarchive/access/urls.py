@@ -107,7 +107,7 @@ def parse_local(text: str, *, side: Side = "source") -> LocalSource | None:
     told = _OPTIONS[side].search(path)
     if told is not None:
         path = path[: told.start()]
-    elif _LIKE_OPTIONS.search(path) and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH110, PTH111 - only a look
+    elif _LIKE_OPTIONS.search(path) and not os.path.lexists(os.path.expanduser(path)):  # noqa: PTH111 - only a look
         raise SettingsError(
             f"{scheme}: has no such option as the one behind the question mark",
             hint="the options are ?roles=names"

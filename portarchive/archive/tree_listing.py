@@ -29,7 +29,17 @@ class File:
         expected: the SHA-256 that manifest-sha256.txt has for it.
     """
 
-    __slots__ = ("alias", "attached", "claim", "expected", "folder", "named", "place", "sha256", "size")
+    __slots__ = (
+        "alias",
+        "attached",
+        "claim",
+        "expected",
+        "folder",
+        "named",
+        "place",
+        "sha256",
+        "size",
+    )
 
     def __init__(self, size: int, place: Any = None, alias: str = "") -> None:
         self.size = size

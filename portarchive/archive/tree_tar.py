@@ -93,13 +93,16 @@ class _Guard(io.RawIOBase):
     def _octets(self, size: int) -> bytes:
         try:
             return self._source.read(size)
-        except (*self._broken, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # None: gzip's own
+        except OSError as error:
+            if error.errno is not None:  # None: gzip's own
                 raise
-            if self._ended and _FOREIGN.search(str(error)):
-                self._foreign = True
-                return b""
-            raise BadMemberError("Z-014", _DAMAGED) from None
+            why = str(error)
+        except self._broken as error:
+            why = str(error)
+        if self._ended and _FOREIGN.search(why):
+            self._foreign = True
+            return b""
+        raise BadMemberError("Z-014", _DAMAGED) from None
 
     def rest(self) -> bool:
         """Read to the end of the file; whether anything but zeros was left.
@@ -132,7 +135,7 @@ class TarTree:
         self.path = path
         self._limits = limits
         self._compression = compression
-        self._more = False
+        self._to_the_end = self._more = False
         self._broken: tuple[type[Exception], ...] = (EOFError, zlib.error)
         if compression == "zst":
             self._zstd_file, error = _zstd()
@@ -154,10 +157,8 @@ class TarTree:
             with tarfile.open(fileobj=guard, mode="r:", errors="surrogateescape") as tar:
                 yield tar
 
-    def _members(
-        self, *, to_the_end: bool = False
-    ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-        """Headers in their order; ``to_the_end``: look behind the last one too.
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """Headers in their order.
 
         Raises:
             BadMemberError: the file is damaged from here on.
@@ -167,14 +168,15 @@ class TarTree:
                 while (info := tar.next()) is not None:
                     # the library would keep every one of them
                     tar.members = []  # type: ignore[attr-defined]  # missing in the stubs
-                    for name in tar.pax_headers.keys() - _LASTING:
-                        del tar.pax_headers[name]
+                    lasting = cast("dict[str, str]", tar.pax_headers)
+                    for name in lasting.keys() - _LASTING:
+                        del lasting[name]
                     yield tar, info
                 # the library takes a damaged header for the end, which is a block of zeros
                 guard = cast("_Guard", tar.fileobj)
                 if guard.last != bytes(tarfile.BLOCKSIZE):
                     raise BadMemberError("Z-014", _DAMAGED)
-                self._more = to_the_end and guard.rest()
+                self._more = self._to_the_end and guard.rest()
         except (tarfile.TarError, ValueError, RecursionError, OverflowError, MemoryError):
             raise BadMemberError("Z-014", _DAMAGED) from None
 
@@ -183,7 +185,8 @@ class TarTree:
         sizes: dict[str, int] = {}
         count = 0
         try:
-            for _, info in self._members(to_the_end=True):
+            self._to_the_end = True
+            for _, info in self._members():
                 count += 1
                 if count > self._limits.entries:
                     yield Trouble("F-016", "", f"over {count - 1:,} entries", fatal=True)
@@ -210,6 +213,7 @@ class TarTree:
     def stream(self) -> Iterator[tuple[str, Stream]]:
         """As ``Tree.stream``."""
         seen: dict[str, int] = {}
+        self._to_the_end = False
         for tar, info in self._members():
             found = _judge(info, seen)
             if isinstance(found, Member) and not found.alias:

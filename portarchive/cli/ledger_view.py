@@ -86,6 +86,17 @@ _REMARKS = {
     "count-mismatch": "the server counts {exists} messages and lists {listed}",
     "seen-set-by-server": "{count} messages were marked as read meanwhile, by the server or by"
     " another program; this one asked it not to",
+    "postmark-without-empty-line": "{count} lines look like the beginning of a message, but have no"
+    " empty line before them; taken for text",
+    "postmark-without-date": "{count} lines look like the beginning of a message, but have no date;"
+    " taken for text",
+    "split-without-empty-line": "{count} messages begin without an empty line before them, as most"
+    " of this file do",
+    "split-without-date": "{count} messages begin with a line that has no date, as most of this"
+    " file do",
+    "unique-name-twice": "several files have one unique name; each is a message",
+    "links-left-out": "{count} links were not followed; what they lead to is not in the archive",
+    "files-left-out": "{count} files of the tree are no mbox, or lie too deep in it",
     "uidvalidity-changed": "the server renumbered it: {matched} found again, {fetched} fetched",
 }
 """Notes that a person should hear of though nothing is missing; members are those of the note."""

@@ -12,12 +12,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from portarchive.connectors.base import Outcome, Source, SourceCapabilities, Wanted
+from portarchive.connectors.retry import end
 from portarchive.progress import Notice, Observer
 from portarchive.records import Change, Failure, Folder, MessageRef, SourceIdentity, Vanished
 
@@ -25,7 +27,7 @@ HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 
 LOT: Final = 100
-"""Messages asked for at once where their sizes are not known beforehand."""
+"""Messages asked for at once where the source does not say their sizes, or says 0."""
 
 SAVED_EVERY: Final = 16_000_000
 """Octets after which the count is written down: what a killed run forgets at most."""
@@ -118,7 +120,9 @@ class Spent:
 class BudgetedSource:
     """A source that stops fetching when the day's budget is spent; the rest is named as ``budget``.
 
-    Listing goes on, so that the ledger knows what is left. Octets of messages are counted, not
+    Listing goes on, so that the ledger knows what is left, and it tells sizes, so that no more is
+    asked for than may be had. A source that tells them wrong, or not at all, is left in the middle
+    of its answers: one message at most goes beyond the budget. Octets of messages are counted, not
     those of listings. A message larger than the whole budget is had on a day of its own.
 
     Args:
@@ -154,8 +158,8 @@ class BudgetedSource:
         return self._source.folders()
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``."""
-        return self._source.changes(wanted)
+        """See ``Source.changes``. Sizes are wanted in any case."""
+        return self._source.changes(replace(wanted, describe=True))
 
     def reconnect(self) -> None:
         """See ``Source.reconnect``."""
@@ -174,7 +178,7 @@ class BudgetedSource:
             if not lot:
                 break
             rest = rest[len(lot) :]
-            yield from self._fetch(lot)
+            rest[:0] = yield from self._fetch(lot)
         if rest:
             over = self._verdict()
             for ref in rest:
@@ -188,7 +192,7 @@ class BudgetedSource:
             return []
         lot: list[MessageRef] = []
         for ref in refs:
-            if ref.size is None and len(lot) >= LOT:
+            if not ref.size and len(lot) >= LOT:
                 break
             left -= ref.size or 0
             untouched = not lot and not self._spent.total()
@@ -197,13 +201,23 @@ class BudgetedSource:
             lot.append(ref)
         return lot
 
-    def _fetch(self, lot: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
-        for ref, outcome in self._source.fetch(lot):
+    def _fetch(
+        self, lot: Sequence[MessageRef]
+    ) -> Generator[tuple[MessageRef, Outcome], None, list[MessageRef]]:
+        """Fetch these. Returns those that are left because the budget was spent before its time."""
+        waiting = {_key(ref): ref for ref in lot}
+        answers = self._source.fetch(lot)
+        for ref, outcome in answers:
             if isinstance(outcome, Failure):
                 self._add(len(outcome.body or b""))
             elif not isinstance(outcome, Vanished):
                 self._add(outcome.size)
+            waiting.pop(_key(ref), None)
             yield ref, outcome
+            if waiting and self._spent.total() >= self._limit:
+                end(answers)
+                return list(waiting.values())
+        return []
 
     def _verdict(self) -> Failure:
         if self._over is None:
@@ -231,3 +245,7 @@ class BudgetedSource:
                 self._keeps = False
                 text = f"the next run will not know of today's downloads: {error.strerror}"
                 self._observer(Notice("budget-not-kept", text))
+
+
+def _key(ref: MessageRef) -> tuple[str, str]:
+    return ref.placements[0].folder_id, ref.placements[0].uid

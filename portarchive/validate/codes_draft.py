@@ -68,7 +68,7 @@ ROWS = (
     warning(
         "P-006b",
         "6.3.1",
-        "A directory under mail/ has folders below it and no folder.json itself.",
+        "A directory under mail/ is empty or has folders below it, and has no folder.json itself.",
         "Every mail folder has one, its parents too.",
     ),
     error(
@@ -119,10 +119,10 @@ ROWS = (
         "Each item has both, not empty.",
     ),
     warning("P-011", "6.3.1", "A folder has no uid.", "RFC 8474's MAILBOXID, else its path."),
-    warning(
+    note(
         "P-012",
         "6.3.1",
-        "The uid of an IMAP folder is neither an RFC 8474 id nor its path.",
+        "The uid of an IMAP folder is neither an RFC 8474 id nor its full name.",
         "An id has 1 to 255 of A-Z a-z 0-9 _ -.",
     ),
     warning(
@@ -154,6 +154,12 @@ ROWS = (
         "6.3.2.1",
         "relatedTo names a Card that is not here.",
         "Export it too, unless there is a reason not to.",
+    ),
+    note(
+        "P-019b",
+        "6.3.2.1",
+        "members of a group names a Card that is not here.",
+        "A group may have members of other systems.",
     ),
     error("P-020", "6.3.3", "An address book does not meet its schema.", "See schemas/pdpa."),
     error("P-020b", "6.3.3", "Two address books have the same uid.", "Cards name them by it."),
@@ -268,7 +274,7 @@ ROWS = (
         "A system with mailbox ids MUST export them.",
         "Only the source knows; see P-011.",
     ),
-    warning(
+    note(
         "P-053",
         "6.4.2",
         "The uid of a folder is neither an id nor the full name of the mailbox.",

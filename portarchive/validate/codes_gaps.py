@@ -93,7 +93,10 @@ ROWS = (
         "Write strings; the table is an older state.",
     ),
     unchecked(
-        "C-025", "6.3.1", "UIDs are strings here and integers there.", "Both are read; P-014."
+        "C-025",
+        "6.3.1",
+        "UIDs are strings here and integers there.",
+        "Of items and in removed both are read (P-014, C-024); last_uid is a number (P-007c).",
     ),
     warning(
         "C-026",
@@ -145,6 +148,12 @@ ROWS = (
         "6.3.1",
         "Items name files of other folders (single copy).",
         "Other readers may refuse that.",
+    ),
+    warning(
+        "C-035c",
+        "6.3.1",
+        "The filename of an item has a segment that is a dot.",
+        "Read without it; write the name alone.",
     ),
     error(
         "C-036",
@@ -350,4 +359,22 @@ ROWS = (
     unchecked("C-113", "6.3.4", "timeZone may not be null, as in RFC 8984 §4.7.1.", _SCHEMA),
     unchecked("C-114", "6.3.4", "An UnknownTrigger (RFC 8984 §4.5.2) may not be kept.", _SCHEMA),
     unchecked("C-115", "6.3.5", "color of a calendar may not be null, as in JMAP.", _SCHEMA),
+    unchecked(
+        "C-116",
+        "6.3.8",
+        "VTIMEZONE and VFREEBUSY of iCalendar have no object.",
+        "Other types are P-024; timeZones of an event pass as unknown members.",
+    ),
+    unchecked(
+        "C-117",
+        "9.3",
+        "Recurrences without end are to be limited.",
+        "It binds who expands them; a rule without until and count is right.",
+    ),
+    unchecked(
+        "C-118",
+        "9.3",
+        "References that lead elsewhere should not be fetched.",
+        "It binds who reads; nothing is ever fetched here.",
+    ),
 )

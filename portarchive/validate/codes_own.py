@@ -33,7 +33,7 @@ _FORMAT = (
     error(
         "F-005",
         _OURS,
-        "One value of a document is over the limit of size.",
+        "One value of a document, or all that it makes hold at once, is over the limit of size.",
         "The rest is not checked.",
     ),
     error(
@@ -107,7 +107,7 @@ _FORMAT = (
         "Nothing of it was there, or it is missing.",
     ),
     warning(
-        "F-046", "9.2", "archive.json seems to hold a credential.", "Never export any; change it."
+        "F-046", "9.2", "A document seems to hold a credential.", "Never export any; change it."
     ),
     warning(
         "F-050", _FLAGS, "A flag is no keyword that IMAP can carry.", "An importer has to drop it."
@@ -204,6 +204,18 @@ _FORMAT = (
         "format: dialects",
         "Quirk index-file: index.json in place of archive.json.",
         "Read as archive.json.",
+    ),
+    warning(
+        "F-074",
+        "format: dialects",
+        "There is an index.json beside archive.json.",
+        "Another reader may take that one; leave one of the two.",
+    ),
+    error(
+        "F-075",
+        _INCREMENT,
+        "A folder.json of the base cannot be read.",
+        "What is updated there cannot be compared; validate the base.",
     ),
 )
 
@@ -359,7 +371,7 @@ _INTEGRITY = (
     error(
         "M-021",
         _LEDGER,
-        "listed is not archived + skipped + vanished + failed.",
+        "listed is not archived + skipped + vanished + failed, or one message is two of these.",
         "Messages are unaccounted for.",
     ),
     error(
@@ -368,7 +380,12 @@ _INTEGRITY = (
         "complete is not what the ledger of the folders says.",
         "Somebody erred or edited.",
     ),
-    error("M-023", _LEDGER, "A folder of the ledger is not here.", "It was lost."),
+    error(
+        "M-023",
+        _LEDGER,
+        "A folder of the ledger is not here, or its folder.json is not.",
+        "It was lost.",
+    ),
     warning(
         "M-024",
         _LEDGER,
@@ -398,6 +415,12 @@ _INTEGRITY = (
         _LEDGER,
         "A folder that is not of the selection.",
         "An earlier run with another selection left it; the ledger proves nothing of it.",
+    ),
+    warning(
+        "M-029",
+        _CHAIN,
+        "manifest-sha256.txt has lines that end in CRLF, or paths that begin with ./.",
+        "Read as if not; write what sha256sum writes of plain paths.",
     ),
 )
 

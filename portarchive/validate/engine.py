@@ -36,7 +36,7 @@ from portarchive.validate.checks.integrity import (
 )
 from portarchive.validate.checks.ledger import check_ledger
 from portarchive.validate.checks.messages import check_messages
-from portarchive.validate.checks.metadata import check_metadata
+from portarchive.validate.checks.metadata import check_datatypes, check_metadata
 from portarchive.validate.checks.objects import check_object, is_document
 from portarchive.validate.checks.partial import check_base
 from portarchive.validate.checks.references import check_references
@@ -52,7 +52,6 @@ from portarchive.validate.run import (
     FolderFacts,
     Level,
     Run,
-    is_junk,
     where,
 )
 
@@ -174,6 +173,7 @@ def _look(run: Run, hashing: Hashing, base: Path | None, meter: Meter) -> None:
     if deep:
         run.guarded("hashing", "", hashing.finish)
     run.guarded("references", "", partial(check_references, run))
+    run.guarded("datatypes", "", partial(check_datatypes, run))
     if run.level >= Level.STRUCTURE:
         _compare_all(run, hashing)
         if base is not None:

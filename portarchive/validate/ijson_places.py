@@ -100,8 +100,8 @@ def defects_in(text: str, pointer: str, limits: Limits) -> Iterator[Defect]:
             elif isinstance(value, _Pairs):
                 names: set[str] = set()
                 for name, _ in value:
-                    for code, text in _in_string(name, limits, "member name"):
-                        yield Defect(code, place(name), text)
+                    for code, why in _in_string(name, limits, "member name"):
+                        yield Defect(code, place(name), why)
                     if name in names:
                         yield Defect("P-003d", place(name), "the member occurs twice")
                     names.add(name)
@@ -113,12 +113,13 @@ def defects_in(text: str, pointer: str, limits: Limits) -> Iterator[Defect]:
         elif isinstance(value, _Odd):
             yield Defect(value.code, place(), value.text)
         elif isinstance(value, str):
-            for code, text in _in_string(value, limits, "string"):
-                yield Defect(code, place(), text)
+            for code, why in _in_string(value, limits, "string"):
+                yield Defect(code, place(), why)
+        following = None
         while open_ and (following := next(open_[-1], None)) is None:
             open_.pop()
             way.pop()
-        if not open_:
+        if following is None:
             return
         way[-1], value = following
 

@@ -124,7 +124,8 @@ class Report:
 
         ``KEPT`` of each code in all; more than these no report shows, and they are counted at once.
         """
-        self._aside = rows = []
+        rows: list[Row] = []
+        self._aside = rows
         try:
             yield rows
         finally:

@@ -73,7 +73,7 @@ OCTETS = {
 }
 """Messages that targets stumble over; failures 34 and 35."""
 
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:[^\n]*\n")  # RFC 5322 §2.2: its line end is a part of it
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 

@@ -11,18 +11,22 @@ import imapclient
 import pytest
 
 from contract.relay import Relay
-from contract.target_facts import Held, parcel, placed, refused
+from contract.target_facts import OCTETS, Held, Sending, at, mail, parcel, placed, refused
 from contract.target_folders import SPECIAL
 from contract.target_ground import BOX, OTHER
 from contract.target_suite import TargetContract
 from portarchive import keywords
 from portarchive.connectors.imap import ImapSettings, ImapTarget, open_target
 from portarchive.demo.server import demo_server
-from portarchive.placing import FolderReady, FolderWish
+from portarchive.placing import Alteration, FolderReady, FolderWish, Placed, Refused
 from servers.scripted import CAPABILITIES, ScriptedServer
 from servers.scripted_model import Mail, Mailbox
 
 TARGET_CAPABILITIES = (*CAPABILITIES, "MULTIAPPEND", "CREATE-SPECIAL-USE")
+
+
+TOLD = (mail(1), OCTETS["no line end"], mail(2))
+"""A message that Cyrus refuses, between two others."""
 
 
 class Password:
@@ -127,7 +131,41 @@ class Owner:
         self.relay.cut()
 
 
-class TestDovecot(TargetContract):
+INSTANTS = next(
+    mark.args[1]
+    for mark in TargetContract.test_instants_are_kept_to_the_second.pytestmark
+    if mark.name == "parametrize"
+)
+
+
+class KeepsOnlyLaterDates(TargetContract):
+    """A server that keeps instants in 32 bits without a sign.
+
+    Attributes:
+        first_kept: the earliest instant that it keeps, in seconds since 1970.
+    """
+
+    first_kept = 0
+
+    @pytest.mark.parametrize("text", INSTANTS)
+    def test_instants_are_kept_to_the_second(self, provider, target, box, text) -> None:
+        epoch = at(text).epoch
+        assert epoch is not None
+        if epoch >= self.first_kept:
+            super().test_instants_are_kept_to_the_second(provider, target, box, text)
+            return
+        assert Alteration.EARLY_DATE in target.capabilities.alterations
+        sending = Sending().run(target, [parcel(1, mail(1), box, received=at(text))])
+        assert sending.error is None
+        held = provider.contents()[BOX]
+        if isinstance(sending.outcomes[1], Refused):
+            assert refused(sending.outcomes[1]) == "date"
+            assert held == []
+        else:
+            assert [each.octets for each in held] == [mail(1)]
+
+
+class TestDovecot(KeepsOnlyLaterDates):
     """Dovecot over one connection, and over two."""
 
     window = 1200
@@ -161,8 +199,23 @@ class TestDovecot(TargetContract):
         assert set(provider.contents()) == {*before, BOX}
 
 
-class TestCyrus(TargetContract):
+class TestCyrus(KeepsOnlyLaterDates):
     """Cyrus, which refuses what it does not like."""
+
+    many = 400
+    first_kept = 1
+
+    @pytest.mark.parametrize("name", OCTETS)
+    def test_odd_octets_arrive_or_are_named(self, provider, target, box, name) -> None:
+        """It takes a field without a line end for no header."""
+        if name != "no line end":
+            super().test_odd_octets_arrive_or_are_named(provider, target, box, name)
+            return
+        sending = Sending().run(target, [parcel(n, o, box) for n, o in enumerate(TOLD)])
+        assert sending.error is None
+        assert sending.keys(Placed) == [0, 2]
+        assert refused(sending.outcomes[1]) == "bad-message"
+        self.check(provider, target, BOX, [TOLD[0], TOLD[2]])
 
     @pytest.fixture
     def provider(self, cyrus_user):
@@ -171,18 +224,20 @@ class TestCyrus(TargetContract):
             yield Owner(server.port, cyrus_user.user, server.password, relay, 1)
 
 
+@pytest.fixture(scope="module")
+def pymap_server():
+    with demo_server() as server:
+        yield server
+
+
 class TestPymap(TargetContract):
     """pymap keeps offsets, and keywords that it does not announce."""
 
     many = 400
 
-    @pytest.fixture(scope="class")
-    def server(self):
-        with demo_server() as server:
-            yield server
-
     @pytest.fixture
-    def provider(self, server):
+    def provider(self, pymap_server):
+        server = pymap_server
         with Relay(server.port) as relay:
             owner = Owner(server.port, server.user, server.password, relay, 1)
             owner.clear()

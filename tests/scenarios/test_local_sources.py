@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import mailbox as python_mailbox
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from running import command, export, stamps
 
 import archive_facts
+from closed import closed, open_place
 
 DATE = b"Sat Jan 03 01:05:34 +0000 2015"
 
@@ -263,6 +265,220 @@ def test_a_single_label(root, tmp_path):
     assert {path for path, held in ran.there.items.items() if held} == {"Work"}
 
 
+# --- what no program should have written, and some have -----------------------------------------
+
+
+def everything(ran) -> list[bytes]:
+    """The octets of all items, copies included."""
+    return sorted(
+        octets
+        for path in ran.there.items
+        if "portarchive:noselect" not in ran.there.headers[path]
+        for octets in ran.octets(path).values()
+    )
+
+
+def stands(url: str, ran):
+    """The same command again changes nothing, and the validator finds nothing wrong."""
+    before = stamps(ran.root)
+    again = local(url, ran.root, "--json")
+    assert (again.code, again.report["published"]) == (ran.code, False), again.err
+    assert stamps(ran.root) == before
+    said = command("validate", ran.root, password=None, root=ran.root)
+    assert said.code == 0, said.out
+
+
+def maildir(root: Path, **files: bytes) -> Path:
+    for name in ("cur", "new", "tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name, octets in files.items():
+        (root / "cur" / name).write_bytes(octets)
+    return root
+
+
+def test_a_label_and_a_file_of_one_name(root, tmp_path):
+    tree = tmp_path / "Takeout"
+    tree.mkdir()
+    (tree / "All.mbox").write_bytes(
+        takeout((1, b"Sent", b"one"), (2, b"Inbox,Work", b"two"), (3, b"Work", b"three"))
+    )
+    post = b"From a Sat Jan  3 01:05:34 2015\nSubject: %d\n\nx\n\n"
+    (tree / "Sent.mbox").write_bytes(post % 11)
+    (tree / "Work").write_bytes(post % 12)
+    ran = local(f"mbox:{tree}", root)
+    assert ran.code == 0, ran.err
+    held = {path: len(items) for path, items in ran.there.items.items()}
+    labelled = {path.partition("~")[0]: path for path in held if "~" in path}
+    assert held == {
+        "INBOX": 1, "Sent": 1, "Work": 1, labelled["Sent"]: 1, labelled["Work"]: 2,
+    }  # fmt: skip
+    stands(f"mbox:{tree}", ran)
+
+
+def test_two_files_of_one_unique_name(root, tmp_path):
+    tree = maildir(
+        tmp_path / "Maildir",
+        **{"1.a:2,S": b"one\n", "1.a:2,F": b"two\n", "hello": b"3\n", "hello!": b"4\n"},
+    )
+    (tree / "new/1.a").write_bytes(b"three\n")
+    ran = local(f"maildir:{tree}", root)
+    assert ran.code == 0, ran.err
+    assert everything(ran) == [b"3\n", b"4\n", b"one\n", b"three\n", b"two\n"]
+    (note,) = [each for each in ran.folders["INBOX"]["notes"] if "unique" in each["code"]]
+    assert note["count"] == 3
+    assert "unique-name-twice" in ran.out
+    stands(f"maildir:{tree}", ran)
+    # the first one goes: the others are not taken for it
+    (tree / "cur/1.a:2,F").unlink()
+    (tree / "cur/1.a:2,S").rename(tree / "cur/1.a:2,RS")
+    ran = local(f"maildir:{tree}", root, "--mirror")
+    assert ran.code == 0, ran.err
+    assert everything(ran) == [b"3\n", b"4\n", b"one\n", b"three\n"]
+
+
+def test_names_that_are_no_unicode(root, tmp_path):
+    """Of the tree, of folders and of files; they come back as they were."""
+    tree = maildir(tmp_path / os.fsdecode(b"r\xe9t"))
+    for directory in (tree, maildir(tree / os.fsdecode(b".x\xe9y"))):
+        (directory / os.fsdecode(b"cur/a\xe9b:2,S")).write_bytes(b"Subject: 1\n\nx\n")
+        (directory / "cur/100%:2,S").write_bytes(b"Subject: 2\n\nx\n")
+    ran = local(f"maildir:{tree}", root)
+    assert ran.code == 0, ran.err
+    assert set(items(ran, "INBOX")) == set(items(ran, "x%E9y")) == {"a%E9b", "100%25"}
+    assert ran.there.archive["datasource"] == {
+        "service": f"maildir://{tmp_path}/r%E9t", "account": "r%E9t",
+    }  # fmt: skip
+    stands(f"maildir:{tree}", ran)
+    local(f"maildir:{maildir(tmp_path / 'r%E9t')}", root).refused(14)
+    box = tmp_path / os.fsdecode(b"b\xe9d.mbox")
+    box.write_bytes(b"From a Sat Jan  3 01:05:34 2015\nSubject: 1\n\nx\n\n")
+    ran = local(f"mbox:{box}", tmp_path / "other")
+    assert ran.code == 0, ran.err
+    assert len(items(ran, "b%E9d")) == 1
+    stands(f"mbox:{box}", ran)
+    nothing = os.fsdecode(b"n\xe9ant")
+    local(f"mbox:{tmp_path}/{nothing}", tmp_path / "third").refused(12)
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_what_is_closed_is_named_and_stays(kind, tmp_path):
+    with open_place() as place:
+        tree, root = place / "tree", place / "archive"
+        if kind == "maildir":
+            shut = tree / "Shut"
+            for directory in (tree, shut, shut / "Sub"):
+                maildir(directory, **{"1.a:2,S": b"Subject: 1\n\nx\n"})
+        else:
+            shut = tree / "Shut"
+            shut.mkdir(parents=True)
+            for path in (tree / "INBOX", shut / "Sub"):
+                path.write_bytes(b"From a Sat Jan  3 01:05:34 2015\nSubject: 1\n\nx\n\n")
+        local(f"{kind}:{tree}", tmp_path / "warm")  # what is loaded on demand may be out of reach
+        with closed():
+            first = local(f"{kind}:{tree}", root)
+        assert first.code == 0, first.err
+        with closed(shut):
+            ran = local(f"{kind}:{tree}", root)
+        assert ran.code == 3, ran.err
+        assert ran.folders["Shut"]["error"]["code"] == "unreadable"
+        assert "Shut: unreadable" in ran.out
+        assert len(items(ran, "Shut/Sub")) == 1
+        assert "portarchive:gone_at" not in ran.there.headers["Shut/Sub"]
+        with closed():
+            last = local(f"{kind}:{tree}", root, "--json")
+        assert last.code == 0
+        assert last.report["totals"]["fetched"] == 0
+        assert {path: len(held) for path, held in last.there.items.items()} == {
+            path: len(held) for path, held in first.there.items.items()
+        }
+
+
+def test_what_is_passed_over_is_told(root, tmp_path):
+    outside = maildir(tmp_path / "outside", **{"1.a": b"Subject: out\n\nx\n"})
+    tree = maildir(tmp_path / "Maildir", **{"1.a": b"Subject: 1\n\nx\n"})
+    (tree / ".Linked").symlink_to(outside)
+    maildir(tree / ".A..B", x=b"Subject: 2\n\nx\n")
+    ran = local(f"maildir:{tree}", root)
+    assert ran.code == 0
+    assert {path: len(held) for path, held in ran.there.items.items()} == {"INBOX": 1, ".A..B": 1}
+    found = [note for entry in ran.folders.values() for note in entry["notes"]]
+    assert found == [{"code": "links-left-out", "count": 1, "paths": [".Linked"]}]
+    assert "links-left-out, 1 links were not followed" in ran.out
+    stands(f"maildir:{tree}", ran)
+
+
+@pytest.mark.parametrize("sender", ["1490000000000000001", "1490000000000000009", "bad"])
+def test_equal_messages_in_two_files_of_a_takeout(root, tmp_path, sender):
+    one = takeout((1, b"Work", b"one"))
+    tree = tmp_path / "Takeout"
+    tree.mkdir()
+    (tree / "a.mbox").write_bytes(one)
+    (tree / "b.mbox").write_bytes(one.replace(b"1490000000000000001@", sender.encode() + b"@"))
+    ran = local(f"mbox:{tree}", root)
+    assert ran.code == 0, ran.out
+    assert len(items(ran, "Work")) == (1 if sender.endswith("1") else 2)
+    stands(f"mbox:{tree}", ran)
+
+
+def test_a_name_that_is_the_number_of_another_message(root, tmp_path):
+    tree = maildir(tmp_path / "Maildir", **{"aaa:2,S": b"numbered\n", "5:2,S": b"called\n"})
+    (tree / "dovecot-uidlist").write_text("3 V1700000000 N6\n5 :aaa\n")
+    ran = local(f"maildir:{tree}", root)
+    assert ran.code == 0, ran.out
+    assert ran.octets("INBOX") == {"5": b"numbered\n", "%35": b"called\n"}
+    stands(f"maildir:{tree}", ran)
+
+
+def test_nobody_keeps_a_mail_out_of_the_archive(root, tmp_path):
+    post = b"From a Sat Jan  3 01:05:34 2015\n%sSubject: %s\n\nx\n\n"
+    forged = post % (
+        b"To: x\nX-IMAP: 1\n",
+        b"DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA invoice",
+    )
+    (tmp_path / "box").write_bytes(forged + post % (b"", b"1") + forged)
+    ran = local(f"mbox:{tmp_path}/box", root)
+    assert ran.code == 0
+    assert len(items(ran, "box")) == 3
+
+
+@pytest.mark.parametrize("label", ["a/" * 2500 + "z", "/".join("é" * 80 for _ in range(40))])
+def test_a_path_that_no_file_system_takes(root, tmp_path, label):
+    path = tmp_path / "t.mbox"
+    path.write_bytes(
+        takeout((1, label.encode(), b"one"), (2, b"Inbox", b"two"), (3, b"a", b"three"))
+    )
+    ran = local(f"mbox:{path}", root)
+    assert ran.code == 0, ran.err
+    assert len(everything(ran)) == 3
+    longest = max(ran.there.items, key=len)
+    assert len(longest.encode()) <= 700
+    names = []
+    parts = longest.split("/")
+    for depth in range(1, len(parts) + 1):
+        header = ran.there.headers["/".join(parts[:depth])]
+        names.append(header.get("original_name", header["name"]))
+    assert "/".join(names) == label
+    assert len(items(ran, longest)) == 1
+    stands(f"mbox:{path}", ran)
+
+
+def test_postmarks_that_lack_something(root, tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    post = b"From a Sat Jan  3 01:05:34 2015\nSubject: %d\n\nx\n"
+    (tree / "noempty").write_bytes(b"".join(post % number for number in range(3)))
+    (tree / "nodate").write_bytes(b"".join(b"From a\nSubject: %d\n\nx\n\n" % n for n in range(3)))
+    (tree / "doubtful").write_bytes(post % 1 + b"\n" + post % 2 + post % 3 + b"\n" + post % 4)
+    ran = local(f"mbox:{tree}", root)
+    assert ran.code == 0
+    assert {path: len(held) for path, held in ran.there.items.items()} == {
+        "doubtful": 3, "noempty": 3, "nodate": 3,
+    }  # fmt: skip
+    for code in ("split-without-empty-line", "split-without-date", "postmark-without-empty-line"):
+        assert f"{code}, " in ran.out
+    stands(f"mbox:{tree}", ran)
+
+
 # --- check, and what is refused -----------------------------------------------------------------
 
 
@@ -292,6 +508,8 @@ def test_check_lists_folders_and_counts(root, tmp_path):
         ("maildir://host/path", 2),
         ("mbox:{}/text?format=mmdf", 2),
         ("maildir:{}?format=mboxrd", 2),
+        ("maildir:{}/?foo=1", 2),
+        ("mbox:{}/text?format=mboxrd&foo=1", 2),
     ],
 )
 def test_what_cannot_be_read_is_one_line(root, tmp_path, url, code):

@@ -302,15 +302,48 @@ def test_the_budget_is_of_the_account_not_of_the_archive(gmail, root, state) -> 
     assert export(gmail, root.with_name("free"), "--budget", "none").code == 0
 
 
-def test_the_budget_without_sizes_beforehand_is_kept_roughly(scripted, root, state) -> None:
+def spent_of(state: Path) -> int:
+    """Octets that the count says were had."""
+    (file,) = state.rglob("*.json")
+    return sum(json.loads(file.read_text())["hours"].values())
+
+
+def test_the_budget_is_kept_where_a_listing_need_not_name_sizes(scripted, root, state) -> None:
     scripted.capabilities = ["IMAP4rev1"]
-    scripted.mailbox("INBOX").add_many(1000, letter)
-    size = len(letter(500))
-    ran = export(scripted, root, "--budget", str(150 * size))
+    inbox = scripted.mailbox("INBOX")
+    for number in range(200):
+        inbox.add(letter(number, size=50_000))
+    ran = export(scripted, root, "--budget", "520k")
     assert ran.code == 3
-    assert 150 <= scripted.bodies <= 150 + budget.LOT
+    assert scripted.bodies == 10
+    assert scripted.body_octets <= 520_000
     (left,) = ran.folders["INBOX"]["failed"]
-    assert left["count"] == 1000 - scripted.bodies
+    assert left["count"] == 190
+    ran = export(scripted, root, "--budget", "none")
+    assert ran.code == 0
+    assert scripted.bodies == 200
+
+
+@pytest.mark.parametrize("told", [0, 17])
+@pytest.mark.parametrize("connections", [1, 3])
+def test_sizes_that_are_wrong_cost_one_message_at_most(
+    scripted, root, state, told, connections
+) -> None:
+    """0 is what a server says that does not know; 17 is a lie."""
+    scripted.capabilities = ["IMAP4rev1"]
+    inbox = scripted.mailbox("INBOX")
+    for number in range(300):
+        inbox.add(letter(number, size=50_000), size=told)
+    ran = export(scripted, root, "--budget", "520k", "--connections", connections)
+    assert ran.code == 3
+    size = len(letter(299, size=50_000))
+    assert 520_000 <= spent_of(state) < 520_000 + size
+    entry = ran.folders["INBOX"]
+    assert entry["archived"] == 11
+    assert entry["listed"] == 300
+    (left,) = entry["failed"]
+    assert left["count"] == 289
+    assert export(scripted, root, "--budget", "none").code == 0
 
 
 def test_a_message_over_the_budget_has_a_day_of_its_own(gmail, root, state) -> None:

@@ -11,9 +11,9 @@
 Lies are attributes: ``mail.size``, ``mail.date`` (None: left out), ``mail.octets = None`` (NIL),
 ``mailbox.exists``, ``.status_messages``, ``.cap``, ``.unsearchable``, ``.uidvalidity``, ``.form``,
 ``.delimiter``, ``.rights``, ``.counted``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
-``.identity``, ``.terse``,
-``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``, ``.fill``, ``.account_id``,
-``.jmap``. A target: ``server.writable = True``, see ``scripted_append.py``. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
+``.identity``, ``.terse``, ``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``,
+``.fill``, ``.account_id``, ``.jmap``; for targets ``.writable`` and what ``scripted_append.py``
+tells. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
 ``JMAPACCESS`` among the capabilities are played too. Bad days are hooks, ready-made ones are in
 ``scripted_faults.py``:
 

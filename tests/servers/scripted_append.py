@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from servers.scripted import Event, Refuse
 from servers.scripted_mailboxes import find
-from servers.scripted_model import DEFAULT_DATE, Mailbox
+from servers.scripted_model import Mailbox
 from servers.scripted_syntax import String, SyntaxProblem, Token, octets_of, text_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def append(session: Session, event: Event) -> None:
         if server.room is not None:
             server.room -= len(arrivals)
         for arrival in arrivals:
-            mail = mailbox.add(arrival.octets, arrival.flags, arrival.date or DEFAULT_DATE)
+            mail = mailbox.add(arrival.octets, arrival.flags, arrival.date or datetime.now(UTC))
             arrival.uid = mail.uid
         server.appended.extend(arrivals)
     for after in list(server.after_append):

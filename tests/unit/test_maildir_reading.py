@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import pytest
 
+from closed import closed, open_place
 from portarchive.connectors.base import Wanted
 from portarchive.connectors.maildir import dovecot, names, open_source
 from portarchive.errors import SettingsError, Unreachable
@@ -500,6 +502,38 @@ def test_what_is_no_maildir_is_one_line_with_the_next_step(tmp_path):
         assert caught.value.hint
     with pytest.raises(SettingsError):
         open_source(str(tmp_path), {"format": "mboxrd"})
+
+
+def test_a_directory_that_is_closed_is_one_failed_folder():
+    with open_place() as place:
+        root = maildir(place / "Maildir")
+        for name in (".Work", "Shut", "Lists/Shut", "lost+found", ".Half"):
+            maildir(root / name)
+        for directory in (root, root / ".Half"):
+            put(directory / "cur", "1.a")
+        shut = [root / name for name in (".Work", "Shut", "Lists/Shut", "lost+found")]
+        with closed(*shut, root / ".Half/cur"):
+            source, refs, events = listed(root)
+            told = {each.path: (each.unlisted, each.messages) for each in source.folders()}
+            source.close()
+        assert told == {
+            ("INBOX",): (None, 1), ("Half",): (None, None), ("Work",): ("Work/", None),
+            ("Shut",): ("Shut/", None), ("Lists", "Shut"): ("Lists/Shut/", None),
+        }  # fmt: skip
+        assert list(refs) == ["1.a"]
+        assert {
+            event.folder_id.replace("\x1f", "/"): event.code
+            for event in events
+            if isinstance(event, FolderFailed)
+        } == {
+            "Work": "unreadable", "Shut": "unreadable", "Lists/Shut": "unreadable",
+            "Half": "folder-unavailable",
+        }  # fmt: skip
+        for directory in (root / "cur", root / "new"):
+            shutil.rmtree(directory)
+        with closed(*shut, root / ".Half"), pytest.raises(Unreachable) as caught:
+            open_source(str(root), {})
+        assert caught.value.code == "unreadable"
 
 
 def test_a_folder_that_vanishes_fails_alone(tmp_path):

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from closed import closed, open_place
 from portarchive.connectors.base import Wanted
 from portarchive.connectors.mbox import open_source
 from portarchive.errors import ExitCode, SettingsError, Unreachable
@@ -192,6 +193,39 @@ def test_what_cannot_be_read_is_one_failed_folder(tmp_path):
     (failed,) = [event for event in events if isinstance(event, FolderFailed)]
     assert (failed.folder_id, failed.code) == ("Mmdf", "mmdf")
     assert sum(isinstance(event, MessageRef) for event in events) == 1
+
+
+def test_a_directory_that_is_closed_is_one_failed_folder():
+    with open_place() as place:
+        lay(
+            place,
+            Good=ONE,
+            Work=ONE,
+            Work_dot_sbd__Sub=ONE,
+            Apple_dot_mbox__mbox=ONE,
+            dir__Shut__Sub=ONE,
+            lost_found__x=ONE,
+        )
+        (place / "lost_found").rename(place / "lost+found")
+        names = ("Work.sbd", "Apple.mbox", "dir/Shut", "lost+found")
+        with closed(*(place / name for name in names)):
+            source = open_source(str(place), {})
+            records = source.folders()
+            events = list(source.changes(Wanted(folders=records, tokens={})))
+            source.close()
+        assert {"/".join(each.path): each.unlisted for each in records} == {
+            "Good": None, "Work": None, "Work.sbd": "Work/", "Apple": "Apple",
+            "dir/Shut": "dir/Shut/",
+        }  # fmt: skip
+        failed = [event for event in events if isinstance(event, FolderFailed)]
+        assert {event.code for event in failed} == {"unreadable"}
+        assert len(failed) == 3
+        assert sum(isinstance(event, MessageRef) for event in events) == 2
+        for name in ("Good", "Work"):
+            (place / name).unlink()
+        with closed(*(place / name for name in names)), pytest.raises(Unreachable) as caught:
+            open_source(str(place), {})
+        assert caught.value.code == "unreadable"
 
 
 @pytest.mark.parametrize(

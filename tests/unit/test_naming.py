@@ -13,6 +13,7 @@ from portarchive.archive.naming import (
     check_relative,
     decode_segment,
     encode_segment,
+    fit,
     fold_key,
     item_filename,
     message_filename,
@@ -411,3 +412,28 @@ def test_resolve_item(folder, filename, path):
 def test_resolve_item_refuses(folder, filename):
     with pytest.raises(UnsafePath):
         resolve_item(folder, filename)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a",) * 2500,
+        tuple(f"{number:02}" + "é" * 78 for number in range(40)),
+        ("/" * 300, "x" * 5000, "y"),
+        ("\udce9" * 900, "z"),
+        tuple("x" * 200 for _ in range(5)),
+    ],
+)
+def test_no_path_is_too_long(names):
+    fitted = fit(names)
+    assert "/".join(fitted) == "/".join(names)
+    path = "/".join(map(encode_segment, fitted))
+    assert len(path.encode()) <= 700
+    assert fit(fitted) == fitted
+    assert fit((*names[:-1], names[-1] + "!")) != fitted
+
+
+def test_a_path_that_fits_stays():
+    for names in (("INBOX",), ("a",) * 350, ("x" * 200,) * 3, ("é" * 58, "日本語" * 20)):
+        assert fit(names) == names
+    assert len(fit(("a",) * 351)) == 251

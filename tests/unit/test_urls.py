@@ -129,7 +129,8 @@ def test_what_is_not_read_is_one_line_with_the_next_step(text):
         ("mbox:///home/jane/a b%20c?.mbox", "mbox", "/home/jane/a b%20c?.mbox", {}),
         ("mbox:/x?format=mboxo", "mbox", "/x", {"format": "mboxo"}),
         ("mbox:/x?format=mboxo&roles=names", "mbox", "/x", {"format": "mboxo", "roles": "names"}),
-        ("mbox:/what?ever=x", "mbox", "/what?ever=x", {}),
+        ("mbox:/what?ever", "mbox", "/what?ever", {}),
+        ("mbox:/what?ever=x/y", "mbox", "/what?ever=x/y", {}),
         ("maildir:/var/mail/jane@example.org", "maildir", "/var/mail/jane@example.org", {}),
     ],
 )
@@ -143,6 +144,16 @@ def test_no_path_is_one_line_with_the_next_step(text):
         parse_local(text)
     assert caught.value.code == "bad-url"
     assert caught.value.hint
+
+
+def test_an_option_that_is_none_is_no_part_of_the_path(tmp_path):
+    for text in ("mbox:{}?foo=1", "maildir:{}?format=mboxo&foo=1", "mbox:{}?format=MBOXO"):
+        with pytest.raises(SettingsError) as caught:
+            parse_local(text.format(tmp_path))
+        assert caught.value.code == "bad-url"
+        assert "?roles=names" in caught.value.hint
+    (tmp_path / "what?ever=x").touch()
+    assert parse_local(f"mbox:{tmp_path}/what?ever=x").path == f"{tmp_path}/what?ever=x"
 
 
 def test_what_is_no_local_source():
@@ -258,7 +269,8 @@ def test_errors_of_a_target_speak_of_it_and_of_its_options(text, tls, prefix):
 
 def test_layout_is_for_writing_only():
     path = "maildir:/x?layout=maildir++&roles=names"
-    assert parse_local(path).path == "/x?layout=maildir++&roles=names"
+    with pytest.raises(SettingsError):
+        parse_local(path)
     told = parse_local(path, side="target")
     assert (told.path, told.options) == ("/x", {"layout": "maildir++", "roles": "names"})
 

@@ -97,10 +97,12 @@ def early(raw: str | None) -> Received | None:
     month = found[2].capitalize() if found is not None else b""
     if found is None or month not in _MONTHS:
         return None
-    day, year, *clock = (int(found[at]) for at in (1, 3, 4, 5, 6))
+    day, year, hour, minute, second = (int(found[at]) for at in (1, 3, 4, 5, 6))
     zone = dt.timedelta(hours=int(found[7]), minutes=int(found[7][:1] + found[8]))
     try:
-        moment = dt.datetime(year, _MONTHS.index(month) + 1, day, *clock, tzinfo=dt.timezone(zone))
+        moment = dt.datetime(
+            year, _MONTHS.index(month) + 1, day, hour, minute, second, tzinfo=dt.timezone(zone)
+        )
         epoch = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     except (ValueError, OverflowError):
         return None

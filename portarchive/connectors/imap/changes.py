@@ -2,12 +2,14 @@
 
 Decides per folder how little can be asked: nothing (LIST-STATUS says that it stands still), what
 QRESYNC or CONDSTORE name, or a listing. A delta is believed only if it adds up to the number of
-messages that the server says there are; else the folder is listed whole. Small folders are looked
-at together (``group``); here is what one folder takes, with everything that may go wrong.
+messages that the server says there are; else the folder is listed whole. Where UIDs may mean other
+messages than before, each message is described so far that the job can tell. Small folders are
+looked at together (``group``); here is what one folder takes, with everything that may go wrong.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -57,6 +59,8 @@ class Visitor:
         self.ledger = ledger
         self.wanted = wanted
         self._known = known
+        validities = Counter(each.status.get("UIDVALIDITY") for each in known.values())
+        self._shared = {validity for validity, count in validities.items() if count > 1}
 
     def visit(self, folder: Folder) -> Iterator[Change]:
         """All events of one folder."""
@@ -110,6 +114,8 @@ class Visitor:
         if not {"CONDSTORE", "QRESYNC"} & capabilities:
             return False
         status = self.status(folder)
+        if token.get("mailbox_id") is not None and status.get("UIDVALIDITY") in self._shared:
+            return False  # two that changed places look the same; EXAMINE tells the MAILBOXID
         names = ("uidvalidity", "uidnext", "highest_modseq", "messages")
         told = ("UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ", "MESSAGES")
         now = [status.get(name) for name in told]
@@ -125,7 +131,7 @@ class Visitor:
         box = examine(session, wire, None if relist else since(session, token), rights=rights)
         self.ledger.validity[key] = box.uidvalidity
         fresh = box.token()
-        same = token is not None and token.get("uidvalidity") == box.uidvalidity is not None
+        same = token is not None and box.continues(token)
         delta, counted = None, self.status(folder).get("MESSAGES", 0)
         if token is not None and same and not relist:
             delta = find_delta(session, box, token, counted)
@@ -138,7 +144,9 @@ class Visitor:
         uids = delta.uids if delta is not None and delta.uids is not None else None
         if uids is None:
             uids = planner.all_uids(session, session.capabilities, counted)
-        items = self.items(session, token, same=same, partial=delta)
+        # without lasting UIDs it is the job that finds out which messages it has, token or not
+        before = token if token is not None or box.lasting else {}
+        items = self.items(session, before, same=same, partial=delta)
         mismatch = self.mismatch(folder, box, len(uids))
         yield self.opened(folder, box, complete=True)
         yield from self._listed(key, uids, items, {} if delta is None else delta.changed)

@@ -45,7 +45,7 @@ def usable(box: Mailbox, token: Mapping[str, Any]) -> int | None:
     modseq, uidnext, messages = (
         token.get(name) for name in ("highest_modseq", "uidnext", "messages")
     )
-    if box.exists is None or not box.highest_modseq:
+    if box.exists is None or not box.highest_modseq or not box.continues(token):
         return None
     if not (isinstance(modseq, int) and isinstance(uidnext, int) and isinstance(messages, int)):
         return None

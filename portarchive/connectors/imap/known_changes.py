@@ -29,7 +29,8 @@ _ANY: Final = frozenset({Alteration.EMPTY, Alteration.OFFSET})
 
 ALTERATIONS: Final[Mapping[Server, frozenset[Alteration]]] = MappingProxyType(
     {
-        # 2.3: bare LF becomes CR LF, NUL becomes 0x80, one CR of CR CR LF is lost, dates are kept as 32-bit seconds of UTC
+        # 2.3: bare LF becomes CR LF, NUL becomes 0x80, one CR of CR CR LF is lost; dates are kept
+        # as 32-bit seconds of UTC, and one before 1970 is read back as one after 2038
         Server.DOVECOT: _ANY
         | {
             Alteration.BARE_LF,

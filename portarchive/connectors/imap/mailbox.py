@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from portarchive import keywords
@@ -57,14 +58,35 @@ class Mailbox:
         return {} if self.exists is None else {"exists": self.exists}
 
     def token(self) -> dict[str, Any]:
-        """What the next run needs to ask for changes only. To be taken before any listing."""
-        token = {
-            "uidvalidity": self.uidvalidity,
+        """What the next run needs to ask for changes only. To be taken before any listing.
+
+        UIDs that do not last (UIDNOTSTICKY) leave no UIDVALIDITY: nothing is to be built on them.
+        """
+        ids = {"mailbox_id": self.mailbox_id, "account_id": self.account_id}
+        return {
+            "uidvalidity": self.uidvalidity if self.sticky else None,
             "uidnext": self.uidnext,
             "highest_modseq": self.highest_modseq,
             "messages": self.exists,
+            **{name: value for name, value in ids.items() if value is not None},
         }
-        return token if self.account_id is None else {**token, "account_id": self.account_id}
+
+    @property
+    def lasting(self) -> bool:
+        """Whether its UIDs mean something beyond this session."""
+        return self.sticky and self.uidvalidity is not None
+
+    def continues(self, token: Mapping[str, Any]) -> bool:
+        """Whether a UID names the message still that it named when the token was taken.
+
+        Not in a mailbox of another MAILBOXID (RFC 8474 §5.1), whatever its UIDVALIDITY says: it was
+        deleted and made anew, or took the name of another one. Where either id is not known,
+        UIDVALIDITY decides (RFC 9051 §2.3.1.1).
+        """
+        if not self.lasting or token.get("uidvalidity") != self.uidvalidity:
+            return False
+        before = token.get("mailbox_id")
+        return before is None or self.mailbox_id is None or before == self.mailbox_id
 
     def batched(self, size: int) -> None:
         """UIDBATCHES was answered for batches of so many."""

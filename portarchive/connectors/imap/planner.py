@@ -3,7 +3,8 @@
 For a large mailbox UIDBATCHES (RFC 10022) tells how to cut it, else PARTIAL (RFC 9394) pages
 through it, else windows over the UIDs do, else one search asks for all of it. Each way that is
 refused or makes no sense gives way to the next. The result is the same set; what a way leaves out
-shows against the number of messages, and is then looked for by FETCH.
+shows against the number of messages, and is then looked for by FETCH. Searches that name far more
+than there is are not believed: then FETCH alone counts, which has to send a line for each message.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ LEAST_BATCH: Final = 500
 MOST_BATCHED: Final = 100_000
 """Batches times their size in one request (RFC 10022 §3.1.5)."""
 
+MOST_PARTS: Final = 4_000
+"""Batches, pages or windows of one mailbox, 20 million messages: who counts more makes it up."""
+
 Range = tuple[int, int]
 
 
@@ -33,7 +37,7 @@ def all_uids(channel: Channel, capabilities: Collection[str], counted: int = 0) 
     """The UIDs of the open mailbox.
 
     Where searches do not find as many messages as the server says there are, they are listed by
-    FETCH too: what either names is there.
+    FETCH too: what either names is there, unless the searches name far too many.
 
     Args:
         channel: with the mailbox open.
@@ -51,7 +55,9 @@ def all_uids(channel: Channel, capabilities: Collection[str], counted: int = 0) 
         found = _searched(channel, capabilities, box)
     except FolderUnavailable:
         return listing.fetched_uids(channel)
-    if box is not None and box.exists is not None and len(found) != box.exists:
+    if search.excessive(box, found):
+        return listing.fetched_uids(channel)
+    if box is not None and len(found) != box.exists:
         with contextlib.suppress(FolderUnavailable):  # SEARCH did answer; the ledger has the counts
             found = found.union(listing.fetched_uids(channel))
     return found
@@ -172,6 +178,8 @@ class _Batches:
             ranges += part[1:] if ranges else part
             if len(part) < span or ranges[-1][0] <= 1:
                 return ranges
+            if len(ranges) > MOST_PARTS:
+                return None
             first += span - 1
 
     def _ask(self, numbers: Range | None) -> list[Range] | None:
@@ -226,7 +234,7 @@ def parse_batches(response: Data, tag: bytes) -> list[Range] | None:
 def by_pages(
     channel: Channel, capabilities: Collection[str], box: Mailbox, size: int
 ) -> UidSet | None:
-    """Page by page, newest first (RFC 9394); None if the server cannot.
+    """Page by page, newest first (RFC 9394); None if the server cannot, or comes to no end.
 
     The next page is asked for by UID, never by position: an expunge in between would move all
     positions below it.
@@ -259,13 +267,17 @@ def by_pages(
         low = min(filter(None, (found.stopped, part.first())), default=0)
         if low <= 1 or (high and low > high):
             return UidSet.joined(parts)
+        if len(parts) == MOST_PARTS:
+            return None
         high = low - 1
 
 
 def by_windows(
     channel: Channel, capabilities: Collection[str], box: Mailbox, size: int
 ) -> UidSet | None:
-    """By ranges of UIDs that hold about ``size`` messages each; None if UIDNEXT is not known.
+    """By ranges of UIDs that hold about ``size`` messages each.
+
+    None if UIDNEXT is not known, or if there would be no end of ranges.
 
     Raises:
         FolderUnavailable, TokenExpired, RateLimited: a search is refused.
@@ -275,5 +287,7 @@ def by_windows(
     top = min(box.uidnext - 1, MAX_UID)
     count = -(-box.exists // size)
     width = max(size, -(-top // count))
+    if top > width * MOST_PARTS:
+        return None
     ranges = [(low, min(low + width - 1, top)) for low in range(1, top + 1, width)]
     return search.search_ranges(channel, capabilities, ranges)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from portarchive.connectors.imap.channel import Channel
-from portarchive.connectors.imap.mailbox import parse_set
+from portarchive.connectors.imap.mailbox import Mailbox, parse_set
 from portarchive.connectors.imap.responses import Data, Response, Status
 from portarchive.connectors.imap.uidset import MAX_UID, UidSet
 from portarchive.errors import FolderUnavailable
@@ -19,12 +19,16 @@ from portarchive.errors import FolderUnavailable
 AHEAD: Final = 8
 """Searches on their way at once."""
 
+SURPLUS: Final = 5_000
+"""Messages more than the server counts that a search may name: mail does arrive meanwhile."""
+
 
 class Found(NamedTuple):
     """One answer.
 
     Attributes:
-        uids: what it names; None if it names nothing at all, not even the empty set.
+        uids: what it names; None if it names nothing at all, not even the empty set, or more than
+            there can be: a set of four thousand million is twelve octets on the wire.
         status: how it ended.
         stopped: the lowest UID that was looked at, if MESSAGELIMIT (RFC 9738) stopped the server.
     """
@@ -67,7 +71,15 @@ def read(channel: Channel, tag: bytes) -> Found:
                 answers.append(found)
 
     status = channel.finish(tag, note)
-    return Found(UidSet.joined(answers) if answers else None, status, channel.stopped_at(status))
+    uids = UidSet.joined(answers) if answers else None
+    if uids is not None and excessive(channel.mailbox, uids):
+        uids = None
+    return Found(uids, status, channel.stopped_at(status))
+
+
+def excessive(box: Mailbox | None, found: UidSet) -> bool:
+    """Whether these are far more messages than the server says that the mailbox has."""
+    return len(found) > SURPLUS + ((box.exists or 0) if box is not None else 0)
 
 
 def _esearch(response: Data, tag: bytes) -> UidSet | None:

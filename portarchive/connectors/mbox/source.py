@@ -75,7 +75,7 @@ class MboxSource:
             tree = look_around(root, roles_by_name=self._by_name)
         if not root.is_directory and tree.folders[0].refused is not None:
             raise _refusal(root, *tree.folders[0].refused)
-        closed = [found for found in tree.folders if found.below is not None]
+        closed = [found for found in tree.folders if found.unlisted is not None]
         if closed and len(closed) == len(tree.folders):
             raise Unreachable(
                 f"there is no mbox file in {root.shown} that can be read, and"
@@ -346,7 +346,7 @@ def _record(found: Found, messages: int | None) -> Folder:
         raw_name=found.raw,
         roles=() if found.role is None else (found.role,),
         messages=messages,
-        unlisted=None if found.below is None else f"{'/'.join(found.below)}/",
+        unlisted=found.unlisted,
     )
 
 

@@ -44,8 +44,7 @@ class Found:
         raw: the octets of the last name, only where they do not decode.
         file: absolute.
         refused: code and words of why it cannot be read; None if it can.
-        below: what the paths of folders begin with that it holds, and that nobody knows of; None
-            for a file.
+        unlisted: it is a directory that cannot be looked into; see ``records.Folder``.
     """
 
     path: tuple[str, ...]
@@ -53,7 +52,7 @@ class Found:
     file: Path
     role: str | None = None
     refused: tuple[str, str] | None = None
-    below: tuple[str, ...] | None = None
+    unlisted: str | None = None
 
 
 @dataclass(slots=True)
@@ -155,11 +154,22 @@ def _directory(path: Path, parents: tuple[str, ...], tree: Tree, depth: int) -> 
         if failure(path, error) is not None:
             raise
         reason = error.strerror or "it cannot be read"
-        refused = ("unreadable", reason)
-        if name != _LOST:
-            own = (*parents, name)
-            inside = [Found(path=own, raw=_raw(name), file=path, refused=refused, below=below)]
+        inside = [] if name == _LOST else [_closed(path, parents, below, reason)]
     yield from inside
+
+
+def _closed(path: Path, parents: tuple[str, ...], below: tuple[str, ...], reason: str) -> Found:
+    """The folder that stands for a directory that cannot be looked into."""
+    own = _stem(path.name)
+    return Found(
+        path=(*parents, own),
+        raw=_raw(own),
+        file=path,
+        refused=("unreadable", reason),
+        # "Work.mbox" may hold the folder "Work" itself
+        unlisted="/".join((*parents, own) if own != path.name else below)
+        + "/" * (own == path.name),
+    )
 
 
 def _is_file(path: Path) -> bool:

@@ -32,7 +32,7 @@ _PLAIN = frozenset({"uids", "flags", "modseqs", "removed", "allowed_keywords"})
 """Members of many values, none of which is a credential."""
 _MANY_ROLES = 20
 _LONGEST = 4096
-_KEPT_MEMBERS = frozenset(
+KEPT_MEMBERS = frozenset(
     {"uid", "name", "original_name", "special_use", "uidvalidity", "deleted_at"}
     | {"portarchive:noselect", "portarchive:gone_at", "portarchive:role", "portarchive:raw_name"}
 )
@@ -99,7 +99,7 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
             run.report.add("F-071", path)
     for items in lists.values():
         items.finish()
-    facts.header = {name: _small(header[name]) for name in _KEPT_MEMBERS & header.keys()}
+    facts.header = {name: small(header[name]) for name in KEPT_MEMBERS & header.keys()}
     facts.items = lists["items"].count if "items" in lists else 0
     facts.kept = lists[_KEPT].count if _KEPT in lists else 0
     facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
@@ -119,10 +119,10 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
 def _members_read(of_dialect: str) -> frozenset[str]:
     """The members of a folder.json whose values are looked at."""
     of_schemas = {*members("folder", of_dialect), *members("folder", schema.CURRENT)}
-    return frozenset(of_schemas | set(members("folder", "happel-01")) | _KEPT_MEMBERS)
+    return frozenset(of_schemas | set(members("folder", "happel-01")) | KEPT_MEMBERS)
 
 
-def _small(value: Any) -> Any:
+def small(value: Any) -> Any:
     """A value of the header that stays in memory with those of all other folders."""
     if isinstance(value, str):
         return value[:_LONGEST]

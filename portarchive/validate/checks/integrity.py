@@ -37,7 +37,11 @@ def read_manifest(run: Run, stream: Stream) -> None:
     if isinstance(value, dict):
         run.manifest = value
         folders = value.get("folders")
-        paths = [one.get("path") for one in (folders if isinstance(folders, list) else ()) if isinstance(one, dict)]
+        paths = [
+            one.get("path")
+            for one in (folders if isinstance(folders, list) else ())
+            if isinstance(one, dict)
+        ]
         run.ledger = frozenset(f"{MAIL}/{path}" for path in paths if isinstance(path, str))
 
 

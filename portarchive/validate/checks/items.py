@@ -118,7 +118,7 @@ class Items:
                 member = _EXPUNGED[_EXPUNGED[0] not in item]
                 self._report.add("F-056", self._path, f"/{self._member}/{number}/{member}")
         if self._keeps_uids and uid.__class__ is str and filename.__class__ is str:
-            self._facts.uids[uid] = (filename, likeness(item))
+            self._facts.uids[uid] = (filename, likeness(item) if self._run.with_base else 0)
 
     def _explain(self, item: Any, number: int) -> None:
         if self._check is None:

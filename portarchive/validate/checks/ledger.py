@@ -106,9 +106,7 @@ def _counted(run: Run, part: dict[str, Any], pointer: str) -> int:
     return number or 0
 
 
-def _check_sets(
-    run: Run, entry: dict[str, Any], pointer: str, facts: FolderFacts | None
-) -> None:
+def _check_sets(run: Run, entry: dict[str, Any], pointer: str, facts: FolderFacts | None) -> None:
     """Each message is exactly one of archived, skipped, vanished and failed."""
     parts = [*_list(entry.get("skipped")), *_list(entry.get("failed"))]
     if isinstance(entry.get("vanished"), dict):

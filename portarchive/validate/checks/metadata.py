@@ -133,12 +133,18 @@ def _check_words(run: Run) -> None:
     if isinstance(zone, str) and not _ZONE.fullmatch(zone):
         report.add("C-008", path, "/dataset/timezone")
     types = dataset.get("datatypes")
-    named = {one for one in types if isinstance(one, str)} if isinstance(types, list) else set()
     for index, one in enumerate(types if isinstance(types, list) else ()):
         if isinstance(one, str) and one not in _DATATYPES:
             report.add("C-006", path, f"/dataset/datatypes/{index}")
+
+
+def check_datatypes(run: Run) -> None:
+    """What lies in the directories of the types; attachments may lie in any."""
+    report, path = run.report, run.metadata_file
+    types = run.section("dataset").get("datatypes")
     if not isinstance(types, list):
         return
+    named = {one for one in types if isinstance(one, str)}
     for word, directory in _DATATYPES.items():
         here = any(_has_files(run, directory))
         if here and word not in {one.upper() for one in named}:
@@ -151,7 +157,7 @@ def _has_files(run: Run, directory: str) -> Iterator[bool]:
     prefix = f"{directory}/"
     for path, files in run.listing.directories.items():
         if path == directory or path.startswith(prefix):
-            yield bool(files)
+            yield any(not file.attached for file in files.values())
 
 
 def _check_source(run: Run) -> None:

@@ -11,12 +11,23 @@ from portarchive.archive.dialect import METADATA_FILES, has_maps, items_of_maps
 from portarchive.archive.tree import BadMemberError, Limits, Stream, Tree, open_tree
 from portarchive.archive.tree_listing import Listing
 from portarchive.errors import ArchiveError
+from portarchive.validate.checks.folders import KEPT_MEMBERS, small
+from portarchive.validate.checks.items import likeness, resolve
 from portarchive.validate.ijson import Document, Entry, Member
+from portarchive.validate.root import descend
 from portarchive.validate.run import FOLDER_FILE, MAIL, FolderFacts, Run
+
+_READ = KEPT_MEMBERS | {"uids", "flags"}
 
 
 class _Base:
-    """What has to be known of the base; its own defects are its own report's matter."""
+    """What has to be known of the base; its own defects are its own report's matter.
+
+    Attributes:
+        metadata: archive.json; None if it cannot be read.
+        folders: by directory, mail only.
+        listing: its files, from the root of the archive.
+    """
 
     def __init__(self, path: Path, limits: Limits) -> None:
         """Raises ArchiveError, BadMemberError, OSError where there is none."""
@@ -24,16 +35,16 @@ class _Base:
         self.metadata: Any = None
         self.folders: dict[str, FolderFacts] = {}
         with closing(open_tree(path, limits)) as tree:
-            self._read(tree, limits)
+            self.listing = Listing.of(tree, limits)
+            if not self.listing.fatal:
+                inside = descend(self.listing) if tree.kind != "directory" else ""
+                self._read(tree, f"{inside}/" if inside else "")
 
-    def _read(self, tree: Tree, limits: Limits) -> None:
-        listing = Listing.of(tree, limits)
-        if listing.fatal:
-            return
-        for name, stream in _documents(tree, listing):
+    def _read(self, tree: Tree, prefix: str) -> None:
+        for name, stream in _documents(tree, self.listing, prefix):
             if name in METADATA_FILES:
                 if self.metadata is None or name == METADATA_FILES[0]:
-                    self.metadata = Document(stream, limits, _ignore).whole()
+                    self.metadata = Document(stream, self._limits, _ignore).whole()
             else:
                 self._folder(name.removesuffix(f"/{FOLDER_FILE}"), stream)
 
@@ -43,16 +54,18 @@ class _Base:
 
     def _folder(self, directory: str, stream: Stream) -> None:
         facts = self.folders[directory] = FolderFacts(directory, {})
-        items: list[Any] = []
-        for part in Document(stream, self._limits, _ignore).parts(("items",)):
+        header: dict[str, Any] = {}
+        document = Document(stream, self._limits, _ignore)
+        for part in document.parts(("items",)):
             if isinstance(part, Entry):
                 _remember(facts, part.value)
-            elif isinstance(part, Member):
-                facts.header[part.name] = part.value
-        if has_maps(facts.header, has_items=bool(facts.uids)):
-            items = items_of_maps(facts.header)
-        for item in items:
-            _remember(facts, item)
+            elif isinstance(part, Member) and part.name in _READ:
+                header[part.name] = part.value
+        facts.broken = document.broken or not document.is_object
+        if has_maps(header, has_items=bool(facts.uids)):
+            for item in items_of_maps(header):
+                _remember(facts, item)
+        facts.header = {name: small(header[name]) for name in KEPT_MEMBERS & header.keys()}
 
 
 def _ignore(defect: object) -> None:
@@ -61,13 +74,11 @@ def _ignore(defect: object) -> None:
 
 def _remember(facts: FolderFacts, item: Any) -> None:
     if isinstance(item, dict) and isinstance(item.get("filename"), str):
-        flags = item.get("flags")
-        told = frozenset(map(str, flags)) if isinstance(flags, list) else None
-        facts.uids[str(item.get("uid"))] = (item["filename"], told)
+        facts.uids[str(item.get("uid"))] = (item["filename"], likeness(item))
 
 
-def _documents(tree: Tree, listing: Listing) -> Iterator[tuple[str, Stream]]:
-    """archive.json and the folder.json files of mail."""
+def _documents(tree: Tree, listing: Listing, prefix: str) -> Iterator[tuple[str, Stream]]:
+    """archive.json and the folder.json files of mail, by their paths in the archive."""
 
     def wanted(path: str) -> bool:
         return path in METADATA_FILES or (
@@ -75,11 +86,14 @@ def _documents(tree: Tree, listing: Listing) -> Iterator[tuple[str, Stream]]:
         )
 
     if not tree.random_access:
-        yield from ((path, stream) for path, stream in tree.stream() if wanted(path))
+        for name, stream in tree.stream():
+            path = name.removeprefix(prefix)
+            if name.startswith(prefix) and wanted(path):
+                yield path, stream
         return
     for path, file in listing.files():
         if wanted(path):
-            with closing(tree.open(path, file.place)) as stream:
+            with closing(tree.open(prefix + path, file.place)) as stream:
                 yield path, stream
 
 
@@ -108,18 +122,39 @@ def check_base(run: Run, path: Path) -> None:
     for directory, facts in run.folders.items():
         if facts.is_mail:
             old = by_uid.get(facts.uid or "") or base.folders.get(directory)
-            _check_folder(run, facts, old)
+            _check_folder(run, base, facts, old)
 
 
 def _check_paths(run: Run, base: _Base) -> None:
+    """P-051: a path that another algorithm made; a folder that was renamed or moved has a new one.
+
+    The uid of the folder that it lies in is compared too, where that is known.
+    """
     paths = {facts.uid: directory for directory, facts in base.folders.items() if facts.uid}
     for directory, facts in run.folders.items():
-        if facts.uid in paths and paths[facts.uid] != directory:
-            text = f"it was {paths[facts.uid]!a}"
-            run.report.add("P-051", f"{directory}/{FOLDER_FILE}", "", text)
+        old = paths.get(facts.uid or "")
+        if old is None or old == directory or not facts.is_mail:
+            continue
+        was = base.folders[old].header
+        same_name = _own_name(facts.header) == _own_name(was)
+        if same_name and _parent(run, base, directory) == _parent(None, base, old):
+            run.report.add("P-051", f"{directory}/{FOLDER_FILE}", "", f"it was {old!a}")
 
 
-def _check_folder(run: Run, facts: FolderFacts, old: FolderFacts | None) -> None:
+def _own_name(header: dict[str, Any]) -> Any:
+    return header.get("original_name", header.get("name"))
+
+
+def _parent(run: Run | None, base: _Base, directory: str) -> str:
+    """The uid of the folder that a directory lies in; its path if it has none."""
+    parent = directory.rpartition("/")[0]
+    for folders in (run.folders if run is not None else {}, base.folders):
+        if parent in folders:
+            return folders[parent].uid or parent
+    return parent
+
+
+def _check_folder(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | None) -> None:
     add = run.report.add
     path = f"{facts.directory}/{FOLDER_FILE}"
     if old is None:
@@ -127,7 +162,11 @@ def _check_folder(run: Run, facts: FolderFacts, old: FolderFacts | None) -> None
             add("F-067", path, "/deleted_at")
         for index, uid in enumerate(facts.removed):
             add("F-064", path, f"/removed/{index}", f"uid {uid[:60]!a}")
-        _check_files(run, facts, None)
+        _check_files(run, base, facts, None)
+        return
+    if old.broken:
+        add("F-075", path, "", f"of {old.directory!a} in the base")
+        _check_files(run, base, facts, old)
         return
     now, then = facts.header.get("uidvalidity"), old.header.get("uidvalidity")
     if now is not None and then is not None and now != then:
@@ -139,14 +178,17 @@ def _check_folder(run: Run, facts: FolderFacts, old: FolderFacts | None) -> None
     for uid, told in facts.uids.items():
         if old.uids.get(uid) == told:
             add("F-066", path, "/items", f"uid {uid[:60]!a}")
-    _check_files(run, facts, old)
+    _check_files(run, base, facts, old)
 
 
-def _check_files(run: Run, facts: FolderFacts, old: FolderFacts | None) -> None:
-    """C-111: an item's file is neither here nor, for an item of the base, there."""
-    here = run.listing.directories.get(facts.directory, {})
-    for uid, (filename, _) in facts.uids.items():
-        known = old is not None and uid in old.uids
-        if not known and "/" not in filename and filename not in here:
+def _check_files(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | None) -> None:
+    """C-111: an item's file is neither here nor in the base, under the same name."""
+    directories = {facts.directory, old.directory} if old is not None else {facts.directory}
+    for filename, _ in facts.uids.values():
+        path = resolve(facts.directory, filename)
+        if path is None or run.listing.file(path) is not None:
+            continue  # the first is C-035
+        there = (resolve(directory, filename) for directory in directories)
+        if all(one is None or base.listing.file(one) is None for one in there):
             text = f"{filename[:120]!a} is neither here nor in the base"
-            run.report.add("C-111", f"{facts.directory}/{FOLDER_FILE}", "/items", text)
+            run.report.add("C-111", facts.file, "/items", text)
