@@ -33,7 +33,9 @@ class Likeness(NamedTuple):
         size: octets.
         sha256: of the octets, 32 octets.
         canonical_size, canonical_sha256: of the canonical octets.
-        header_sha256: of the canonical header: all up to and with the first empty line.
+        header_sha256: of the header, all up to and with the first empty line, each line end as
+            CR LF, CR alone or LF alone too: whatever line ends follow it, and of a header that is
+            fetched alone, it is the same.
         body_sha256: of what follows the first empty line, each line end as CR LF, CR alone or LF
             alone too, all line ends at its end removed (that of a last line that is not empty too:
             some servers lose it, others add it).
@@ -132,7 +134,8 @@ def likeness_of(octets: bytes) -> Likeness:
         canonical = digest = hashed.digest()
         canonical_size = size
     if not uniform:
-        body = _as_crlf(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        header_digest = sha256(_as_crlf(_as_lf(header))).digest()
+        body = _as_crlf(_as_lf(body))
     seven_bit = octets.isascii()
     text = header if cut <= _HEADER else header[:_HEADER]
     return Likeness(
@@ -173,6 +176,11 @@ def converted(chunks: Iterable[bytes], ends: LineEnds) -> Iterator[bytes]:
 def _as_crlf(octets: bytes) -> bytes:
     """LF as CR LF, where every line end is LF."""
     return octets.replace(b"\n", b"\r\n")
+
+
+def _as_lf(octets: bytes) -> bytes:
+    """Each line end as LF, that of CR alone too."""
+    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _line_ends(feeds: int, pairs: int, *, odd: bool) -> LineEnds:
@@ -247,7 +255,8 @@ class _Look:
         self._nul = self._eight_bit_header = self._eight_bit_body = False
         self._head = bytearray()
         self._around = b"\n"  # where an empty line may begin
-        self._header: tuple[bytes, bytes] | None = None
+        self._in_body = False
+        self._header = sha256()
         self._body = sha256()
         self._held = b""  # a CR that may be half of a line end
         self._empty = 0  # line ends of the body that may be its last
@@ -264,7 +273,7 @@ class _Look:
         self._nul = self._nul or b"\0" in chunk
         self._measure(chunk)
         self._last = around[-2:]
-        if self._header is None:
+        if not self._in_body:
             self._add_header(chunk)
         else:
             self._add_body(chunk)
@@ -283,20 +292,23 @@ class _Look:
         self._eight_bit_header = self._eight_bit_header or not header.isascii()
         if len(self._head) < _HEADER:
             self._head += header[: _HEADER - len(self._head)]
+        self._header.update(_as_crlf(self._with_lf(header)))
         if found is None:
             self._around = before[-2:]
             return
-        self._header = (self._hash.digest(), self._wide.digest())
+        self._in_body = True
         self._add_body(chunk[cut:])
 
     def _add_body(self, chunk: bytes) -> None:
         self._hashes(chunk)
         self._eight_bit_body = self._eight_bit_body or not chunk.isascii()
+        self._lines(self._with_lf(chunk))
+
+    def _with_lf(self, chunk: bytes) -> bytes:
+        """The next octets with LF for every line end; a CR at the end waits for what follows."""
         octets = self._held + chunk
         self._held = b"\r" if octets[-1:] == b"\r" else b""
-        if self._held:
-            octets = octets[:-1]
-        self._lines(octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        return _as_lf(octets[:-1] if self._held else octets)
 
     def _lines(self, octets: bytes) -> None:
         """Of the body, with LF for every line end."""
@@ -325,11 +337,12 @@ class _Look:
 
     def found(self) -> Likeness:
         """When all octets were given."""
-        if self._held:
+        if self._held and self._in_body:
             self._lines(b"\n")
+        elif self._held:
+            self._header.update(b"\r\n")
         ends = _line_ends(self._feeds, self._pairs, odd=self._odd)
         digest, wide = self._hash.digest(), self._wide.digest()
-        header = self._header or (digest, wide)
         head = bytes(self._head)
         only_lf = ends is LineEnds.LF
         return Likeness(
@@ -337,7 +350,7 @@ class _Look:
             digest,
             self._size + self._feeds if only_lf else self._size,
             wide if only_lf else digest,
-            header[only_lf],
+            self._header.digest(),
             self._body.digest(),
             ends,
             max(self._longest, self._line),

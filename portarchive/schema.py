@@ -241,7 +241,10 @@ def is_date(value: object) -> bool:
 
 @functools.cache
 def _validator_class() -> type[Draft202012Validator]:
-    """Draft 2020-12, with ``$`` at the very end only, as ECMA-262 has it and Python has not."""
+    """Draft 2020-12, with ``$`` at the very end only, as ECMA-262 has it and Python has not.
+
+    And ``uniqueItems`` in one pass: the library compares each with each where they are no strings.
+    """
     from jsonschema import Draft202012Validator, ValidationError  # noqa: PLC0415 - heavy, and few verbs need it
     from jsonschema.validators import extend  # noqa: PLC0415 - likewise
 
@@ -251,7 +254,17 @@ def _validator_class() -> type[Draft202012Validator]:
         if isinstance(instance, str) and not _compiled(pattern).search(instance):
             yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
-    extended: type[Draft202012Validator] = extend(Draft202012Validator, {"pattern": pattern})
+    def unique_items(
+        _validator: object, wanted: object, instance: object, _schema: object
+    ) -> Iterator[ValidationError]:
+        if wanted is True and isinstance(instance, list):
+            seen = {json.dumps(one, sort_keys=True) for one in instance}
+            if len(seen) < len(instance):
+                yield ValidationError("it has non-unique elements")
+
+    extended: type[Draft202012Validator] = extend(
+        Draft202012Validator, {"pattern": pattern, "uniqueItems": unique_items}
+    )
     return extended
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from portarchive.index import words
@@ -20,10 +21,10 @@ TEXT: Final = 512
 """Characters of a name or an address."""
 
 _SIMPLE: Final = re.compile(
-    rb"[ \t]*(?:\"([^\"\\<>]*)\"|([^\"<>(),:;@\\\[\]]*))[ \t]*"
-    rb"<([^<>\s\"(),:;\\]+@[^<>\s\"(),:;\\]+)>[ \t]*"
+    rb"(?:\"([^\"\\<>]*)\"[ \t]*|([^\"<>(),:;@\\\[\]]*))"
+    rb"<([^<>\s\"(),:;\\]+@[^<>\s\"(),:;\\]+)>"
 )
-_BARE: Final = re.compile(rb"[ \t]*([^<>\s\"(),:;\\]+@[^<>\s\"(),:;\\]+)[ \t]*")
+_BARE: Final = re.compile(rb"[^<>\s\"(),:;\\]+@[^<>\s\"(),:;\\]+")
 _TOKEN: Final = re.compile(
     rb"\"([^\"\\]*(?:\\.[^\"\\]*)*)\"?|<([^<>]*)>?|([(,:;>)])|([^\s\"<>(),:;]+)|\s+", re.DOTALL
 )
@@ -31,6 +32,7 @@ _PARENTHESIS: Final = re.compile(rb"\\.|[()]", re.DOTALL)
 _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _BLANKS: Final = re.compile(rb"[\s\0]+")
 _CACHED: Final = 256
+_SHORT: Final = 1000
 
 
 class Address(NamedTuple):
@@ -67,16 +69,18 @@ def _quickly(value: bytes) -> Found | None:
         if len(pieces) > MOST:
             return None
     out = []
-    for piece in pieces:
+    for spaced in pieces:
+        piece = spaced.strip()
+        if len(piece) > _SHORT:
+            return None
         found = _SIMPLE.fullmatch(piece)
         if found is not None:
             quoted, plain, address = found.groups()
             out.append(_made(plain.strip() if quoted is None else quoted, address))
-            continue
-        found = _BARE.fullmatch(piece)
-        if found is None:
+        elif _BARE.fullmatch(piece) is not None:
+            out.append(Address("", _spelled(piece)))
+        else:
             return None
-        out.append(_made(b"", found[1]))
     return tuple(out), True
 
 
@@ -112,20 +116,16 @@ class _Entry:
         return self._without_angle()
 
     def _without_angle(self) -> tuple[Address, bool]:
-        joined = b"".join(b'"%s"' % word if quoted else word for quoted, word in self.words)
-        with_at = [word for quoted, word in self.words if not quoted and b"@" in word]
-        plain = len(self.words) == 1 or all(
-            word in {b".", b"@"} or word[:1] in b".@" or word[-1:] in b".@"
-            for _, word in self.words[::2][1:] + self.words[1::2]
-        )
-        if b"@" in joined and (plain or not with_at):
-            return _made(self.comment, joined), True
-        if with_at:
-            name = b" ".join(word for _, word in self.words if word is not with_at[-1])
-            return _made(name, with_at[-1].strip(b"<>")), True
-        if len(self.words) == 1 and not self.words[0][0]:
-            return _made(self.comment, joined), False
-        return _made(b" ".join(word for _, word in self.words), b""), False
+        spelled = [b'"%s"' % word if quoted else word for quoted, word in self.words]
+        if all(left[-1:] in b".@" or right[:1] in b".@" for left, right in pairwise(spelled)):
+            address = b"".join(spelled)  # RFC 5322 §4.4: blanks around dots and the at sign
+            return _made(self.comment, address), b"@" in address
+        at = [number for number, (quoted, word) in enumerate(self.words)
+              if not quoted and b"@" in word]  # fmt: skip
+        if not at:
+            return _made(b" ".join(word for _, word in self.words), b""), False
+        name = b" ".join(word for number, (_, word) in enumerate(self.words) if number != at[-1])
+        return _made(name, self.words[at[-1]][1]), True
 
 
 def _slowly(value: bytes) -> Found:

@@ -22,8 +22,8 @@ _PARAMETER: Final = re.compile(
     rb";\s*([^\s=;\"]{1,200})\s*=\s*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"?|([^;]*))", re.DOTALL
 )
 _SECTION: Final = re.compile(rb"([^*]+)(?:\*(\d{1,3}))?(\*)?")
-_TRAILING: Final = re.compile(rb"\s*(?:\([^()]*\)\s*)?\Z")
-_WORST: Final = 127
+_TYPE: Final = 127
+"""Characters of a media type (RFC 6838 §4.2 has 127 for either half; nobody needs more)."""
 
 
 class Valued(NamedTuple):
@@ -68,12 +68,20 @@ def _parse(value: bytes) -> Valued:
                 if b"\\" in plain:
                     plain = plain.replace(b"\\\\", b"\\").replace(b'\\"', b'"')
             else:
-                plain = _TRAILING.sub(b"", plain, count=1)
+                plain = _bare(plain)
             parameters.setdefault(name.lower(), plain)
             if len(parameters) >= _MOST:
                 break
-    main = _TRAILING.sub(b"", main, count=1).strip()
-    return Valued(main[:_WORST].decode("ascii", "replace").lower(), parameters)
+    main = _bare(main).strip()
+    return Valued(main[:_TYPE].decode("ascii", "replace").lower(), parameters)
+
+
+def _bare(value: bytes) -> bytes:
+    """Without blanks and a comment at its end."""
+    value = value.rstrip()
+    if value.endswith(b")"):
+        return value[: max(value.rfind(b"("), 0)].rstrip()
+    return value
 
 
 _cached = lru_cache(maxsize=2048)(_parse)

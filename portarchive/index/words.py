@@ -175,9 +175,8 @@ def _words(value: bytes, fallback: str | None, defect: str | None) -> tuple[str,
 def _base64(octets: bytes) -> tuple[bytes, bool]:
     """Decoded as far as that goes (many writers forget the padding)."""
     letters = _NOT_BASE64.sub(b"", octets)
+    good = len(letters) == len(octets.replace(b" ", b"").rstrip(b"="))
     rest = len(letters) % 4
     if rest == 1:
         return binascii.a2b_base64(letters[:-1]), False
-    return binascii.a2b_base64(letters + b"=" * (-rest % 4)), len(letters) + 3 > len(
-        octets.replace(b" ", b"")
-    )
+    return binascii.a2b_base64(letters + b"=" * (-rest % 4)), good

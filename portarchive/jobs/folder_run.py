@@ -1,4 +1,8 @@
-"""One folder in one run: which of the named messages are here, which are wanted, which are gone."""
+"""One folder in one run: which of the named messages are here, which are wanted, which are gone.
+
+Where a uid turns out to name another message than the one that is here under it, nothing that the
+run says of the folder counts: it is ``mistaken``, and the folder is to be listed anew.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from portarchive.archive import model
 from portarchive.archive.folder_state import FlagsJson, FolderState, same_flags
 from portarchive.archive.journal import Journal
 from portarchive.jobs.ledger import Entry, FolderLedger
+from portarchive.jobs.recognise import Recogniser
 from portarchive.jobs.named import Named
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder, FolderDone, FolderOpened, MessageRef, Placement
@@ -39,6 +44,7 @@ class FolderRun:
     Attributes:
         ledger: what became of its messages so far.
         moving: False while it stands still: nothing was named yet and the listing is a delta.
+        mistaken: a uid names another message than before; what is named from then on is not wanted.
         had_count: how many wanted messages are stored.
         named: how many references there were.
     """
@@ -50,6 +56,7 @@ class FolderRun:
         opened: FolderOpened,
         previous: Entry | None,
         flags: FlagTexts,
+        recogniser: Recogniser,
     ) -> None:
         self.folder = folder
         self.state = state
@@ -59,7 +66,9 @@ class FolderRun:
         self.ledger.notes.extend(dict(note) for note in opened.notes)
         self.moving = opened.complete
         self.done: FolderDone | None = None
+        self.mistaken = False
         self._flags = flags
+        self._recogniser = recogniser
         self._known: dict[str, FlagsJson] = {}
         self._labels: dict[str, bytes] | None = None
         self._journal: Journal | None = None
@@ -86,9 +95,18 @@ class FolderRun:
         self._known = self.state.known(journal)
         self._journal = journal
         self._base = len(self._known)
+        self.mistaken = self._was_mistaken()
         self._has_placeholders = self.state.has_placeholders
         if self.opened.complete:
             self._unseen = set(self._known)
+
+    def _was_mistaken(self) -> bool:
+        """Whether an interrupted run had other messages under uids that are published here."""
+        state = self.state
+        if state.published is None or not state.new_count or state.renumbered:
+            return False
+        published = sum(1 for _ in state.published_lines())
+        return published + state.new_count > len(self._known)
 
     def name(self, placement: Placement, ref: MessageRef, chosen: Selection | None) -> bool:
         """A message is named.
@@ -96,10 +114,17 @@ class FolderRun:
         Returns:
             Whether its octets are wanted here.
         """
+        if self.mistaken:
+            return False
         uid = placement.uid
         self.named += 1
         known = self._known.get(uid)
         if known is not None:
+            if (ref.email_id is not None or not self._recogniser.lasting) and (
+                not self._recogniser.knows(uid, ref, placement.received, self._journal)
+            ):
+                self.mistaken = True
+                return False
             if self._unseen is not None:
                 if uid not in self._unseen:
                     return self._again(uid)

@@ -1,7 +1,8 @@
 """Matching a renumbered folder: which old item is which new message, without fetching bodies.
 
 When UIDVALIDITY changes all UIDs are new (RFC 9051 section 2.3.1.1). A new message is an old item
-if their EMAILIDs are equal, else if (size, instant, Message-ID) are equal and unique on both sides.
+if their EMAILIDs are equal, and size and instant are, where known. Where either has no EMAILID,
+(size, instant, Message-ID) must be equal and unique on both sides.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from portarchive.archive import model
 from portarchive.archive.folder_file import parse_entry
 from portarchive.archive.naming import resolve_item
+from portarchive.archive.octets import email_id_of, instant
 from portarchive.records import MessageRef
 
 _HEADER_LIMIT = 1 << 20
@@ -41,6 +42,23 @@ def normal(value: bytes) -> bytes:
     return value if pieces == [value] else b"".join(pieces)
 
 
+class Items:
+    """The message files of one folder. ``path``: of the folder below ``mail/``."""
+
+    def __init__(self, root: Path, path: str) -> None:
+        self._root = root
+        self._directory = f"{model.MAIL}/{path}"
+
+    def message_id(self, filename: str) -> bytes | None:
+        """The Message-ID of an item's file, empty if it has none; None if there is no file."""
+        path = self._root / resolve_item(self._directory, filename)
+        try:
+            with path.open("rb") as file:
+                return message_id(file.read(_HEADER_LIMIT))
+        except FileNotFoundError:
+            return None
+
+
 class Rematcher:
     """Pairs the items of a renumbered folder with the messages that the source now names.
 
@@ -58,8 +76,7 @@ class Rematcher:
             lines: gives the entries that are still to be matched, the same ones at each call.
             ids: whether EMAILIDs are of the same source, so that equal ones mean something.
         """
-        self._root = root
-        self._directory = f"{model.MAIL}/{path}"
+        self._items = Items(root, path)
         self._lines = lines
         self._ids = ids
 
@@ -69,9 +86,11 @@ class Rematcher:
         if self._ids:
             first, following = _chains(refs)
             for line in self._lines() if first else ():
-                entry = parse_entry(line)
-                email_id = str(entry.get(model.EMAIL_ID))
+                email_id = email_id_of(line) or ""
                 at = first.get(email_id, _NONE)
+                entry = parse_entry(line) if at >= 0 else {}
+                if at >= 0 and not self._agree(refs[at], entry):
+                    at = _NONE
                 old_done.append(at >= 0)
                 if at >= 0:
                     first[email_id] = following[at]
@@ -80,6 +99,14 @@ class Rematcher:
         new = self._new_keys(refs, new_done)
         if new:
             yield from self._alike(refs, new, old_done)
+
+    @staticmethod
+    def _agree(ref: MessageRef, entry: dict[str, Any]) -> bool:
+        """Whether size and instant, where known, are those of the item of the same EMAILID."""
+        received = ref.placements[0].received
+        new, old = received.epoch if received else None, instant(entry.get(model.RECEIVED_AT))
+        same_size = not ref.size or ref.size == int(entry[model.SIZE])
+        return same_size and (None in {new, old} or new == old)
 
     def _new_keys(self, refs: Sequence[MessageRef], done: bytearray) -> dict[Key, int]:
         """What identifies a new message → its number, ``_SEVERAL`` if it is not unique."""
@@ -104,14 +131,14 @@ class Rematcher:
             if number < len(done) and done[number]:
                 continue
             entry = parse_entry(line)
-            epoch = _epoch(entry.get(model.RECEIVED_AT))
+            epoch = instant(entry.get(model.RECEIVED_AT))
             if epoch is None or hash((int(entry[model.SIZE]), epoch)) not in pairs:
                 continue
-            identity = self._message_id(str(entry["filename"]))
+            identity = self._items.message_id(str(entry["filename"]))
             if identity is None:
                 continue
             at = new.get((int(entry[model.SIZE]), epoch, identity), _NONE)
-            if at >= 0:
+            if at >= 0 and not (self._ids and refs[at].email_id and model.EMAIL_ID in entry):
                 old[at] = number if old[at] == _NONE else _SEVERAL
         partner = array("q", [_NONE]) * count
         for at, number in enumerate(old):
@@ -120,15 +147,6 @@ class Rematcher:
         for at, line in zip(partner, self._lines(), strict=True):
             if at >= 0:
                 yield refs[at], parse_entry(line)
-
-    def _message_id(self, filename: str) -> bytes | None:
-        path = self._root / resolve_item(self._directory, filename)
-        try:
-            with path.open("rb") as file:
-                return message_id(file.read(_HEADER_LIMIT))
-        except FileNotFoundError:
-            return None
-
 
 def _chains(refs: Sequence[MessageRef]) -> tuple[dict[str, int], array[int]]:
     """EMAILID → the number of the first message that has it; by number, the next one with the same.
@@ -143,12 +161,3 @@ def _chains(refs: Sequence[MessageRef]) -> tuple[dict[str, int], array[int]]:
             following[at] = first.get(email_id, _NONE)
             first[email_id] = at
     return first, following
-
-
-def _epoch(text: object) -> int | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except ValueError:
-        return None

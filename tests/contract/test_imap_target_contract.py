@@ -43,9 +43,12 @@ class Password:
 class Owner:
     """An account as its owner changes it: by another client, on a connection of its own."""
 
-    def __init__(self, port: int, user: str, secret: str, relay: Relay, connections: int) -> None:
+    def __init__(
+        self, port: int, user: str, secret: str, relay: Relay | None, connections: int
+    ) -> None:
         self.port, self.user, self.secret = port, user, secret
         self.relay, self.connections = relay, connections
+        self._client: imapclient.IMAPClient | None = None
 
     def target(self) -> ImapTarget:
         return open_target(
@@ -62,14 +65,20 @@ class Owner:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[imapclient.IMAPClient]:
-        with imapclient.IMAPClient("127.0.0.1", self.port, ssl=False) as client:
-            client.normalise_times = False
-            client.login(self.user, self.secret)
-            yield client
+        """The same connection each time: pymap takes half a second for a login."""
+        if self._client is None:
+            self._client = imapclient.IMAPClient("127.0.0.1", self.port, ssl=False)
+            self._client.normalise_times = False
+            self._client.login(self.user, self.secret)
+        yield self._client
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.logout()
 
     def names(self, client: imapclient.IMAPClient) -> list[str]:
         return [
-            name
+            "NIL" if name is None else name
             for flags, _, name in client.list_folders()
             if b"\\noselect" not in {flag.lower() for flag in flags}
         ]
@@ -179,7 +188,9 @@ class TestDovecot(KeepsOnlyLaterDates):
     def provider(self, request, dovecot_user):
         server = dovecot_user.server
         with Relay(server.port) as relay:
-            yield Owner(server.port, dovecot_user.user, server.password, relay, request.param)
+            owner = Owner(server.port, dovecot_user.user, server.password, relay, request.param)
+            yield owner
+            owner.close()
 
     @pytest.mark.parametrize("name", SPECIAL)
     def test_special_names_are_kept_or_refused(self, provider, target, name) -> None:
@@ -221,13 +232,15 @@ class TestCyrus(KeepsOnlyLaterDates):
     def provider(self, cyrus_user):
         server = cyrus_user.server
         with Relay(server.port) as relay:
-            yield Owner(server.port, cyrus_user.user, server.password, relay, 1)
+            owner = Owner(server.port, cyrus_user.user, server.password, relay, 1)
+            yield owner
+            owner.close()
 
 
 @pytest.fixture(scope="module")
-def pymap_server():
+def pymap_owner():
     with demo_server() as server:
-        yield server
+        yield Owner(server.port, server.user, server.password, None, 1)
 
 
 class TestPymap(TargetContract):
@@ -236,12 +249,11 @@ class TestPymap(TargetContract):
     many = 400
 
     @pytest.fixture
-    def provider(self, pymap_server):
-        server = pymap_server
-        with Relay(server.port) as relay:
-            owner = Owner(server.port, server.user, server.password, relay, 1)
-            owner.clear()
-            yield owner
+    def provider(self, pymap_owner):
+        with Relay(pymap_owner.port) as relay:
+            pymap_owner.relay = relay
+            pymap_owner.clear()
+            yield pymap_owner
 
     def test_keywords_are_kept_though_it_announces_none(self, provider, target, box) -> None:
         placed(target, [parcel(1, b"Subject: 1\r\n\r\n", box, flags=["$Forwarded", "odd/one"])])

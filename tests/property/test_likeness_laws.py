@@ -79,7 +79,7 @@ def by_definition(octets: bytes) -> dict[str, object]:
         "sha256": sha256(octets).digest(),
         "canonical_size": len(canonical(lines)),
         "canonical_sha256": sha256(canonical(lines)).digest(),
-        "header_sha256": sha256(canonical(header)).digest(),
+        "header_sha256": sha256(re.sub(rb"\r\n|\r|\n", b"\r\n", b"".join(header))).digest(),
         "body_sha256": sha256(b"\r\n".join(bodies)).digest(),
         "line_ends": ends,
         "longest_line": max(map(len, contents), default=0),
@@ -122,6 +122,17 @@ def test_there_and_back(lines: list[bytes], ended: bool, places: list[int]) -> N
     assert one.canonical_sha256 == other.canonical_sha256
     assert one.canonical_size == other.canonical_size
     assert one.header_sha256 == other.header_sha256
+
+
+@given(MESSAGES, MESSAGES)
+def test_a_header_alone_is_the_header_of_the_whole(text: bytes, body: bytes) -> None:
+    """Whatever line ends the body has; a target shows headers apart."""
+    lines = [line for line in text.replace(b"\r", b"").split(b"\n") if line]
+    header = b"\r\n".join([*lines, b"", b""] if lines else [b"", b""])
+    alone = likeness_of(header)
+    for end in (b"\r\n", b"\n"):
+        whole = likeness_of(header.replace(b"\r\n", end) + body)
+        assert whole.header_sha256 == alone.header_sha256
 
 
 @given(MESSAGES)

@@ -1,6 +1,6 @@
-"""Put the program's own help texts and exit codes into README.md, between the markers.
+"""Put the program's own help texts and exit codes into README.md and docs/cli.md.
 
-A block begins with ``<!-- help -->``, ``<!-- help: export -->`` or ``<!-- exit-codes -->`` and ends
+Blocks stand between markers. A block begins with ``<!-- help -->``, ``<!-- help: export -->`` or ``<!-- exit-codes -->`` and ends
 with ``<!-- end -->``. ``--check`` changes nothing and exits 1 if something would change.
 """
 
@@ -16,6 +16,7 @@ from portarchive.cli.verbs import EXIT_CODES
 from portarchive.errors import ExitCode
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+CLI = README.parent / "docs" / "cli.md"
 BLOCK = re.compile(
     r"(?P<begin><!-- (?P<kind>help|exit-codes)(?:: (?P<verb>[a-z]+))? -->\n)"
     r".*?(?P<end><!-- end -->)",
@@ -50,13 +51,14 @@ def refreshed(text: str) -> str:
 
 
 def main() -> int:
-    old = README.read_text(encoding="utf-8")
-    new = refreshed(old)
-    if "--check" in sys.argv[1:]:
-        return int(old != new)
-    if old != new:
-        README.write_text(new, encoding="utf-8")
-    return 0
+    stale = False
+    for file in (README, CLI):
+        old = file.read_text(encoding="utf-8")
+        new = refreshed(old)
+        stale = stale or old != new
+        if old != new and "--check" not in sys.argv[1:]:
+            file.write_text(new, encoding="utf-8")
+    return int(stale and "--check" in sys.argv[1:])
 
 
 if __name__ == "__main__":
