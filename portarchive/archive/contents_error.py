@@ -17,7 +17,7 @@ JUNK: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"})
 """What desktops drop into any directory; passed over."""
 
 _LONGEST: Final = 160
-_HARMLESS: Final = frozenset({"F-014", "F-020", "Z-010", "Z-011", "Z-016"})
+_HARMLESS: Final = frozenset({"F-014", "F-020", "Z-010", "Z-011", "Z-016", "Z-021"})
 """Troubles that leave no doubt about what is to be read."""
 _OF_A_MEMBER: Final = frozenset({"F-012", "F-013", "Z-004", "Z-007", "Z-013", "Z-017"})
 """Troubles that make one member unreadable and say nothing of the others."""

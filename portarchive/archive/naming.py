@@ -200,7 +200,7 @@ def item_filename(item_id: str, attempt: int = 0) -> str:
     stem = _encode(item_id, guard_first=False)
     text = "".join(stem)
     long = len(text.encode()) > MAX_SEGMENT
-    guarded = not text or text.startswith("%") or _DEVICE.match(text) is not None
+    guarded = not text or text.startswith("%") or _DEVICE.match(_slot(text)) is not None
     if attempt or long or guarded or _slot(item_id) != item_id or _TAGGED.search(text):
         kept = _shorten(stem) if long else text
         text = f"{'~' if guarded else ''}{kept}~{_tag(item_id, attempt)}"

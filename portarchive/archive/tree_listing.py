@@ -112,10 +112,6 @@ class Listing:
         listing = cls()
         directory, files = "", listing.directories[""]
         for found in tree.scan():
-            if listing._cost > limits.entries:
-                text = f"over {limits.entries:,} entries, counting directories and long paths"
-                listing.tell(Trouble("F-016", "", text, fatal=True))
-                break
             if isinstance(found, Member):
                 listing._cost += _cost(found.name)
                 if not listing.count:
@@ -141,6 +137,10 @@ class Listing:
                 listing._enter(found.name)
             else:
                 listing.tell(found)
+            if listing._cost > limits.entries:
+                text = f"over {limits.entries:,} entries, counting directories and long paths"
+                listing.tell(Trouble("F-016", "", text, fatal=True))
+                break
         listing._compare_names()
         return listing
 

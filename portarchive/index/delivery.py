@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from portarchive.index import dates, status_codes, words
 from portarchive.index.authentication import without_comments
-from portarchive.index.header import Fields, Octets, fields_of, read
+from portarchive.index.header import Fields, Octets, Wanted, fields_of, read
 from portarchive.index.identifiers import message_id
 from portarchive.index.structure import MESSAGES, Part, Structure, decoded
 
@@ -27,7 +27,8 @@ _RECIPIENT: Final = frozenset({b"final-recipient", b"action", b"status", b"origi
 _ACTIONS: Final = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 _XTEXT: Final = re.compile(rb"\+([0-9A-F]{2})")
 
-ORIGINAL_FIELDS: Final = frozenset({b"message-id", b"cfbl-feedback-id", b"cfbl-address"})
+_ORIGINAL: Final = Wanted({b"message-id", b"cfbl-feedback-id"})
+_ALL: Final = Wanted(None)
 
 
 def rows(octets: Octets, found: Structure) -> list[dict[str, Any]]:
@@ -57,8 +58,8 @@ def original_fields(octets: Octets, found: Structure) -> Fields:
         ):
             if part.encoding in {"base64", "quoted-printable"}:
                 piece = decoded(octets, part, _LONGEST)
-                return read(piece, 0, len(piece), ORIGINAL_FIELDS).fields
-            return read(octets, part.start, part.end, ORIGINAL_FIELDS).fields
+                return read(piece, 0, len(piece), _ORIGINAL).fields
+            return read(octets, part.start, part.end, _ORIGINAL).fields
     return {}
 
 
@@ -73,7 +74,7 @@ def groups(octets: Octets, part: Part) -> list[Fields]:
     text = decoded(octets, part, _LONGEST).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     out = []
     for group in _GROUPS.split(text.strip(b"\n"), maxsplit=RECIPIENTS + 1):
-        fields, _ = fields_of(group, None)
+        fields, _ = fields_of(group, _ALL)
         if fields:
             out.append(fields)
     return out

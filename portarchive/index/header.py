@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Container
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 Octets = bytes | mmap.mmap
@@ -20,6 +20,8 @@ LIMIT: Final = 1 << 24
 Fields = dict[bytes, list[bytes]]
 """Name in lower case → the values of its fields from above to below, unfolded, blanks removed."""
 
+_CACHED: Final = 4096
+_LONG: Final = 64
 _NEXT: Final = re.compile(rb"\n(?![ \t])")
 _BLANKS: Final = b" \t\n"
 
@@ -38,14 +40,37 @@ class Header(NamedTuple):
     defects: tuple[str, ...]
 
 
-def read(octets: Octets, start: int, end: int, wanted: Container[bytes] | None) -> Header:
+class Wanted:
+    """Which fields a reader wants, and what names it met so far: there are few of them.
+
+    Args:
+        names: in lower case; None for all.
+    """
+
+    def __init__(self, names: Iterable[bytes] | None) -> None:
+        self._names = None if names is None else frozenset(names)
+        self.keys: dict[bytes, bytes | None] = {}
+
+    def key(self, name: bytes) -> bytes | None:
+        """The key of a name as written; b"" if it is not wanted, None if it is no name."""
+        key: bytes | None = name.lower().rstrip(b" \t")  # RFC 5322 §4.5: blanks before the colon
+        if not key or b" " in key or b"\n" in key:
+            key = None
+        elif self._names is not None and key not in self._names:
+            key = b""
+        if len(self.keys) < _CACHED and len(name) < _LONG:
+            self.keys[name] = key
+        return key
+
+
+def read(octets: Octets, start: int, end: int, wanted: Wanted) -> Header:
     """The header that begins at ``start``.
 
     Args:
         octets: a message.
         start: where the header begins.
         end: where the part ends that it belongs to.
-        wanted: names in lower case; None for all of them.
+        wanted: the fields that are.
     """
     stop, body = _end(octets, start, end)
     defects = []
@@ -62,24 +87,23 @@ def read(octets: Octets, start: int, end: int, wanted: Container[bytes] | None) 
     return Header(fields, body, tuple(defects))
 
 
-def fields_of(header: bytes, wanted: Container[bytes] | None) -> tuple[Fields, bool]:
+def fields_of(header: bytes, wanted: Wanted) -> tuple[Fields, bool]:
     """The fields of a header that is cut out, and whether there are lines that are none."""
     if b"\r" in header:
         header = header.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     fields: Fields = {}
     odd = False
+    keys = wanted.keys
     for line in _NEXT.split(header):
         name, colon, value = line.partition(b":")
-        if not colon:
-            odd = odd or bool(line)
-            continue
-        key = name.lower()
-        if key[-1:] in {b" ", b"\t"}:  # RFC 5322 §4.5
-            key = key.rstrip()
-        if b" " in key or not key or b"\n" in key:
-            odd = True
-            continue
-        if wanted is None or key in wanted:
+        try:
+            key = keys[name]
+        except KeyError:
+            key = wanted.key(name) if colon else None
+        if key:
+            if not colon:
+                odd = True
+                continue
             if b"\n" in value:
                 value = value.replace(b"\n", b"")
             value = value.strip(_BLANKS)
@@ -87,6 +111,8 @@ def fields_of(header: bytes, wanted: Container[bytes] | None) -> tuple[Fields, b
                 fields[key].append(value)
             else:
                 fields[key] = [value]
+        elif key is None and line:
+            odd = True
     return fields, odd
 
 

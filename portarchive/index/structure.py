@@ -42,6 +42,7 @@ _SIGNATURES: Final = frozenset(
         "application/x-pkcs7-signature",
     }
 )
+_WANTED: Final = headers.Wanted(PART_FIELDS)
 _LINE_END: Final = re.compile(rb"[ \t]*(\r\n|\r|\n|\Z)")
 _NOT_BASE64: Final = bytes(
     octet for octet in range(256) if not (chr(octet).isascii() and (chr(octet).isalnum() or octet in b"+/"))
@@ -128,7 +129,7 @@ class _Walk:
                     if len(self.media_types) >= PARTS:
                         self.defects.append("mime-too-many")
                         break
-                    found = headers.read(self._octets, first, last, PART_FIELDS)
+                    found = headers.read(self._octets, first, last, _WANTED)
                     name = f"{number}.{count}" if number else str(count)
                     around = (media_type, within[0])
                     self.part(found.fields, found.body, last, around, name, depth + 1)

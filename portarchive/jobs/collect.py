@@ -6,24 +6,21 @@ no file format.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from portarchive.archive import model, naming
-from portarchive.archive.batch import Entry
+from portarchive.archive import model
 from portarchive.archive.folder_state import FolderState, split_head_any
-from portarchive.archive.octets import Found, OctetIndex, relative
+from portarchive.archive.octets import Found
 from portarchive.archive.writer import ArchiveWriter, Written
 from portarchive.connectors.base import Outcome, Source, Wanted
 from portarchive.errors import BodyCut
+from portarchive.jobs.entries import Entries
 from portarchive.jobs.folder_run import FlagTexts, FolderRun
-from portarchive.jobs.rematch import Rematcher
-from portarchive.jobs.rename import Renames
+from portarchive.jobs.recognise import Recogniser
+from portarchive.jobs.rename import Renames, mailbox_id
 from portarchive.jobs.report import Totals
+from portarchive.jobs.reuse import Job, Likeness, Reuse
 from portarchive.jobs.selection import Selection
 from portarchive.progress import FolderFinished, FolderStarted, Observer, Stored
 from portarchive.records import (
@@ -36,7 +33,6 @@ from portarchive.records import (
     FolderOpened,
     MessageRef,
     Placement,
-    Received,
     Removal,
     Vanished,
 )
@@ -44,8 +40,7 @@ from portarchive.records import (
 _EVENT_MESSAGES = 200
 _EVENT_SECONDS = 0.25
 
-Job = tuple[MessageRef, list[Placement]]
-"""A message and those of its placements that are wanted."""
+_UNSTEADY = "uid-not-sticky"
 
 
 class Collector:
@@ -54,6 +49,8 @@ class Collector:
     Attributes:
         runs: by folder_id, every folder that was opened.
         failures: by folder_id, the folders that could not be.
+        mistaken: folder_ids whose uids named other messages than before: to be listed anew, with
+            what identifies messages. Until then the folder counts as failed.
         totals: fetched, linked and matched so far.
     """
 
@@ -74,18 +71,31 @@ class Collector:
         self._states = states
         self._filter = selection if selection.needs_description else None
         self._observer = observer
-        self._single_copy = single_copy
         self._same_ids = same_ids
         self._renames = renames
         self._previous = writer.published.ledger() if writer.published else {}
         self._flags = FlagTexts()
-        self._octets: OctetIndex | None = None
         self._imap_uids = source.capabilities.imap_uids
         self._pending: list[Job] = []
         self._listing: list[FolderRun] = []
+        self._boxes: dict[str, str | None] = {}  # by path, whose items are here
+        self._replaced: set[str] = set()
         self.runs: dict[str, FolderRun] = {}
         self.failures: dict[str, FolderFailed] = {}
+        self.mistaken: set[str] = set()
         self.totals = Totals()
+        self._entries = Entries(self._flags, imap_uids=self._imap_uids)
+        self._reuse = Reuse(
+            source,
+            writer,
+            self._entries,
+            self.runs,
+            self._had,
+            self.totals,
+            observer,
+            single_copy=single_copy,
+            same_ids=same_ids,
+        )
 
     def failure(self, folder: Folder) -> FolderFailed | None:
         """Why a folder was not listed to its end; None if it was, or holds no mail."""
@@ -110,7 +120,7 @@ class Collector:
                     self._open(event)
                 case Removal():
                     run = self.runs[event.folder_id]
-                    run.load(self._writer.journal)
+                    self._load(run)
                     run.remove(event.uids)
                 case FetchPoint():
                     self._fetch(more=event.more)
@@ -131,13 +141,25 @@ class Collector:
         state.relabelled.clear()
         state.gone.clear()
         self._pending = [job for job in self._pending if not _is_in(job, folder.folder_id)]
-        if opened.uidvalidity != state.uidvalidity:
+        self.mistaken.discard(folder.folder_id)
+        if self._is_another(opened, state):
+            self._start_over(state, opened.uidvalidity)
+        elif opened.uidvalidity != state.uidvalidity:
             if state.published is not None or state.announced:
+                self._reuse.forget(state)
                 self._writer.renumber(state, opened.uidvalidity)
             state.uidvalidity = opened.uidvalidity
-        was = self._renames.follow(opened, state) if self._same_ids else None
+        was = None
+        if self._same_ids:
+            fresh = state.published is None or state.renumbered or state.path in self._replaced
+            was = self._renames.follow(opened, state, self._boxes) if fresh else None
         before = self._previous.get(state.path if was is None else was.path)
-        run = FolderRun(folder, state, opened, before, self._flags)
+        lasting = not self._imap_uids or (
+            opened.uidvalidity is not None
+            and not any(note.get("code") == _UNSTEADY for note in opened.notes)
+        )
+        recogniser = Recogniser(self._writer.root, state, ids=self._same_ids, lasting=lasting)
+        run = FolderRun(folder, state, opened, before, self._flags, recogniser)
         if was is not None:
             run.ledger.notes.append({"code": "renamed", "from": was.path})
         # What was had before the connection or the last run broke is here, with its notes.
@@ -149,20 +171,66 @@ class Collector:
         self.failures.pop(folder.folder_id, None)
         self._observer(FolderStarted(state.path, opened.counts.get("exists")))
         if opened.complete:
-            run.load(self._writer.journal)
+            self._load(run)
+        elif state.renumbered or state.path in self._replaced:
+            self._mistake(run)  # changes, where nothing is here that they could be changes of
+
+    def _is_another(self, opened: FolderOpened, state: FolderState) -> bool:
+        """Whether another mailbox bears the name now: its id is not the one that is here."""
+        if state.path not in self._boxes:
+            self._boxes[state.path] = mailbox_id(state)
+        before, now = self._boxes[state.path], opened.folder.uid
+        if now is not None:
+            self._boxes[state.path] = now
+        if before is None or now is None or before == now:
+            return False
+        self._replaced.add(state.path)
+        return True
+
+    def _start_over(self, state: FolderState, uidvalidity: int | None) -> None:
+        """No uid means what it meant, whatever UIDVALIDITY says."""
+        self._reuse.forget(state)
+        self._writer.renumber(state, uidvalidity)
+        state.renumbered = state.numbers_items
+
+    def _load(self, run: FolderRun) -> None:
+        run.load(self._writer.journal)
+        if run.mistaken:
+            self._mistake(run)
+
+    def _mistake(self, run: FolderRun) -> None:
+        """Uids of a folder name other messages than they did: what was said of it is void."""
+        folder_id = run.folder.folder_id
+        if folder_id in self.mistaken:
+            return
+        run.mistaken = True
+        self.mistaken.add(folder_id)
+        self._start_over(run.state, run.opened.uidvalidity)
+        others: list[Job] = []
+        for ref, wanted in self._pending:
+            rest = [placement for placement in wanted if placement.folder_id != folder_id]
+            if rest:
+                others.append((ref, rest))
+        self._pending = others
+        text = "its UIDs name other messages than before, each time that it is listed"
+        self.failures[folder_id] = FolderFailed(folder_id, "uids-reused", text)
 
     def _done(self, done: FolderDone) -> None:
         if self._pending:
             self._fetch()
         run = self.runs[done.folder_id]
         self._writer.flush()
+        if run.mistaken:
+            run.state.close_directory()
+            return
         if run.opened.complete and done.listed not in {None, run.named}:
             text = f"the source listed {done.listed} messages and named {run.named}"
             self.failures[done.folder_id] = FolderFailed(done.folder_id, "listing-mismatch", text)
             run.state.close_directory()
             return
         run.close(done, self._writer.journal)
-        if run.state.renumbered and run.opened.complete:
+        renamed = any(note.get("code") == "renamed" for note in run.ledger.notes)
+        if run.state.renumbered and run.opened.complete and not renamed:
             published = run.state.published.header if run.state.published else {}
             # Of the folder, not of this run: the run may have gone on where another one stopped.
             names = set(run.state.new_filenames(self._writer.journal))
@@ -190,22 +258,21 @@ class Collector:
             run = self.runs.get(placement.folder_id)
             if run is None:  # a mailbox that is not of the selection
                 continue
-            run.load(self._writer.journal)
+            self._load(run)
             if run.name(placement, ref, self._filter):
                 wanted.append(placement)
+            elif run.mistaken:
+                self._mistake(run)
         if wanted:
             self._pending.append((ref, wanted))
 
     def _fetch(self, *, more: bool = False) -> None:
         jobs, self._pending = self._pending, []
-        touched = {placement.folder_id for _, wanted in jobs for placement in wanted}
         if not more:
             for run in self._listing:
                 run.listing_ends()
             self._listing.clear()
-        jobs = self._adopt(jobs, touched)
-        if self._source.capabilities.object_ids:
-            jobs = self._link(jobs)
+        jobs = self._reuse.link(self._reuse.adopt(jobs))
         while jobs:
             jobs = self._fetch_once(jobs)
 
@@ -213,14 +280,14 @@ class Collector:
         """Fetch each message; those whose octets another of them brings come after, linked."""
         first: list[Job] = []
         later: list[Job] = []
-        coming: set[str] = set()
+        coming: set[Likeness] = set()
         for job in jobs:
-            email_id = job[0].email_id if self._source.capabilities.object_ids else None
-            if email_id is not None and email_id in coming:
+            likeness = self._reuse.likeness(job[0])
+            if likeness is not None and likeness in coming:
                 later.append(job)
             else:
-                if email_id is not None:
-                    coming.add(email_id)
+                if likeness is not None:
+                    coming.add(likeness)
                 first.append(job)
         several = {
             (ref.placements[0].folder_id, ref.placements[0].uid): {p.folder_id for p in wanted}
@@ -250,7 +317,7 @@ class Collector:
                     tell_at = time.monotonic() + _EVENT_SECONDS
         if messages:
             self._observer(Stored(path, messages, octets))
-        return self._link(later) if later else []
+        return self._reuse.link(later)
 
     def _take(
         self, ref: MessageRef, placements: Sequence[Placement], outcome: Outcome
@@ -272,7 +339,7 @@ class Collector:
         for placement in placements[1:]:
             state = self._states[placements[0].folder_id]
             found = Found(f"{model.MAIL}/{state.path}/{written.filename}", written)
-            self._lay(ref, placement, found)
+            self._reuse.lay(ref, placement, found)
         self.totals.fetched += 1
         self.totals.fetched_octets += written.size
         return written.size
@@ -282,23 +349,18 @@ class Collector:
             run = self.runs[placement.folder_id]
             uid = placement.uid
             if failure.body is not None:
-                filename = (
-                    naming.placeholder_filename(run.state.uidvalidity, int(uid))
-                    if self._imap_uids
-                    else naming.item_filename(f"{uid}~placeholder")
-                )
+                filename = self._entries.placeholder_filename(run.state, uid)
                 self._writer.store_placeholder(run.state, filename, uid, failure.body)
             run.ledger.fail(uid, failure.code, failure.text, stored=failure.body is not None)
 
     def _store(self, ref: MessageRef, placement: Placement, body: Body, *, alone: bool) -> Written:
         run = self.runs[placement.folder_id]
         state = run.state
-        entry = self._entry(ref, placement)
+        entry = self._entries.entry(ref, placement)
         ticket = self._writer.next_ticket
-        name = self._filename(state, placement.uid)
+        name = self._entries.filename(state, placement.uid)
         written = self._writer.store(state, name, entry, body, alone=alone)
-        if ref.email_id is not None and self._source.capabilities.object_ids:
-            self._index().add(ref.email_id, ticket)
+        self._reuse.stored(ref, ticket)
         if ref.size is not None and ref.size != written.size:
             self._remark("size-mismatch", run, placement.uid)
         self._had(run, ref, placement)

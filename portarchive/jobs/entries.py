@@ -54,8 +54,7 @@ class Entries:
         rest = {
             name: value
             for name, value in old.items()
-            if name
-            not in {"uid", "filename", "flags", model.RECEIVED_AT, model.SIZE, model.SHA256}
+            if name not in {"uid", "filename", "flags", model.RECEIVED_AT, model.SIZE, model.SHA256}
         }
         if entry.rest:
             rest.update(json.loads("{" + entry.rest[1:] + "}"))

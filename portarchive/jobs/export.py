@@ -26,11 +26,14 @@ from portarchive.jobs.collect import Collector
 from portarchive.jobs.identity import SourceCheck, check_selection, check_unfinished
 from portarchive.jobs.ledger import Entry
 from portarchive.jobs.preview import preview
-from portarchive.jobs.rename import Renames
+from portarchive.jobs.rename import Renames, mailbox_id
 from portarchive.jobs.report import ExportReport, Listener, Totals, totals_of
 from portarchive.jobs.selection import Selection
 from portarchive.progress import Connected, FoldersFound, Notice, Observer
 from portarchive.records import Folder, SourceIdentity
+
+_LISTINGS = 3
+"""How often a folder is listed anew in one run before it counts as failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,11 @@ class _Run:
             self.observer,
             single_copy=self.options.single_copy,
             same_ids=same,
-            renames=Renames(writer, {folder.path for folder in listed}),
+            renames=Renames(
+                writer,
+                {folder.path for folder in listed},
+                object_ids=self.source.capabilities.object_ids,
+            ),
         )
         opened = choose.visiting_order(order)
         collector.collect(self._wanted(writer, states, opened, same=same))
@@ -231,6 +238,9 @@ class _Run:
             if entry is None or not isinstance(entry.get("state"), dict):
                 continue
             token = dict(entry["state"])
+            box = mailbox_id(state)
+            if box is not None:  # tokens of earlier versions do not say whose they are
+                token.setdefault("mailbox_id", box)
             if not same:
                 token["uidvalidity"] = None
             tokens[folder.folder_id] = token
@@ -246,25 +256,34 @@ class _Run:
     def _list_again(
         self, collector: Collector, states: dict[str, FolderState], folders: Sequence[Folder]
     ) -> None:
-        """A delta whose sum disagrees with the server's count is not believed."""
-        odd = {folder_id: run for folder_id, run in collector.runs.items() if run.disagrees}
-        if not odd:
-            return
-        for folder_id in odd:
-            self.observer(
-                Notice(
-                    "count-mismatch",
-                    f"the count of {states[folder_id].path} disagrees; listing it whole",
+        """A delta whose sum disagrees with the server's count is not believed.
+
+        Nor is a folder whose uids name other messages than before: its token says no UIDVALIDITY,
+        so that messages are named with what identifies them.
+        """
+        odd = {key: run.done for key, run in collector.runs.items() if run.disagrees}
+        for _ in range(_LISTINGS):
+            for folder_id in odd:
+                text = f"the count of {states[folder_id].path} disagrees; listing it whole"
+                self.observer(Notice("count-mismatch", text))
+            for folder_id in collector.mistaken:
+                path = states[folder_id].path
+                text = f"uids of {path} name other messages than before; listing it whole"
+                self.observer(Notice("uids-reused", text, "note"))
+            again = {*odd, *collector.mistaken}
+            if not again:
+                return
+            tokens = {key: done.token for key, done in odd.items() if done is not None}
+            tokens.update({key: {"uidvalidity": None} for key in collector.mistaken})
+            collector.collect(
+                Wanted(
+                    folders=[folder for folder in folders if folder.folder_id in again],
+                    tokens=tokens,
+                    relist=again,
+                    describe=self.options.selection.needs_description,
                 )
             )
-        collector.collect(
-            Wanted(
-                folders=[folder for folder in folders if folder.folder_id in odd],
-                tokens={key: run.done.token for key, run in odd.items() if run.done is not None},
-                relist=set(odd),
-                describe=self.options.selection.needs_description,
-            )
-        )
+            odd = {}
 
     def _report(
         self,

@@ -14,8 +14,8 @@ from portarchive.archive import model
 from portarchive.archive.folder_state import FlagsJson, FolderState, same_flags
 from portarchive.archive.journal import Journal
 from portarchive.jobs.ledger import Entry, FolderLedger
-from portarchive.jobs.recognise import Recogniser
 from portarchive.jobs.named import Named
+from portarchive.jobs.recognise import Recogniser
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder, FolderDone, FolderOpened, MessageRef, Placement
 

@@ -148,6 +148,7 @@ class Rematcher:
             if at >= 0:
                 yield refs[at], parse_entry(line)
 
+
 def _chains(refs: Sequence[MessageRef]) -> tuple[dict[str, int], array[int]]:
     """EMAILID → the number of the first message that has it; by number, the next one with the same.
 

@@ -240,12 +240,13 @@ class Reuse:
         if published != run.opened.uidvalidity:
             return True
         if state.path not in self._tried:
-            least = min(matcher.match(refs), key=lambda pair: int(pair[1][model.SIZE]), default=None)
+            matches = matcher.match(refs)
+            least = min(matches, key=lambda pair: int(pair[1][model.SIZE]), default=None)
             if least is None:
                 return True
             ref, old = least
             same = self._confirm(ref, str(old[model.SHA256]))
-            if same is False and ref.email_id is not None and ref.email_id == old.get(model.EMAIL_ID):
+            if same is False and old.get(model.EMAIL_ID, ref) == ref.email_id:
                 self._distrust()
             self._tried[state.path] = bool(same)
         return self._tried[state.path]

@@ -44,7 +44,7 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "what a Maildir holds": ("cur", "new", "tmp"),
     "long": ("n" * 150,),
     "longer than any": ("n" * 1200,),
-    "deep": tuple("abcdefghijklmnopqrstuvwx"),
+    "deep": tuple("abcdefghijkl"),
 }
 """Paths that are legal in principle. A target makes them or refuses them; failure 39."""
 

@@ -306,6 +306,11 @@ def test_item_files(item_id, filename):
     assert item_filename(item_id) == filename
 
 
+@pytest.mark.parametrize("item_id", ["COM1.a", "com1.a", "Nul", "con"])
+def test_no_item_file_is_a_device(item_id):
+    assert item_filename(item_id).startswith("~")
+
+
 def test_ids_that_differ_in_case_only_have_files_that_differ_in_more():
     names = [item_filename(item_id) for item_id in ("Mab", "mab", "MAB", "mAb")]
     assert len({fold_key(name) for name in names}) == 4

@@ -325,6 +325,9 @@ def _check_directories(run: Run) -> None:
         while parent and parent not in above:
             above.add(parent)
             parent = parent.rpartition("/")[0]
+    # what cannot be looked at, or may not, is no proof that there is nothing
+    hidden = {trouble.path.removeprefix(run.prefix) for trouble in listing.troubles}
+    hidden |= {path.rpartition("/")[0] for path in hidden}
     for directory, files in listing.directories.items():
         if directory == MAIL:
             for name, file in files.items():
@@ -339,6 +342,7 @@ def _check_directories(run: Run) -> None:
         other = next((name for name in files if name.lower() == FOLDER_FILE), None)
         if other is not None:
             report.add("P-006c", f"{directory}/{other}")
+            run.without_folder.add(directory)
         elif FOLDER_FILE in below:
             report.add("P-006", directory, "", f"{FOLDER_FILE} is a directory")
             run.without_folder.add(directory)
@@ -346,7 +350,9 @@ def _check_directories(run: Run) -> None:
             if _needs_folder(run, directory, files):
                 report.add("P-006", directory)
                 run.without_folder.add(directory)
-        elif not run.partial and not run.journal and (directory in above or not (files or below)):
+        elif run.partial or run.journal or directory in hidden:
+            continue
+        elif directory in above or not (files or below):
             # a partial archive leaves out parents in which nothing changed
             report.add("P-006b", directory)
 

@@ -10,8 +10,10 @@ from pdpa_corpus.containers import (
     ENCRYPTED,
     Entry,
     entries,
+    global_header,
     local_header,
     tar_entry,
+    tar_of,
     tarred,
     zip_of,
     zipped,
@@ -20,6 +22,7 @@ from pdpa_corpus.parts import CARD, A, bad, contacts, good, mail, put, warn
 
 X = "blob/x"
 OCTETS = b"some octets\n"
+COMMENT = b"70000 comment=" + b"x" * (70_000 - 15) + b"\n"
 METADATA_LAST = sorted(entries(mail()), key=lambda one: one.name == A.encode())
 WHOLE = zipped(mail(), Entry(X.encode(), OCTETS))[1]
 
@@ -89,6 +92,11 @@ CASES = (
              METADATA_LAST, listed_last=[one.name for one in METADATA_LAST[:-1]]))),
     bad("Z-013", "two names", "The local header has another name than the central directory.",
         mail(), (X, ""), packed=zipped(mail(), Entry(X.encode(), OCTETS, local_name=b"blob/y"))),
+    bad("Z-013", "local header nowhere", "The offset of a member is 2^63 - 1.",
+        mail(), (X, ""),
+        packed=zipped(mail(), Entry(X.encode(), OCTETS, offset=2**63 - 1), wide=True)),
+    bad("Z-014", "global header too large", "A pax header for all members has 70,000 octets.",
+        mail(), None, packed=(".tar", global_header(COMMENT) + tar_of(mail())), chained=True),
     bad("Z-014", "tar cut off", "The file ends within the header of its last member.",
         mail(), None, packed=(".tar", cut_tar())),
     warn("Z-016", "name not marked", "A name is in UTF-8 and not marked as such.",
@@ -100,6 +108,11 @@ CASES = (
          packed=tarred(contacts(), tar_entry("contacts/more.json", tarfile.LNKTYPE, CARD))),
     warn("Z-019", "private files", "The container has a .portarchive/.",
          mail(), (".portarchive", ""), packed=zipped(mail(put(".portarchive/lock", b"")))),
+    warn("Z-019", "derived files in a directory", "The container has a jane/index/.",
+         mail(), ("index", ""), ("Z-020", "jane", ""),
+         packed=zipped(NESTED | {"jane/index/x": b""})),
     good("Z-020", "in a directory", "The archive lies in the directory jane.",
          mail(), ("jane", ""), packed=zipped(NESTED)),
+    warn("Z-021", "tar after tar", "A second tar file follows the first.",
+         mail(), None, packed=(".tar", tar_of(mail()) + tar_of(mail(put(X, OCTETS))))),
 )  # fmt: skip

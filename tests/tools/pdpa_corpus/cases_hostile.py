@@ -37,6 +37,7 @@ MORE = "mail/INBOX/more.eml"
 COMMENT = mail(at(F, "/comment", "@"))
 DEEP = mail(at(F, "/x", "@"), text(F, '"@"', b"[" * 70 + b"]" * 70))
 NAMED_CON = mail(moved(M1, "mail/INBOX/con.eml"), at(F, "/items/0/filename", "con.eml"))
+DEEP_NAME = "blob" + "/a" * 255
 ZEROS = 258 * 12_000
 
 
@@ -71,6 +72,9 @@ CASES = (
         mail(at(F, "/comment", "x" * 201)), (F, "/comment"), limits={"string": 200}),
     bad("F-005", "value too large", "A comment is over a limit of 100,000 octets, and a window.",
         mail(), (F, place(COMMENT[F], b'"@"')), packed=long_value(), limits={"value": 100_000}),
+    bad("F-005", "values too many", "A member has more values than a limit of 200.",
+        mail(at(F, "/x", [[]] * 100)), (F, place(mail(at(F, "/x", [[]] * 100))[F], b"[\n  []")),
+        limits={"nodes": 200}),
     bad("F-010", "name leads out", "A member is called ../x.",
         mail(), ("../x", ""), packed=zipped(mail(), Entry(b"../x"))),
     bad("F-010", "name absolute", "A member is called /etc/x.",
@@ -79,6 +83,8 @@ CASES = (
         mail(), ("..\\x", ""), packed=zipped(mail(), Entry(b"..\\x"))),
     bad("F-010", "name with a drive", "A member is called C:x, in a tar file.",
         mail(), ("C:x", ""), packed=tarred(mail(), tarfile.TarInfo("C:x"))),
+    bad("F-010", "name too deep", "A member lies in 255 directories.",
+        mail(), (DEEP_NAME[:400], ""), packed=zipped(mail(), Entry(DEEP_NAME.encode()))),
     bad("F-011", "name not UTF-8", "A member's name is in Latin-1.",
         mail(), ("mail/INBOX/caf\\udce9.eml", ""), packed=tarred(mail(), not_utf8())),
     bad("F-012", "symbolic link in tar", "A member is a symbolic link.",
@@ -107,6 +113,9 @@ CASES = (
         mail(), (M1, ""), packed=zipped(mail(), Entry(M1.encode(), message(3)))),
     bad("F-016", "too many entries", "There are more members than a limit of 3.",
         mail(), None, packed=zipped(mail()), limits={"entries": 3}, chained=True),
+    bad("F-016", "directories of names", "Names of two members make eight directories of nothing.",
+        mail(), None, packed=zipped(mail(), Entry(b"a/b/c/d/e/x"), Entry(b"f/g/h/i/j/x")),
+        limits={"entries": 400}, chained=True),
     bad("F-017", "bomb", "The file holds 155 times its size, and the limit is 100 times.",
         mail(), None, packed=bomb(), limits={"expansion": 100, "expansion_floor": 1 << 20},
         chained=True),

@@ -10,9 +10,13 @@ from pdpa_corpus.cases_partial import full, partial
 from pdpa_corpus.containers import entries as members
 from pdpa_corpus.containers import gzipped, tar_of, zip_of, zipped, zstandard
 from pdpa_corpus.parts import (
+    BLOB,
+    CALENDAR,
+    EVENT,
     M1,
     M2,
     NO_MANIFEST,
+    NOTE,
     WHEN,
     A,
     Case,
@@ -21,16 +25,19 @@ from pdpa_corpus.parts import (
     Found,
     at,
     bad,
+    calendars,
     contacts,
     dumped,
     everything,
     folder,
+    gone,
     good,
     item,
     loaded,
     mail,
     message,
     metadata,
+    moved,
     put,
     sha256,
     told,
@@ -41,6 +48,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DRAFT = ROOT / "tests/schemas/draft"
 DRAFT_NAME = "draft-{}-mailmaint-pdparchive-{}"
 OLD: Found = ("F-070", A, "/archive/version")
+MOVED = "mail/Moved/folder.json"
 LATEST: Found = ("C-021", F, "")
 
 
@@ -179,8 +187,8 @@ def of_the_draft() -> Case:
         *(("F-044", A, "/dataset/datatypes") for _ in ("CONTACTS", "CALENDARS", "TASKS", "NOTES")),
         ("F-054", box, "/items"),
         ("P-019", card, "/relatedTo/urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
-        ("P-019", group, "/members/urn:uuid:03a0e51f-d1aa-4385-8a53-e29025acd8af"),
-        ("P-019", group, "/members/urn:uuid:b8767877-b4a1-4c70-9acc-505d3819e519"),
+        ("P-019b", group, "/members/urn:uuid:03a0e51f-d1aa-4385-8a53-e29025acd8af"),
+        ("P-019b", group, "/members/urn:uuid:b8767877-b4a1-4c70-9acc-505d3819e519"),
         ("C-058", "contacts/address-book1.json", "/uid"),
         ("C-040", "tasks/AVClub Tasks/folder.json", ""),
         ("C-072", "tasks/AVClub Tasks/elect a new chair.json", "/progress"),
@@ -189,6 +197,42 @@ def of_the_draft() -> Case:
         ("P-035", "notes/note1.json", "/links/1/blobId"),
         beside={"NOTICE": NOTICE + (DRAFT / "NOTICE").read_bytes()},
     )  # fmt: skip
+
+
+def attachments() -> Case:
+    """Files named by blobIds in every kind of directory: §6.3.7 allows any."""
+    places = {
+        "notes/data.json": b'{"a": 1}',
+        "calendars/table.json": b"[1, 2]",
+        "contacts/bom.json": b'\xef\xbb\xbf{"a": 1, "a": 2}',
+        "tasks/not.json": b"no JSON at all",
+        "mail/at-the-root.png": b"x",
+        "mail/INBOX/in-a-folder.png": b"x",
+        "root.png": b"x",
+    }
+    links = {
+        str(number): {"@type": "Link", "rel": "enclosure", "blobId": place.rpartition("/")[2]}
+        for number, place in enumerate(places)
+    }
+    return plain(
+        "good", "attachments_in_any_folder",
+        "Files named by blobIds, some of them JSON, in every kind of directory.",
+        everything(at(NOTE, "/links", links), gone(BLOB), *(put(*one) for one in places.items())),
+        NO_MANIFEST,
+    )  # fmt: skip
+
+
+def full_names() -> Files:
+    """Folders whose uids are names of mailboxes, with other delimiters, in UTF-8 and UTF-7."""
+    names = (
+        ("Sent", "INBOX.Sent"),
+        ("Entw\u00fcrfe", "a/Entw&APw-rfe"),
+        ("B\u00fccher", "B\u00fccher"),
+    )
+    return mail(
+        at(F, "/uid", "INBOX"),
+        *(put(f"mail/{name}/folder.json", dumped(folder(name, uid, []))) for name, uid in names),
+    )
 
 
 def kept_and_missing() -> Case:
@@ -267,6 +311,19 @@ CASES = (
           partial(at(F, "/items", [item(1, flags=["$seen", "$flagged"]), item(3)]),
                   at(F, "/removed", ["2"]), put("mail/INBOX/msg-3.eml", message(3))),
           NO_MANIFEST, ("C-045", F, "/items/0/filename"), base=full()),
+    plain("good", "folder_renamed_in_a_partial_one", "A folder of the base has another name.",
+          partial(moved(F, MOVED), at(MOVED, "/name", "Moved")), NO_MANIFEST, base=full()),
+    plain("good", "partial_without_the_parent", "A folder changed, and that above it did not.",
+          partial(gone(F), put("mail/Up/Down/folder.json", dumped(folder("Down", "M3", [])))),
+          NO_MANIFEST),
+    plain("good", "uids_of_mailbox_names", "The uids of folders are full names of mailboxes.",
+          full_names(), NO_MANIFEST, packed=zipped(full_names())),
+    plain("good", "nulls_and_triggers_of_JSCalendar",
+          "What RFC 8984 and JMAP allow and the draft's schemas do not.",
+          calendars(at(CALENDAR, "/color", None), at(EVENT, "/timeZone", None),
+                    at(EVENT, "/alerts", {"1": {"@type": "Alert", "trigger": {
+                        "@type": "com.example:Arrival"}}})), NO_MANIFEST),
+    attachments(),
     own_export(),
     of_the_draft(),
     warn("F-070", "minimal", "An inbox with two messages.",

@@ -31,7 +31,7 @@ class Entry:
         name: octets.
         octets: its content.
         packed: compressed, if the method is not STORED.
-        local_name, size, crc: lies of the local header (name) or the central directory.
+        local_name, size, crc, offset: lies of the local header (name) or the central directory.
         inside: the octets at this offset of the file are it; no local header is written.
     """
 
@@ -44,6 +44,7 @@ class Entry:
     local_name: bytes | None = None
     size: int | None = None
     crc: int | None = None
+    offset: int | None = None
     inside: int | None = None
 
 
@@ -106,6 +107,8 @@ def zip_of(
         offset = len(body) if entry.inside is None else entry.inside
         if entry.inside is None:
             body += local_header(entry, wide=wide) + packed
+        if entry.offset is not None:
+            offset = entry.offset
         size = len(entry.octets) if entry.size is None else entry.size
         extra = struct.pack("<HHQQQ", 1, 24, size, len(packed), offset) if wide else b""
         narrow = (_FULL, _FULL) if wide else (len(packed), size)
@@ -218,6 +221,13 @@ def zstandard(octets: bytes) -> bytes:
     """As a Zstandard frame (RFC 8878) of one raw block."""
     head = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<L", len(octets))
     return head + (len(octets) << 3 | 1).to_bytes(3, "little") + octets
+
+
+def global_header(octets: bytes) -> bytes:
+    """A pax header for all members that follow (POSIX pax, type g)."""
+    info = tar_entry("pax_global_header", tarfile.XGLTYPE)
+    info.size = len(octets)
+    return info.tobuf(tarfile.USTAR_FORMAT) + octets + bytes(-len(octets) % tarfile.BLOCKSIZE)
 
 
 def tar_entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:

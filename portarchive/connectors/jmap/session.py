@@ -1,0 +1,359 @@
+"""One JMAP account: found, logged in, and methods called on it (RFC 8620).
+
+The only place that knows jmapc, which frames the requests. Its answers are taken as plain JSON: its
+own models drop what they do not know (``myRights``), it would log whole bodies, and it knows
+neither ``Email/import`` nor accounts other than the first. Source and target are built on this:
+
+    session = Session(settings)                     connect, log in; ``reconnect`` does it again
+    session.call([("Mailbox/get", {"ids": None}), …], using=(MAIL,))
+                                                    one answer per call: a dict, or a MethodError
+    session.ask("Email/query", {"limit": 10})       one call; a method's error is raised
+    session.get("Email", ids, ["keywords"])         objects by id, however many, within the limits
+    session.download(blob_id)                       Reply: length, chunks(), close()
+    session.upload(octets)                          Uploaded(blob_id, size)
+    session.limits                                  as announced, less what turned out to be too much
+
+``accountId`` is added to arguments that have none. A session may be used by several threads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import jmapc
+import jmapc.api
+import jmapc.methods
+import jmapc.session
+
+from portarchive.connectors.jmap import resource, srv
+from portarchive.connectors.jmap.gate import Gate
+from portarchive.connectors.jmap.origin import Guard, expand, is_loopback
+from portarchive.connectors.jmap.resource import BLOB, CORE, CYRUS_BLOB, MAIL, printable
+from portarchive.connectors.jmap.settings import JmapSettings
+from portarchive.connectors.jmap.transport import HttpRefused, Reply, Sized, Transport
+from portarchive.errors import (
+    AuthenticationFailed,
+    ConnectorError,
+    RateLimited,
+    ServerMisbehaved,
+    TokenLost,
+    Unreachable,
+)
+
+logging.getLogger("jmapc").setLevel(logging.CRITICAL)  # below that it would log bodies
+
+_HOPS: Final = 5
+_BUSY_TRIES: Final = 6
+_LIMIT: Final = "urn:ietf:params:jmap:error:limit"
+
+Call = tuple[str, Mapping[str, Any]]
+"""A method and its arguments; ``#name`` for a result reference to the call before, by its number
+in the list as text: ``{"resultOf": "0", "name": "Email/get", "path": "/list/*/blobId"}``."""
+
+Answer = dict[str, Any]
+
+
+class Uploaded(NamedTuple):
+    """A blob of ours. ``size``: what the server counted; compare it."""
+
+    blob_id: str
+    size: int
+
+
+class Session:
+    """See the module.
+
+    Attributes:
+        settings: what it was opened with.
+        resource: the session object.
+        account: the account in use.
+        limits: what one request may hold.
+    """
+
+    def __init__(self, settings: JmapSettings) -> None:
+        """Find the server and log in.
+
+        Raises:
+            Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved.
+            SettingsError: there is no such account; the file of certificates is none.
+        """
+        self.settings = settings
+        self._guard = Guard(settings)
+        self._found_at: str | None = None
+        self._connect()
+        self.limits = self.resource.limits()
+        self._gate = Gate(self.limits.max_concurrent_requests)
+        self._uploads = Gate(self.limits.max_concurrent_upload)
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests went out since the last connect."""
+        return self._transport.requests
+
+    @property
+    def account_id(self) -> str:
+        """Of the account in use."""
+        return self.account.account_id
+
+    def has(self, capability: str) -> bool:
+        """Whether the account can do what a capability stands for."""
+        return capability in self.resource.capabilities and (
+            capability in self.account.capabilities or capability == CYRUS_BLOB
+        )
+
+    @property
+    def blob_capability(self) -> str | None:
+        """The capability that brings ``Blob/get`` and ``Blob/upload``, None without one."""
+        return next((name for name in (BLOB, CYRUS_BLOB) if self.has(name)), None)
+
+    # --- the connection -------------------------------------------------------------------------
+
+    def reconnect(self) -> None:
+        """Throw the connections away, ask for the secret anew, and log in again.
+
+        Raises:
+            ConnectionLost: the server is away for a moment; and what ``__init__`` raises.
+        """
+        reached = self._transport.reached
+        self._transport.close()
+        self._connect(reached=reached)
+
+    def close(self) -> None:
+        """Close all connections; never raises."""
+        self._transport.close()
+
+    def _connect(self, *, reached: bool = False) -> None:
+        self._transport = Transport(self.settings)
+        self._transport.reached = reached
+        try:
+            self.resource = self._discover()
+            self.account = self.resource.account(self.settings.account)
+        except BaseException:
+            self._transport.close()
+            raise
+        self._client = _Client(self._transport, self.resource)
+
+    # --- methods --------------------------------------------------------------------------------
+
+    def call(
+        self, calls: Sequence[Call], *, using: Sequence[str] = (MAIL,)
+    ) -> list[Answer | MethodError]:
+        """Call methods, in as few requests as the limits permit.
+
+        Args:
+            calls: names and arguments. With result references they have to fit one request.
+            using: capabilities beside the core one.
+
+        Returns:
+            For each call what its method answered, or its error.
+
+        Raises:
+            LimitReached: one call alone, or those with references, are more than one request may
+                hold. Nothing was done.
+            AuthenticationFailed, TokenExpired, RateLimited, ConnectionLost, ServerMisbehaved.
+        """
+        answers: list[Answer | MethodError] = []
+        linked = any(name.startswith("#") for _, arguments in calls for name in arguments)
+        position = 0
+        while position < len(calls):
+            limit = self.limits.max_calls_in_request
+            if linked and len(calls) > limit:
+                raise LimitReached("maxCallsInRequest")
+            part = calls[position : position + limit]
+            try:
+                answers += self._request(part, using)
+            except LimitReached as error:
+                halves = error.limit == "maxSizeRequest" and len(part) > 1
+                if linked or not (halves or error.limit == "maxCallsInRequest"):
+                    raise
+                middle = max(1, len(part) // 2)
+                for half in (part[:middle], part[middle:]):
+                    if half:
+                        answers += self.call(half, using=using)
+            position += len(part)
+        return answers
+
+    def ask(
+        self, name: str, arguments: Mapping[str, Any], *, using: Sequence[str] = (MAIL,)
+    ) -> Answer:
+        """One call.
+
+        Raises:
+            MethodRefused and its kind: see ``expect``; and what ``call`` raises.
+        """
+        return expect(name, self.call([(name, arguments)], using=using)[0])
+
+    def get(
+        self, kind: str, ids: Sequence[str], properties: Sequence[str]
+    ) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
+        """Objects by their ids, as many at a time as the server gives.
+
+        Args:
+            kind: ``Email``, ``Mailbox``.
+            ids: distinct.
+            properties: to have.
+
+        Yields:
+            Objects, and those of the ids asked for that the answer does not hold.
+
+        Raises:
+            MethodRefused, and what ``call`` raises.
+        """
+        position = 0
+        while position < len(ids):
+            part = list(ids[position : position + self.limits.max_objects_in_get])
+            try:
+                answer = self.call(
+                    [(f"{kind}/get", {"ids": part, "properties": list(properties)})]
+                )[0]
+            except LimitReached:
+                if not self.too_many(part):
+                    raise
+                continue
+            if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
+                if self.too_many(part):
+                    continue
+            found = objects(expect(f"{kind}/get", answer).get("list"))
+            there = {each["id"] for each in found}
+            yield found, [each for each in part if each not in there]
+            position += len(part)
+
+    def too_many(self, ids: Sequence[str]) -> bool:
+        """So many objects were too many for a ``/get``; False if it was one alone."""
+        return len(ids) > 1 and self.limits.shrink("maxObjectsInGet", len(ids))
+
+    def _request(self, calls: Sequence[Call], using: Sequence[str]) -> list[Answer | MethodError]:
+        invocations: list[jmapc.methods.Request] = [
+            jmapc.methods.Invocation(
+                str(number), _Method(name, {"accountId": self.account_id, **arguments}, using)
+            )
+            for number, (name, arguments) in enumerate(calls)
+        ]
+        for attempt in range(_BUSY_TRIES):
+            with self._gate:
+                try:
+                    responses = self._client.framed(invocations, self.limits.max_size_request)
+                except HttpRefused as error:
+                    if not self._busy(error, calls):
+                        raise
+                else:
+                    return self._sorted(calls, responses)
+            time.sleep(0.1 * 2**attempt)
+        raise RateLimited("the server permits fewer requests at once than there are")
+
+    def _busy(self, error: HttpRefused, calls: Sequence[Call]) -> bool:
+        """Whether a refused request may be sent again as it is, a little later.
+
+        Raises:
+            LimitReached: it was too large.
+            RateLimited: another limit, that time mends.
+            ServerMisbehaved: it was refused for what it says.
+        """
+        problem = error.problem
+        limit = problem.get("limit")
+        if error.status == 413:
+            limit = "maxSizeRequest"
+        elif problem.get("type") != _LIMIT or not isinstance(limit, str):
+            raise ServerMisbehaved(error.text) from error
+        if limit == "maxConcurrentRequests":
+            self._gate.shrink()
+            return True
+        if limit == "maxSizeRequest":
+            self.limits.shrink(limit, self._client.last_size)
+        elif limit == "maxCallsInRequest":
+            if not self.limits.shrink(limit, len(calls)) or len(calls) == 1:
+                raise ServerMisbehaved("the server takes no call at all in a request") from error
+        else:
+            raise RateLimited(error.text) from error
+        raise LimitReached(limit) from error
+
+    def _sorted(self, calls: Sequence[Call], responses: list[Any]) -> list[Answer | MethodError]:
+        """The first response to each call; a call may have others after it, of other methods."""
+        first: dict[str, Answer | MethodError] = {}
+        for response in responses:
+            if not isinstance(response, list) or len(response) != 3:
+                raise ServerMisbehaved("the server's answer is no list of method responses")
+            name, arguments, call_id = response
+            if not isinstance(arguments, dict) or not isinstance(call_id, str):
+                raise ServerMisbehaved("the server's answer is no list of method responses")
+            if name == "error":
+                words = self._transport.hide(printable(arguments.get("description")))
+                kind = str(arguments.get("type", "serverFail"))
+                first.setdefault(call_id, MethodError(kind, words, arguments))
+            else:
+                first.setdefault(call_id, arguments)
+        try:
+            return [first[str(number)] for number in range(len(calls))]
+        except KeyError:
+            raise ServerMisbehaved("the server left a method call without an answer") from None
+
+    # --- octets ---------------------------------------------------------------------------------
+
+    @property
+    def can_download(self) -> bool:
+        """Whether the download URL is one that may see the credentials."""
+        try:
+            self._download_template()
+        except ConnectorError:
+            return False
+        return True
+
+    def download(self, blob_id: str, *, media_type: str = "message/rfc822") -> Reply:
+        """The octets of a blob (RFC 8620 section 6.2), still to be read.
+
+        Raises:
+            HttpRefused: e.g. ``status`` 404: there is none.
+            Unreachable: downloads are on a foreign host; see ``can_download``.
+            And what ``call`` raises.
+        """
+        url = expand(
+            self._download_template(),
+            accountId=self.account_id, blobId=blob_id, type=media_type, name="message.eml",
+        )  # fmt: skip
+        reply = self._transport.get(url, plain=True)
+        if reply.status >= 300:
+            reply.close()
+            raise HttpRefused("the server redirects a download", status=reply.status, problem={})
+        return reply
+
+    def upload(self, octets: bytes | Sized, *, media_type: str = "message/rfc822") -> Uploaded:
+        """Make a blob of octets (RFC 8620 section 6.1). Waits while too many are on their way.
+
+        Raises:
+            LimitReached: ``maxSizeUpload``: they are too many.
+            HttpRefused: refused, e.g. for a quota: ``problem``.
+            Unreachable: uploads are on a foreign host.
+            And what ``call`` raises.
+        """
+        if len(octets) > self.limits.max_size_upload:
+            raise LimitReached("maxSizeUpload")
+        template = self._guard.resolve(self.resource.upload_url, self.resource.url, "uploadUrl")
+        url = expand(template, accountId=self.account_id)
+        for attempt in range(_BUSY_TRIES):
+            with self._uploads:
+                try:
+                    found = self._transport.post(url, octets, media_type).json()
+                    break
+                except HttpRefused as error:
+                    limit = error.problem.get("limit")
+                    if error.status == 413 or limit == "maxSizeUpload":
+                        raise LimitReached("maxSizeUpload") from error
+                    if limit not in {"maxConcurrentUpload", "maxConcurrentRequests"}:
+                        raise
+                    self._uploads.shrink()
+            time.sleep(0.1 * 2**attempt)
+        else:
+            raise RateLimited("the server permits fewer uploads at once than there are")
+        blob_id = found.get("blobId") if isinstance(found, dict) else None
+        size = found.get("size") if isinstance(found, dict) else None
+        if not isinstance(blob_id, str) or not isinstance(size, int):
+            raise ServerMisbehaved("the server does not say what became of an upload")
+        return Uploaded(blob_id, size)
+
+    def _download_template(self) -> str:
+        return self._guard.resolve(self.resource.download_url, self.resource.url, "downloadUrl")
