@@ -31,6 +31,8 @@ MAX_PATH = 700
 
 Operating systems take 4,096 for a whole path, some no more than 1,024.
 """
+MAX_DEPTH = 250
+"""Names of a mailbox's path; readers take no member with more than 255 segments (``tree``)."""
 
 _TAG_LENGTH = 9
 _EMPTY = "%"
@@ -111,14 +113,15 @@ def fit(names: tuple[str, ...]) -> tuple[str, ...]:
     They are joined by ``/``, so that the whole reads as it did. The directory of such a long name
     is cut (``encode_segment``), and ``folder.json`` says it in full.
     """
-    if 12 * sum(map(len, names)) + len(names) <= MAX_PATH:  # four octets, percent-encoded
-        return names
+    shallow = len(names) <= MAX_DEPTH
+    if shallow and 12 * sum(map(len, names)) + 2 * len(names) <= MAX_PATH:
+        return names  # twelve: four octets, percent-encoded
     lengths = [len(encode_segment(name).encode()) for name in names]
-    if sum(lengths) + len(names) - 1 <= MAX_PATH:
+    if shallow and sum(lengths) + len(names) - 1 <= MAX_PATH:
         return names
     room = MAX_PATH - MAX_SEGMENT
     kept = 0
-    while kept < len(names) - 1 and room > lengths[kept]:
+    while kept < min(len(names), MAX_DEPTH) - 1 and room > lengths[kept]:
         room -= lengths[kept] + 1
         kept += 1
     return (*names[:kept], "/".join(names[kept:]))

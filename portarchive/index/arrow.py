@@ -62,9 +62,7 @@ def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     listed = columns.TABLES[name]
     wanted = columns.names(listed)
     ordered = [
-        [
-            row.get(column.name, [] if column.kind == "strings" else None) for column in listed
-        ]
+        [row.get(column.name, [] if column.kind == "strings" else None) for column in listed]
         for row in rows
     ]
     if not wanted:

@@ -97,7 +97,9 @@ CONTENT: Final = (
     ),
     Column("dkim_domains", "strings", "64 entries", "DKIM-Signature d="),
     Column("dkim_fields", "strings", "64 entries", "all that any h= covers, lower case"),
-    Column("cfbl_addresses", COMPLAINTS, "20 entries", "CFBL-Address (RFC 9477); report: arf, xarf"),
+    Column(
+        "cfbl_addresses", COMPLAINTS, "20 entries", "CFBL-Address (RFC 9477); report: arf, xarf"
+    ),
     Column("cfbl_feedback_id", "string", "1000 characters", "CFBL-Feedback-ID without blanks"),
     Column("expires_at", "time", "1970 … 9999", "Expires (RFC 10080): the latest that can be read"),
     Column("expires_raw", "string", "1000 characters", "that one as written, else the first"),

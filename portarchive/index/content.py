@@ -246,9 +246,7 @@ def _subject(
     return text, words.raw(told[0], RAW)
 
 
-def _identifiers(
-    fields: Fields, defects: set[str]
-) -> tuple[str | None, list[str], list[str]]:
+def _identifiers(fields: Fields, defects: set[str]) -> tuple[str | None, list[str], list[str]]:
     own = None
     told = fields.get(b"message-id")
     if told is not None:

@@ -53,9 +53,7 @@ def rows(octets: Octets, found: Structure) -> list[dict[str, Any]]:
 def original_fields(octets: Octets, found: Structure) -> Fields:
     """The fields of the returned message or header that identify it."""
     for part in found.parts:
-        if part.kind == "report" and (
-            part.media_type in MESSAGES or part.media_type in _HEADERS
-        ):
+        if part.kind == "report" and (part.media_type in MESSAGES or part.media_type in _HEADERS):
             if part.encoding in {"base64", "quoted-printable"}:
                 piece = decoded(octets, part, _LONGEST)
                 return read(piece, 0, len(piece), _ORIGINAL).fields
@@ -168,9 +166,7 @@ def _optional(value: bytes | None) -> str | None:
     return None if value is None else _text(value)
 
 
-def _typed(
-    fields: Fields, name: bytes, *, comments: bool = False
-) -> tuple[str | None, str | None]:
+def _typed(fields: Fields, name: bytes, *, comments: bool = False) -> tuple[str | None, str | None]:
     """``type; value`` (RFC 3464 §2.1.2). Without a type all of it is the value."""
     value = _value(fields, name)
     if value is None:

@@ -46,7 +46,10 @@ def path_text(path: str) -> str:
     r"""The path of a folder; octets of its directory that are not UTF-8 as ``\xNN``."""
     if path.isascii():
         return path
-    octets = path.encode("utf-8", "surrogateescape")
+    try:
+        octets = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return clean(path)
     return octets.decode("utf-8", "backslashreplace")
 
 

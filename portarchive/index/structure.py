@@ -213,7 +213,11 @@ class _Walk:
 
 
 def _kind(
-    media_type: str, disposition: str, name: str | None, within: tuple[str, str], has_id: bool  # noqa: FBT001 - of one call
+    media_type: str,
+    disposition: str,
+    name: str | None,
+    within: tuple[str, str],
+    has_id: bool,  # noqa: FBT001 - of one call
 ) -> str:
     if media_type in REPORT or (media_type in MESSAGES and within[0] == "multipart/report"):
         return "report"

@@ -14,6 +14,7 @@ import contextlib
 import marshal
 import mmap
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,9 +45,17 @@ def look(asked: Asked) -> Content:
 
 def answer(messages: list[Asked]) -> Answer:
     """The rows of messages."""
+    found = []
+    for one in messages:
+        found.append(look(one))
+        time.sleep(0)  # lets a thread run that has to keep another process busy
+    return made(found)
+
+
+def made(found: list[Content]) -> Answer:
+    """Contents as an answer."""
     from portarchive.index import arrow  # noqa: PLC0415 - 150 ms that only who answers needs
 
-    found = [look(one) for one in messages]
     rows = arrow.batch(arrow.CONTENT, columns.CONTENT, [one.row for one in found])
     defects = Counter(defect for one in found for defect in one.row[-1])
     return (

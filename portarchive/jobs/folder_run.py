@@ -95,7 +95,7 @@ class FolderRun:
         self._known = self.state.known(journal)
         self._journal = journal
         self._base = len(self._known)
-        self.mistaken = self._was_mistaken()
+        self.mistaken = self.mistaken or self._was_mistaken()
         self._has_placeholders = self.state.has_placeholders
         if self.opened.complete:
             self._unseen = set(self._known)
@@ -219,7 +219,7 @@ class FolderRun:
     def disagrees(self) -> bool:
         """A delta whose sum is not what the server says it has: list the whole folder."""
         exists = self.opened.counts.get("exists")
-        if self.opened.complete or exists is None:
+        if self.opened.complete or self.mistaken or exists is None:
             return False
         if not self.moving:
             previous = self.previous or {}

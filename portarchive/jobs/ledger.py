@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote, unquote
 
 Entry = dict[str, Any]
 
 _TEXT_LIMIT = 1000
 _BUDGET = "budget"
 
+_UNQUOTED: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "%,:")
+
 _EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server", "renamed"})
 """Notes about what happened once, as opposed to what is so."""
 
 
 def compact(uids: Iterable[str]) -> str:
-    """A set of uids as text: numbers as IMAP sets (``1:5,9``), anything else comma-separated."""
+    """A set of uids as text: numbers as IMAP sets (``1:5,9``), anything else comma-separated.
+
+    What separates is percent-encoded in the latter (a Maildir name may be ``1.a,S=12``).
+    """
     numbers: list[int] = []
     others: list[str] = []
     for uid in uids:
@@ -38,7 +44,7 @@ def compact(uids: Iterable[str]) -> str:
         elif previous < 0:
             start = number
         previous = number
-    return ",".join(parts + sorted(others))
+    return ",".join(parts + sorted(quote(uid, safe=_UNQUOTED) for uid in others))
 
 
 def expand(text: str) -> Iterator[str]:
@@ -48,7 +54,7 @@ def expand(text: str) -> Iterator[str]:
         if colon and low.isdecimal() and high.isdecimal():
             yield from map(str, range(int(low), int(high) + 1))
         elif part:
-            yield part
+            yield unquote(part, errors="surrogateescape")
 
 
 def _set(uids: list[str]) -> Entry:

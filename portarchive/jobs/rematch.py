@@ -1,8 +1,8 @@
 """Matching a renumbered folder: which old item is which new message, without fetching bodies.
 
 When UIDVALIDITY changes all UIDs are new (RFC 9051 section 2.3.1.1). A new message is an old item
-if their EMAILIDs are equal, and size and instant are, where known. Where either has no EMAILID,
-(size, instant, Message-ID) must be equal and unique on both sides.
+if their EMAILIDs are equal, and size and instant are, where known. Else (size, instant, Message-ID)
+must be equal and unique on both sides; with two different EMAILIDs there must be a Message-ID.
 """
 
 from __future__ import annotations
@@ -108,6 +108,14 @@ class Rematcher:
         same_size = not ref.size or ref.size == int(entry[model.SIZE])
         return same_size and (None in {new, old} or new == old)
 
+    def _differ(self, ref: MessageRef, entry: dict[str, Any]) -> bool:
+        """Whether both have an EMAILID, and not the same.
+
+        Not the end of it: a server may begin to make them in another way, and its mail is the same.
+        """
+        old = entry.get(model.EMAIL_ID)
+        return self._ids and None not in {old, ref.email_id} and old != ref.email_id
+
     def _new_keys(self, refs: Sequence[MessageRef], done: bytearray) -> dict[Key, int]:
         """What identifies a new message → its number, ``_SEVERAL`` if it is not unique."""
         new: dict[Key, int] = {}
@@ -138,7 +146,9 @@ class Rematcher:
             if identity is None:
                 continue
             at = new.get((int(entry[model.SIZE]), epoch, identity), _NONE)
-            if at >= 0 and not (self._ids and refs[at].email_id and model.EMAIL_ID in entry):
+            if at >= 0 and not identity and self._differ(refs[at], entry):
+                continue
+            if at >= 0:
                 old[at] = number if old[at] == _NONE else _SEVERAL
         partner = array("q", [_NONE]) * count
         for at, number in enumerate(old):

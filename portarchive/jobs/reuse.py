@@ -130,7 +130,11 @@ class Reuse:
         return found if items.message_id(filename) == normal(ref.message_id) else None
 
     def _believed(self, jobs: Sequence[Job], places: Sequence[Found | None]) -> bool:
-        """Whether equal ids are equal octets; False also if that cannot be found out now."""
+        """Whether equal ids are equal octets; False also if that cannot be found out now.
+
+        Gmail's are taken at their word, for there each body is to be fetched once: X-GM-MSGID is
+        one server's, that says what it is. EMAILIDs come from anybody who read RFC 8474.
+        """
         index = self._index()
         pairs = [(found, ref) for (ref, _), found in zip(jobs, places, strict=True) if found]
         if not pairs or index.trusted is False:
@@ -139,7 +143,8 @@ class Reuse:
             index.look()
         if index.trusted is None:
             found, ref = min(pairs, key=lambda pair: pair[0].known.size)
-            index.trusted = self._confirm(ref, found.known.sha256)
+            gmail = ref.labels is not None
+            index.trusted = gmail or self._confirm(ref, found.known.sha256)
         if index.trusted is False:
             self._distrust()
         return bool(index.trusted)

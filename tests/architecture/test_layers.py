@@ -50,10 +50,12 @@ def test_no_email_package_where_octets_pass(module: Path) -> None:
 
 OWNERS = {
     "backports": {"archive"},
+    "duckdb": {"index"},
     "imapclient": {"connectors/imap"},
     "jsonschema": {"schema.py", "validate"},
     "jsonschema_rs": {"validate"},
     "keyring": {"access"},
+    "pyarrow": {"index"},
     "pymap": {"demo"},
     "referencing": {"schema.py", "validate"},
     "rich": {"cli"},

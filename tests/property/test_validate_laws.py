@@ -270,6 +270,19 @@ def test_what_is_json_is_read_as_json(value: Any, ascii_only: bool, indent: bool
         assert found == json.loads(text)
 
 
+@given(value=st.dictionaries(st.text(max_size=3), VALUES, max_size=4), window=st.integers(1, 16))
+@example(value={"a": 1.5, "b": -1e22, "items": [0.25, 1e-7, [3.5e30]]}, window=2)
+@settings(deadline=None)
+def test_windows_make_no_difference(value: Any, window: int) -> None:
+    """A number is cut anywhere: after its point, its e, its sign."""
+    text = json.dumps(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("portarchive.validate.ijson._WINDOW", window)
+        found, defects, broken = read(text.encode())
+    patched = read(text.encode())
+    assert (found, defects, broken) == patched
+
+
 @given(octets=st.binary(max_size=60) | st.text(alphabet='{}[]":,\\u0d8e1.-tn \n').map(str.encode))
 @example(b'{"a":"\\ud800"}')
 @settings(deadline=None, max_examples=400)

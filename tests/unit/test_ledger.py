@@ -109,3 +109,11 @@ def test_notes_stay_with_their_messages() -> None:
         {"uid": "2", "code": "no-date"},
         {"code": "size-mismatch", "count": 3, "uids": "2:3,10"},
     ]
+
+
+@pytest.mark.parametrize(
+    "uids", [{"1.a,S=12,W=13:2", "1.a"}, {"x%2Fy", "x/y"}, {"é", "3:7", "1", "2", "3"}, {"a b"}]
+)
+def test_a_set_of_names_comes_back_whole(uids: set[str]) -> None:
+    assert set(expand(compact(uids))) == uids
+    assert sum(1 for _ in expand(compact(uids))) == len(uids)

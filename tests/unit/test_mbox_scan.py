@@ -144,6 +144,12 @@ def test_postmarks_without_a_date(of):
     assert box.scanner.counts == {"postmark-without-date": 3}
 
 
+def test_lines_of_postmarks_are_no_messages(of):
+    box = of(b"From a " + DATE + b"\nSubject: 1\n\nx\n" + (b"From b " + DATE + b"\n") * 50 + b"\n")
+    assert len(box.messages()) == 1
+    assert box.scanner.counts == {}
+
+
 def test_a_file_grows_and_is_not_what_it_seemed(tmp_path):
     path = tmp_path / "box"
     one = b"From a " + DATE + b"\nSubject: 1\n\nx\n"

@@ -84,9 +84,32 @@ def test_an_id_goes_before_everything(tmp_path: Path) -> None:
         item(tmp_path, "1", A, **{model.EMAIL_ID: "M1"}),
         item(tmp_path, "2", B, **{model.EMAIL_ID: "M2"}),
     ]
-    refs = [ref("11", 999, None, email_id="M2"), ref("12", len(A), b"<a@x>", email_id="M9")]
+    refs = [ref("11", len(B), None, email_id="M2"), ref("12", len(A), b"<a@x>", email_id="M9")]
     assert pairs(tmp_path, lines, refs) == {("11", "2"), ("12", "1")}
     assert pairs(tmp_path, lines, refs, ids=False) == {("12", "1")}
+
+
+def test_different_ids_and_no_message_id_to_speak_for_them(tmp_path: Path) -> None:
+    lines = [item(tmp_path, "1", NONE, **{model.EMAIL_ID: "M1"})]
+    refs = [ref("11", len(NONE), b"", email_id="M9")]
+    assert pairs(tmp_path, lines, refs) == set()
+    assert pairs(tmp_path, lines, refs, ids=False) == {("11", "1")}
+
+
+@pytest.mark.parametrize(
+    ("size", "second", "matches"),
+    [(len(A), 0, True), (0, 0, True), (None, 0, True), (999, 0, False), (len(A), 1, False)],
+)
+def test_an_id_alone_is_not_enough(tmp_path: Path, size: Any, second: int, matches: bool) -> None:
+    """Size and instant speak against it where they are known; 0 is what a server says else."""
+    lines = [item(tmp_path, "1", A, **{model.EMAIL_ID: "M1"})]
+    refs = [ref("11", size, None, email_id="M1", second=second)]
+    assert pairs(tmp_path, lines, refs) == ({("11", "1")} if matches else set())
+
+
+def test_an_item_without_an_id_is_matched_as_ever(tmp_path: Path) -> None:
+    lines = [item(tmp_path, "1", A)]
+    assert pairs(tmp_path, lines, [ref("11", len(A), b"<a@x>", email_id="M1")]) == {("11", "1")}
 
 
 def test_two_copies_of_one_id(tmp_path: Path) -> None:

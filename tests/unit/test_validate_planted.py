@@ -114,6 +114,16 @@ def no_parent(original: Any, found: Any, state: Any, folder: Any) -> None:
         original(found, state, folder)
 
 
+def leaf_not_written(original: Any, self: Any, state: Any, digests: Any) -> None:
+    line = digests.line
+    if state.path == "Work":
+        digests.line = lambda digest, path: path.endswith("folder.json") or line(digest, path)
+    original(self, state, digests)
+    if state.path == "Work":
+        digests.line = line
+        self._out.staging.withdraw()
+
+
 def digest_before_the_last_line(original: Any, found: Any, archive_id: str, text: bytes) -> Any:
     return original(found, archive_id, text[:-1])
 
@@ -218,6 +228,8 @@ OF_THE_ARCHIVE: dict[str, tuple[Plant, str]] = {
         wrap(edition, "_archive_json", digest_before_the_last_line), "M-003"),
     "CRLF lost": (wrap(messages.MessageDirectory, "store", lines_of_unix), "E-005"),
     "no folder.json in a parent": (wrap(edition, "_settle_parent", no_parent), "P-006b"),
+    "no folder.json in a leaf": (wrap(stage.Stager, "_folder", leaf_not_written), "P-006"),
+    "no folder.json of the ledger": (wrap(stage.Stager, "_folder", leaf_not_written), "M-023"),
     "an absolute file name": (
         entries(lambda entry: entry | {"filename": "/" + entry["filename"]}), "C-035"),
     "a file name with ..": (

@@ -6,6 +6,7 @@ nothing whose answer was lost.
 
 from __future__ import annotations
 
+import math
 import selectors
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Final
 from portarchive.connectors.imap import append_verdict
 from portarchive.connectors.imap.append_flight import Flight, ShortError, Window
 from portarchive.connectors.imap.append_lane import AppendLane, SpoiltError
+from portarchive.connectors.imap.append_settle import Breaks
 from portarchive.connectors.imap.append_windows import Gatherer, Suspects, Ways
 from portarchive.connectors.imap.pool import Pool
 from portarchive.connectors.imap.responses import Status
@@ -37,15 +39,21 @@ class Placer:
     Args:
         pool: connections.
         ways: what the server takes.
-        suspects: kept from call to call.
+        suspects, breaks: kept from call to call.
         validity: UIDVALIDITY by folder_id, of the mailboxes that were looked at.
     """
 
     def __init__(
-        self, pool: Pool, ways: Ways, suspects: Suspects, validity: Mapping[str, int | None]
+        self,
+        pool: Pool,
+        ways: Ways,
+        suspects: Suspects,
+        breaks: Breaks,
+        validity: Mapping[str, int | None],
     ) -> None:
         self._pool = pool
         self._suspects = suspects
+        self._breaks = breaks
         self._validity = validity
         self._windows = Gatherer(ways, suspects)
         self._again: deque[Window] = deque()
@@ -80,7 +88,7 @@ class Placer:
             self._selector.close()
             for lane in self._lanes:
                 if lane.busy:
-                    self._suspects.broke = time.monotonic()
+                    self._breaks.broken(_on_their_way(lane.flights))
                 lane.leave()
 
     @property
@@ -177,6 +185,7 @@ class Placer:
 
     def _answered(self, flight: Flight, status: Status) -> Iterator[Pair]:
         window = flight.window
+        self._breaks.answered(time.monotonic() - (flight.begun or math.inf))
         if status.ok:
             self._full = 0
             validity = self._validity.get(window.folder_id)
@@ -226,8 +235,9 @@ class Placer:
         """A connection ended: nobody knows what became of what was on its way."""
         blamed = not isinstance(error, RateLimited | TokenExpired)
         flights = self._bury(lane)
-        for flight in flights if blamed else ():
-            for load in flight.window.loads if flight.begun else ():
+        begun = [flight for flight in flights if flight.begun is not None]
+        for flight in begun if blamed else ():
+            for load in flight.window.loads:
                 self._suspects.lost(load.parcel.key, accused=lane.accused)
         if not flights and self._lanes:
             return  # it had nothing to do, and there are others
@@ -248,6 +258,10 @@ class Placer:
     def _bury(self, lane: AppendLane) -> list[Flight]:
         self._selector.unregister(lane.session.stream.sock)
         self._lanes.remove(lane)
-        if lane.busy:
-            self._suspects.broke = time.monotonic()
+        self._breaks.broken(_on_their_way(lane.flights))
         return lane.die()
+
+
+def _on_their_way(flights: Iterable[Flight]) -> set[str]:
+    """The mailboxes of commands that were begun."""
+    return {flight.window.folder_id for flight in flights if flight.begun is not None}

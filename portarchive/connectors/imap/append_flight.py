@@ -100,7 +100,7 @@ class Flight:
     Attributes:
         tag: unlike that of any other command of this process.
         pieces: octets to be sent in order, and whether ``+`` is to be waited for behind them.
-        begun: something of it was sent.
+        begun: when the first of it was sent, as ``time.monotonic`` has it; None if nothing was.
     """
 
     __slots__ = ("begun", "octets", "pieces", "tag", "window")
@@ -109,7 +109,7 @@ class Flight:
         self.tag = b"a%d" % next(_tags)
         self.window = window
         self.octets = window.octets
-        self.begun = False
+        self.begun: float | None = None
         self.pieces = _ahead(self.tag, window) if self.ahead else _waiting(self.tag, window)
 
     @property

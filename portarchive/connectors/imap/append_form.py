@@ -19,6 +19,9 @@ from portarchive.records import Received
 MAX_FLAGS: Final = 7_000
 """Octets of a flag list; servers need not take lines over 8,192 (RFC 7162 §4)."""
 
+LONG: Final = 255
+"""Characters of a keyword that JMAP allows (RFC 8621 §4.1.1), and no server was seen to mind."""
+
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
                   b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")  # fmt: skip
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
@@ -42,6 +45,12 @@ def flag_list(flags: tuple[str, ...]) -> bytes:
         if text is not None:
             spelled.setdefault(keywords.fold(text), text)
     return b"(" + " ".join(spelled.values()).encode("ascii") + b")"
+
+
+@lru_cache(maxsize=4096)
+def has_long(flags: tuple[str, ...]) -> bool:
+    """Whether one of them is longer than servers are sure to read (Cyrus: BAD from 1,024 on)."""
+    return any(len(flag) > LONG for flag in flags)
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import selectors
 import ssl
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
@@ -98,7 +99,7 @@ class AppendLane:
 
     def recall(self) -> list[Flight]:
         """The commands that nothing was sent of: they are taken back."""
-        back = [flight for flight in self._unsent if not flight.begun]
+        back = [flight for flight in self._unsent if flight.begun is None]
         self._unsent.clear()
         for flight in back:
             self.flights.remove(flight)
@@ -140,7 +141,7 @@ class AppendLane:
                 if not self._unsent:
                     return False
                 self._writing = self._unsent.popleft()
-                self._writing.begun = True
+                self._writing.begun = time.monotonic()
             try:
                 piece = next(self._writing.pieces)
             except StopIteration:
@@ -206,9 +207,11 @@ class AppendLane:
                 raise self._astray(status)
             return None
         flight = next((entry for entry in self.flights if entry.tag == status.tag), None)
-        if flight is None or not flight.begun:
+        if flight is None or flight.begun is None:
             raise self._astray(status)
-        if status.kind == b"BAD" and any(entry.ahead and entry.begun for entry in self.flights):
+        if status.kind == b"BAD" and any(
+            entry.ahead and entry.begun is not None for entry in self.flights
+        ):
             raise self._astray(status)
         mine = flight is self._writing
         instead = mine and self._paused and self._out is None  # in place of "+"

@@ -6,7 +6,6 @@ Holds one window for each mode at most.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -35,14 +34,9 @@ class Suspects:
 
     A connection that ended with BAD or BYE may have ended for one of them; one that just broke
     may, if it breaks again with the same message.
-
-    Attributes:
-        broke: when something was on its way as a connection ended last, as ``time.monotonic``
-            has it.
     """
 
     def __init__(self) -> None:
-        self.broke = -math.inf
         self._known: set[int] = set()
         self._losses: Counter[int] = Counter()
 
@@ -182,6 +176,7 @@ class Gatherer:
     def _mode(self, parcel: Parcel, spot: Spot, name: Part) -> Mode:
         epoch = spot.received.epoch
         odd = epoch is not None and epoch not in append_form.SURE
+        odd = odd or append_form.has_long(spot.flags)
         if parcel.careful or odd or parcel.key in self._suspects:
             return Mode.ALONE
         waits = parcel.octets is None or parcel.size > self._ways.ahead

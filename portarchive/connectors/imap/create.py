@@ -103,8 +103,8 @@ class Maker:
         except (UnsendableNameError, FolderUnavailable) as exc:
             text = f"this cannot be the name of a mailbox here: {exc}"
             return _Making(wish, refused=Refused("refused", text))
-        if wire == b"INBOX":
-            return _Making(wish._replace(folder_id=folder_id(wire)))
+        if wire == b"INBOX":  # every account has it
+            return _Making(wish)
         settable = "CREATE-SPECIAL-USE" in self._session.capabilities
         return _Making(wish, wire, mailbox_rules.attribute(wish.role) if settable else None)
 
@@ -171,8 +171,10 @@ class Maker:
             return None
         wish = making.wish
         key = wish.folder_id if making.wire is None else folder_id(making.wire)
+        inbox = key is None
         same = [
             [folder for folder in listed if folder.folder_id == key],
+            [folder for folder in listed if inbox and "inbox" in folder.roles],
             [folder for folder in listed if folder.path == wish.path],
         ]
         if making.created:

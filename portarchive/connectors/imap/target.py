@@ -5,13 +5,13 @@ It adds mailboxes, subscriptions and messages; no command here removes or change
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import folders, mailbox_rules
 from portarchive.connectors.imap.append import Placer
+from portarchive.connectors.imap.append_settle import Breaks
 from portarchive.connectors.imap.append_windows import Suspects, Ways
 from portarchive.connectors.imap.create import Maker
 from portarchive.connectors.imap.fetch import Fetcher
@@ -46,13 +46,6 @@ from portarchive.records import (
     Vanished,
 )
 
-SETTLE: Final = 1.0
-"""Seconds after which a server is done with what a lost connection had sent.
-
-It may have read whole commands before the connection ended, and goes on with them. Who looks
-what is there before they are done misses a message, and sends it twice.
-"""
-
 
 class ImapTarget:
     """See ``connectors.base.Target``.
@@ -72,6 +65,7 @@ class ImapTarget:
         self._pool = Pool(settings)
         self._ledger = Ledger()
         self._suspects = Suspects()
+        self._breaks = Breaks()
         self._limits: dict[str, int] = {}
         self._listed: dict[str, Folder] = {}
         session = self._pool.main()
@@ -132,8 +126,11 @@ class ImapTarget:
     def existing(
         self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
     ) -> Iterator[FolderLook | Present | FolderFailed]:
-        """See ``Target.existing``; to be read to its end before anything else is asked for."""
-        self._settle()
+        """See ``Target.existing``.
+
+        After a connection was lost it waits until the server is done with what that had sent.
+        """
+        self._breaks.settle(self._pool.main())
         looker = Looker(self._pool, self._ledger, self._limits)
         return looker.existing(folder_ids, newer_than or {})
 
@@ -169,18 +166,15 @@ class ImapTarget:
             limit=self.capabilities.append_limit,
             limits=self._limits,
         )
-        placer = Placer(self._pool, ways, self._suspects, self._ledger.validity)
+        validity = self._ledger.validity
+        placer = Placer(self._pool, ways, self._suspects, self._breaks, validity)
         yield from placer.place(parcels)
 
     # --- the end --------------------------------------------------------------------------------
 
     def reconnect(self) -> None:
         """See ``Target.reconnect``. What was suspected of breaking a connection stays suspected."""
-        self._settle()
         self._pool.reconnect()
-
-    def _settle(self) -> None:
-        time.sleep(max(0.0, self._suspects.broke + SETTLE - time.monotonic()))
 
     def close(self) -> None:
         """Log out; never raises."""

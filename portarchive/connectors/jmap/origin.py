@@ -78,10 +78,6 @@ class Guard:
             )
         return absolute
 
-    def service_of(self, host: str, port: int) -> str:
-        """The session resource of a host found by DNS (RFC 8620 section 2.2)."""
-        return f"https://{host}:{port}/.well-known/jmap"
-
 
 def expand(template: str, **values: str) -> str:
     """Fill a URI template of level 1 (RFC 6570 section 3.2.2); an unknown variable is empty."""

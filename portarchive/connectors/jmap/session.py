@@ -1,61 +1,46 @@
 """One JMAP account: found, logged in, and methods called on it (RFC 8620).
 
-The only place that knows jmapc, which frames the requests. Its answers are taken as plain JSON: its
-own models drop what they do not know (``myRights``), it would log whole bodies, and it knows
-neither ``Email/import`` nor accounts other than the first. Source and target are built on this:
+Source and target are built on this; nothing else of the connector sends anything.
 
-    session = Session(settings)                     connect, log in; ``reconnect`` does it again
+    session = Session(settings)               connect, log in; ``reconnect`` does it again
     session.call([("Mailbox/get", {"ids": None}), …], using=(MAIL,))
-                                                    one answer per call: a dict, or a MethodError
-    session.ask("Email/query", {"limit": 10})       one call; a method's error is raised
-    session.get("Email", ids, ["keywords"])         objects by id, however many, within the limits
-    session.download(blob_id)                       Reply: length, chunks(), close()
-    session.upload(octets)                          Uploaded(blob_id, size)
-    session.limits                                  as announced, less what turned out to be too much
+                                              one answer per call: a dict, or a ``MethodError``
+    session.ask("Email/query", {"limit": 9})  one call; a method's error is raised
+    session.get("Email", ids, ["keywords"])   objects by id, however many, within the limits
+    session.download(blob_id)                 ``Reply``: length, chunks(), close()
+    session.upload(octets)                    ``Uploaded(blob_id, size)``
+    session.limits                            as announced, less what turned out to be too much
 
 ``accountId`` is added to arguments that have none. A session may be used by several threads.
+Beside what each method names, all raise AuthenticationFailed, TokenExpired, RateLimited (HTTP 429
+and 503 with their Retry-After), ConnectionLost and ServerMisbehaved, and retry nothing themselves.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-import jmapc
-import jmapc.api
-import jmapc.methods
-import jmapc.session
-
-from portarchive.connectors.jmap import resource, srv
+from portarchive.connectors.jmap.discovery import discover
+from portarchive.connectors.jmap.framing import Call, frame
 from portarchive.connectors.jmap.gate import Gate
-from portarchive.connectors.jmap.origin import Guard, expand, is_loopback
-from portarchive.connectors.jmap.resource import BLOB, CORE, CYRUS_BLOB, MAIL, printable
+from portarchive.connectors.jmap.origin import Guard, expand
+from portarchive.connectors.jmap.replies import (
+    Answer,
+    LimitReached,
+    MethodError,
+    expect,
+    objects,
+)
+from portarchive.connectors.jmap.resource import BLOB, CYRUS_BLOB, MAIL, printable
 from portarchive.connectors.jmap.settings import JmapSettings
 from portarchive.connectors.jmap.transport import HttpRefused, Reply, Sized, Transport
-from portarchive.errors import (
-    AuthenticationFailed,
-    ConnectorError,
-    RateLimited,
-    ServerMisbehaved,
-    TokenLost,
-    Unreachable,
-)
+from portarchive.errors import ConnectorError, RateLimited, ServerMisbehaved
 
-logging.getLogger("jmapc").setLevel(logging.CRITICAL)  # below that it would log bodies
-
-_HOPS: Final = 5
 _BUSY_TRIES: Final = 6
+_JSON: Final = "application/json"
 _LIMIT: Final = "urn:ietf:params:jmap:error:limit"
-
-Call = tuple[str, Mapping[str, Any]]
-"""A method and its arguments; ``#name`` for a result reference to the call before, by its number
-in the list as text: ``{"resultOf": "0", "name": "Email/get", "path": "/list/*/blobId"}``."""
-
-Answer = dict[str, Any]
 
 
 class Uploaded(NamedTuple):
@@ -131,12 +116,12 @@ class Session:
         self._transport = Transport(self.settings)
         self._transport.reached = reached
         try:
-            self.resource = self._discover()
+            self.resource = discover(self._transport, self._guard, self._found_at)
+            self._found_at = self.resource.url
             self.account = self.resource.account(self.settings.account)
         except BaseException:
             self._transport.close()
             raise
-        self._client = _Client(self._transport, self.resource)
 
     # --- methods --------------------------------------------------------------------------------
 
@@ -150,32 +135,29 @@ class Session:
             using: capabilities beside the core one.
 
         Returns:
-            For each call what its method answered, or its error.
+            For each call what its method answered, or its error; ``requestTooLarge`` also for one
+            that is more than a whole request may hold. Split up, some may have been answered when
+            an exception is raised for the rest.
 
         Raises:
-            LimitReached: one call alone, or those with references, are more than one request may
-                hold. Nothing was done.
-            AuthenticationFailed, TokenExpired, RateLimited, ConnectionLost, ServerMisbehaved.
+            LimitReached: with references, they do not fit one request. Nothing was done.
         """
         answers: list[Answer | MethodError] = []
         linked = any(name.startswith("#") for _, arguments in calls for name in arguments)
-        position = 0
-        while position < len(calls):
-            limit = self.limits.max_calls_in_request
-            if linked and len(calls) > limit:
-                raise LimitReached("maxCallsInRequest")
-            part = calls[position : position + limit]
+        waiting = [list(calls)] if calls else []
+        while waiting:
+            part = waiting.pop()
             try:
                 answers += self._request(part, using)
             except LimitReached as error:
-                halves = error.limit == "maxSizeRequest" and len(part) > 1
-                if linked or not (halves or error.limit == "maxCallsInRequest"):
+                if linked:
                     raise
-                middle = max(1, len(part) // 2)
-                for half in (part[:middle], part[middle:]):
-                    if half:
-                        answers += self.call(half, using=using)
-            position += len(part)
+                if len(part) == 1:
+                    answers.append(MethodError("requestTooLarge", "", {"limit": error.limit}))
+                    continue
+                most = min(self.limits.max_calls_in_request, (len(part) + 1) // 2)
+                parts = [part[at : at + most] for at in range(0, len(part), most)]
+                waiting += reversed(parts)
         return answers
 
     def ask(
@@ -207,17 +189,11 @@ class Session:
         position = 0
         while position < len(ids):
             part = list(ids[position : position + self.limits.max_objects_in_get])
-            try:
-                answer = self.call(
-                    [(f"{kind}/get", {"ids": part, "properties": list(properties)})]
-                )[0]
-            except LimitReached:
-                if not self.too_many(part):
-                    raise
+            arguments = {"ids": part, "properties": list(properties)}
+            answer = self.call([(f"{kind}/get", arguments)])[0]
+            too_large = isinstance(answer, MethodError) and answer.type == "requestTooLarge"
+            if too_large and self.too_many(part):
                 continue
-            if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
-                if self.too_many(part):
-                    continue
             found = objects(expect(f"{kind}/get", answer).get("list"))
             there = {each["id"] for each in found}
             yield found, [each for each in part if each not in there]
@@ -228,52 +204,50 @@ class Session:
         return len(ids) > 1 and self.limits.shrink("maxObjectsInGet", len(ids))
 
     def _request(self, calls: Sequence[Call], using: Sequence[str]) -> list[Answer | MethodError]:
-        invocations: list[jmapc.methods.Request] = [
-            jmapc.methods.Invocation(
-                str(number), _Method(name, {"accountId": self.account_id, **arguments}, using)
-            )
-            for number, (name, arguments) in enumerate(calls)
-        ]
+        if len(calls) > self.limits.max_calls_in_request:
+            raise LimitReached("maxCallsInRequest")
+        body = frame(self.account_id, calls, using)
+        if len(body) > self.limits.max_size_request:
+            raise LimitReached("maxSizeRequest")
         for attempt in range(_BUSY_TRIES):
             with self._gate:
                 try:
-                    responses = self._client.framed(invocations, self.limits.max_size_request)
+                    found = self._transport.post(self.resource.api_url, body, _JSON).json()
                 except HttpRefused as error:
-                    if not self._busy(error, calls):
-                        raise
+                    self._judge(error, calls, len(body))
                 else:
-                    return self._sorted(calls, responses)
+                    return self._sorted(calls, found)
             time.sleep(0.1 * 2**attempt)
         raise RateLimited("the server permits fewer requests at once than there are")
 
-    def _busy(self, error: HttpRefused, calls: Sequence[Call]) -> bool:
-        """Whether a refused request may be sent again as it is, a little later.
+    def _judge(self, error: HttpRefused, calls: Sequence[Call], size: int) -> None:
+        """Return if a refused request may be sent again as it is, a little later.
 
         Raises:
-            LimitReached: it was too large.
+            LimitReached: it was too large; the limit is lower now.
             RateLimited: another limit, that time mends.
             ServerMisbehaved: it was refused for what it says.
         """
-        problem = error.problem
-        limit = problem.get("limit")
+        limit = error.problem.get("limit")
         if error.status == 413:
             limit = "maxSizeRequest"
-        elif problem.get("type") != _LIMIT or not isinstance(limit, str):
+        elif error.problem.get("type") != _LIMIT or not isinstance(limit, str):
             raise ServerMisbehaved(error.text) from error
         if limit == "maxConcurrentRequests":
             self._gate.shrink()
-            return True
-        if limit == "maxSizeRequest":
-            self.limits.shrink(limit, self._client.last_size)
-        elif limit == "maxCallsInRequest":
-            if not self.limits.shrink(limit, len(calls)) or len(calls) == 1:
-                raise ServerMisbehaved("the server takes no call at all in a request") from error
-        else:
+            return
+        if limit not in {"maxSizeRequest", "maxCallsInRequest"}:
             raise RateLimited(error.text) from error
+        if limit == "maxCallsInRequest" and len(calls) == 1:
+            raise ServerMisbehaved("the server takes no call at all in a request") from error
+        self.limits.shrink(limit, size if limit == "maxSizeRequest" else len(calls))
         raise LimitReached(limit) from error
 
-    def _sorted(self, calls: Sequence[Call], responses: list[Any]) -> list[Answer | MethodError]:
+    def _sorted(self, calls: Sequence[Call], found: Any) -> list[Answer | MethodError]:
         """The first response to each call; a call may have others after it, of other methods."""
+        responses = found.get("methodResponses") if isinstance(found, dict) else None
+        if not isinstance(responses, list):
+            raise ServerMisbehaved("the server's answer is no JMAP response")
         first: dict[str, Answer | MethodError] = {}
         for response in responses:
             if not isinstance(response, list) or len(response) != 3:
@@ -296,12 +270,21 @@ class Session:
 
     @property
     def can_download(self) -> bool:
-        """Whether the download URL is one that may see the credentials."""
+        """Whether downloads are where the credentials may go."""
         try:
-            self._download_template()
+            self.check_download()
         except ConnectorError:
             return False
         return True
+
+    def check_download(self) -> None:
+        """See where downloads lead.
+
+        Raises:
+            Unreachable: to a foreign host, or out of TLS; says what to do.
+            ServerMisbehaved: nowhere.
+        """
+        self._download_template()
 
     def download(self, blob_id: str, *, media_type: str = "message/rfc822") -> Reply:
         """The octets of a blob (RFC 8620 section 6.2), still to be read.

@@ -337,7 +337,7 @@ def _retry_after(text: str) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return float(text)
-    at = http.cookiejar.http2time(text) if text else None
+    at = http.cookiejar.http2time(text)  # type: ignore[attr-defined]  # typeshed has it not
     return None if at is None else max(0.0, at - time.time())
 
 

@@ -31,7 +31,7 @@ def scalar(text: str) -> str:
 def service(scheme: str, path: Path) -> str:
     """Where a source lies: ``maildir:/home/jane/Maildir``.
 
-    If octets of it do not decode it is a URI, ``maildir:///home/jane/caf%E9``: no two paths are one.
+    If octets of it do not decode it is a URI, ``maildir:///home/jane/caf%E9``: no two are one.
     """
     text = str(path)
     return (

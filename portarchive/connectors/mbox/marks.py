@@ -141,14 +141,13 @@ class Marks:
             end -= 1
         apart = not end or data[end - 1] == 10
         if epoch is None or not apart:
-            if not postmark.FIELD.match(data, line_end + 1):
+            bare = epoch is None and postmark.is_bare(line)
+            field = postmark.FIELD if bare else postmark.STRICT_FIELD
+            if not field.match(data, line_end + 1) or (epoch is None and not apart):
                 return None
-            if epoch is None and not postmark.is_bare(line):
-                if not apart or not self._takes("date"):
-                    return None
-            elif not apart:
-                if epoch is None or not self._takes("empty-line"):
-                    return None
+            if not bare and not self._takes("date" if apart else "empty-line"):
+                return None
+            if not apart:
                 end = found
         base = self._base
         mark = Mark(

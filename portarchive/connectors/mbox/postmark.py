@@ -41,6 +41,8 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun",
 _BARE: Final = frozenset({b"From", b"From -"})
 FIELD: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:|>?From ")
 """How a header begins (RFC 5322 §3.6.8)."""
+STRICT_FIELD: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:")
+"""The same where nothing else tells that it is one: a line of postmarks is no header."""
 
 
 def instant(line: bytes) -> int | None:

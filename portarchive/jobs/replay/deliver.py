@@ -76,6 +76,7 @@ class Courier:
         self._undated: set[int] = set()
         self._left_out: dict[int, frozenset[str]] = {}
         self._trials: dict[int, deque[frozenset[str]]] = {}
+        self._tried: dict[str, set[str]] = defaultdict(set)
 
     def deliver(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
         """Place them; each is placed, merged or failed afterwards.
@@ -88,16 +89,16 @@ class Courier:
             ConnectorError: the target is lost; what was placed stays placed.
         """
         todo = list(pieces)
+        every = [part for piece in todo for part in piece.parts]
         self._boxes = boxes
-        tried = self._trial_pieces(todo, boxes)
-        if tried:
+        while not self.full and (tried := self._trial_pieces(todo, boxes)):
             self._rounds(deque(tried), boxes)
             self._read_keywords(tried, boxes)
         self._rounds(deque(piece for piece in todo if piece.state is State.OPEN), boxes)
         if self.full:
-            for piece in todo:
-                if piece.state is State.OPEN:
-                    piece.fail("over-quota", "not sent: the account is full")
+            for part in every:
+                if part.state is State.OPEN:
+                    part.fail("over-quota", "not sent: the account is full")
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -114,7 +115,23 @@ class Courier:
             self._out.clear()
             if unsure:
                 self._look_up(unsure, boxes)
-                queue.extendleft(piece for piece in reversed(unsure) if piece.state is State.OPEN)
+                again = [self._lead(piece) for piece in unsure]
+                # what broke the connection alone lets others pass: they tell whether it is guilty
+                queue.extend(piece for piece in again if piece and piece.key in self._strikes)
+                queue.extendleft(
+                    piece for piece in reversed(again) if piece and piece.key not in self._strikes
+                )
+
+    @staticmethod
+    def _lead(piece: Piece) -> Piece | None:
+        """What is left of a parcel to be sent, under its first piece; None for nothing."""
+        rest = [part for part in piece.parts if part.state is State.OPEN]
+        if not rest:
+            return None
+        if rest[0] is not piece:
+            rest[0].look, rest[0].careful = piece.look, piece.careful
+        rest[0].twins = tuple(rest[1:])
+        return rest[0]
 
     def _parcels(self, queue: deque[Piece], *, alone: bool) -> Iterator[Parcel]:
         while queue and not self.full and (alone or not queue[0].careful):
@@ -134,7 +151,7 @@ class Courier:
             self._blame(piece)
             uids = dict(outcome.uids)
             state = State.PLACED if isinstance(outcome, Placed) else State.MERGED
-            for part in (piece, *piece.twins):
+            for part in piece.parts:
                 part.state = state
                 part.uid = uids.get(part.folder_id, "")
                 if part.uid:
@@ -152,13 +169,13 @@ class Courier:
         if refused.code == "keyword" and self._without_keywords(piece):
             queue.append(piece)
             return
-        epoch = piece.item.received.epoch
+        epoch = piece.epoch
         early = epoch is not None and epoch < 0
         if (refused.code == "date" or early) and piece.key not in self._undated:
             self._undated.add(piece.key)
             queue.append(piece)
             return
-        for part in (piece, *piece.twins):
+        for part in piece.parts:
             part.fail(refused.code, refused.text)
         if refused.code == "over-quota":
             self._over_quota += 1
@@ -168,7 +185,7 @@ class Courier:
         """Find what was sent and not answered; what is not there goes again, with care."""
         by_folder: dict[str, list[Piece]] = defaultdict(list)
         for piece in unsure:
-            for part in (piece, *piece.twins):
+            for part in piece.parts:
                 by_folder[part.folder_id].append(part)
         newer = {key: top for key in by_folder if (top := boxes[key].top) is not None}
         found = survey(self._target, list(by_folder), newer)
@@ -180,19 +197,21 @@ class Courier:
                 continue
             old = {present.uid for present in before.presents}
             new = [p for p in box.presents if p.uid not in old and p.uid not in before.used]
-            for part, present, _ in self._matcher.match(parts, new):
+            for part, present, _ in self._matcher.find_sent(parts, new):
                 part.state, part.uid = State.PLACED, present.uid
                 before.used.add(present.uid)
         for piece in unsure:
-            if piece.state is State.PLACED:
+            if all(part.state is State.PLACED for part in piece.parts):
                 self._placed(piece)
-            elif piece.state is State.OPEN:
+            elif any(part.state is State.OPEN for part in piece.parts):
                 if piece.careful:
                     self._strikes[piece.key] = self._strikes.get(piece.key, 0) + 1
                 piece.careful = True
                 if self._strikes.get(piece.key, 0) >= STRIKES:
                     words = piece.text or "the connection breaks whenever this message is sent"
-                    piece.fail("connection-lost", words)
+                    for part in piece.parts:
+                        if part.state is State.OPEN:
+                            part.fail("connection-lost", words)
 
     # --- one parcel -----------------------------------------------------------------------------
 
@@ -211,7 +230,7 @@ class Courier:
                     piece.look = print_of_octets(octets, self._ends)
                 size = piece.look.size
         except ArchiveError as error:
-            for part in (piece, *piece.twins):
+            for part in piece.parts:
                 part.fail(error.code, error.text)
             return None
         for part in piece.twins:
@@ -225,7 +244,7 @@ class Courier:
                 octets = b"".join(converted([octets], self._ends))
         return Parcel(
             key=piece.key,
-            spots=tuple(self._spot(part, piece.key) for part in (piece, *piece.twins)),
+            spots=tuple(self._spot(part, piece.key) for part in piece.parts),
             size=size,
             octets=octets,
             chunks=self._chunks(piece, octets, converts=converts),
@@ -249,7 +268,7 @@ class Courier:
         if limit is None or size <= limit:
             return False
         text = f"{size} octets are over the target's limit of {limit}"
-        for part in (piece, *piece.twins):
+        for part in piece.parts:
             part.fail("too-big", text)
         return True
 
@@ -258,7 +277,7 @@ class Courier:
         flags = tuple(flag for flag in piece.flags if keywords.fold(flag) not in dropped)
         if not self._target.capabilities.keywords:
             flags = ()
-        received = piece.item.received
+        received = piece.received
         known = self._target.capabilities.alterations
         epoch = received.epoch
         if piece.key in self._undated:
@@ -269,30 +288,45 @@ class Courier:
 
     # --- keywords that a mailbox does not promise to keep ---------------------------------------
 
+    def learn(self, box: Box, pieces: Iterable[Piece]) -> None:
+        r"""See what a mailbox without ``\*`` did not keep of what an earlier run placed."""
+        if box.look is None or box.look.new_keywords or not self._target.capabilities.keywords:
+            return
+        meant = {}
+        for piece in pieces:
+            meant.update({keywords.fold(flag): piece.folder_id for flag in piece.flags})
+        kept = {keywords.fold(flag) for present in box.presents for flag in present.flags}
+        kept |= {keywords.fold(flag) for flag in box.look.keywords or ()} | _SYSTEM
+        for key in meant.keys() - kept:
+            self.dropped[meant[key]].setdefault(key, "not-kept-by-target")
+
     def _trial_pieces(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> list[Piece]:
         r"""The first message with each keyword that is neither announced nor makeable (``\*``)."""
-        untried: dict[str, set[str]] = defaultdict(set)
+        chosen: dict[str, set[str]] = defaultdict(set)
         found: list[Piece] = []
         if not self._target.capabilities.keywords:
             return found
         for piece in pieces:
-            for part in (piece, *piece.twins):
+            for part in piece.parts if piece.state is State.OPEN else ():
                 look = boxes[part.folder_id].look
                 if look is None or look.new_keywords or not part.flags:
                     continue
                 announced = {keywords.fold(flag) for flag in look.keywords or ()}
                 new = {keywords.fold(flag) for flag in part.flags} - announced - _SYSTEM
-                new -= untried[part.folder_id]
+                new -= chosen[part.folder_id] | self._tried[part.folder_id]
+                new -= self.dropped[part.folder_id].keys()
                 if new:
-                    untried[part.folder_id] |= new
+                    chosen[part.folder_id] |= new
                     found.append(piece)
         return list(dict.fromkeys(found))
 
     def _read_keywords(self, tried: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
         """Over a new connection, see which of them stayed."""
-        placed = [part for p in tried for part in (p, *p.twins) if part.state is State.PLACED]
+        placed = [part for p in tried for part in p.parts if part.state is State.PLACED]
         if not placed:
             return
+        for part in placed:
+            self._tried[part.folder_id].update(keywords.fold(flag) for flag in part.flags)
         self._target.reconnect()  # a session may remember what the store does not
         ids = list(dict.fromkeys(part.folder_id for part in placed))
         newer = {key: top for key in ids if (top := boxes[key].top) is not None}
@@ -315,14 +349,14 @@ class Courier:
         if trials is None:
             own = [
                 keywords.fold(flag)
-                for part in (piece, *piece.twins)
+                for part in piece.parts
                 for flag in part.flags
                 if keywords.fold(flag) not in _SYSTEM
             ]
             single = [frozenset({key}) for key in dict.fromkeys(own)]
             every = [frozenset(own)] if len(single) > 1 else []
             # what was refused before is the first to be suspected
-            guilty = {key for part in (piece, *piece.twins) for key in self.dropped[part.folder_id]}
+            guilty = {key for part in piece.parts for key in self.dropped[part.folder_id]}
             single.sort(key=lambda one: not one & guilty)
             trials = self._trials[piece.key] = deque([*single, *every])
         if not trials:
@@ -333,5 +367,5 @@ class Courier:
     def _blame(self, piece: Piece) -> None:
         """What had to be left out for the message to pass is not tried again in its mailbox."""
         for key in self._left_out.get(piece.key, ()):
-            for part in (piece, *piece.twins):
+            for part in piece.parts:
                 self.dropped[part.folder_id].setdefault(key, "refused-by-target")

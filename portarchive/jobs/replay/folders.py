@@ -82,6 +82,7 @@ class Mapper:
         if inbox is not None:
             self._by_role["inbox"] = inbox
         self._used: dict[Path, FolderPlan] = {}
+        self._claimed: dict[Path, tuple[str, ...]] = {}
         self._mapped: dict[Path, Path] = {}
 
     def plan(self, folders: Iterable[ContentFolder]) -> list[FolderPlan]:
@@ -92,6 +93,7 @@ class Mapper:
         """
         order = list(folders)
         plans: dict[str, FolderPlan] = {}
+        self._claimed = {self._key(f.names): f.roles for f in order}
         if self._into is None:
             for folder in sorted(order, key=lambda f: (len(f.names), f.path.encode())):
                 plan = self._with_role(folder)
@@ -108,8 +110,10 @@ class Mapper:
         if found is not None:
             return FolderPlan(None, found.path, found.folder_id, "role")
         for plan in plans:
-            if plan.role == TRASH:
-                return FolderPlan(None, plan.path, plan.folder_id, plan.how, TRASH)
+            if plan.role == TRASH or (
+                self._into is None and plan.folder is not None and TRASH in plan.folder.roles
+            ):
+                return FolderPlan(None, plan.path, plan.folder_id, plan.how, plan.role)
         path = ("Trash",)
         there = self._by_path.get(self._key(path))
         return FolderPlan(
@@ -131,12 +135,28 @@ class Mapper:
                 continue
             if self._key(there.path) in self._used:
                 continue  # an earlier folder has this role; this one keeps its name
+            if self._is_of_another(folder, role, there):
+                continue
             plan = FolderPlan(folder, there.path, there.folder_id, "role")
             if self._key(there.path) != self._key(folder.names):
                 text = f"goes to {'/'.join(there.path)}, which has the role {role}"
                 plan.notes.append(("by-role", text))
             return self._use(folder, plan)
         return None
+
+    def _is_of_another(self, folder: ContentFolder, role: str, there: Folder) -> bool:
+        """Whether the mailbox has this role by its name only, made by an earlier run for another.
+
+        Some servers give roles by name. Then both mailboxes are there, and a folder of the archive
+        without that role has the name.
+        """
+        own, key = self._key(folder.names), self._key(there.path)
+        return (
+            own != key
+            and own in self._by_path
+            and key in self._claimed
+            and role not in self._claimed[key]
+        )
 
     # --- by name --------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ small enough to be held in memory, unless one folder alone is larger.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,7 @@ from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.errors import ArchiveError
 from portarchive.jobs.replay.folders import FolderPlan
 from portarchive.jobs.replay.options import ImportOptions
-from portarchive.jobs.replay.pieces import Piece, State
+from portarchive.jobs.replay.pieces import Piece, State, piece_of
 from portarchive.jobs.replay.policies import Policies, Treatment
 from portarchive.jobs.selection import Selection
 
@@ -63,9 +63,15 @@ class Gatherer:
         plans: where its folders go.
         trash: where deleted messages go; None if there are to be none.
         policies, options: what the user asked for.
-        make_trash: makes the trash when the first message needs it.
+        make: makes a mailbox when the first message needs it: the trash, and a parent that was
+            not meant to hold any.
         whole: everything in one group, and one piece for a message in several folders
             (``TargetCapabilities.memberships``).
+
+    Attributes:
+        tallies: by the archive's path.
+        copies: messages that are in another folder already, by the archive's own ids.
+        unmatched: words of ``--select`` that no message answers to, when all is gathered.
     """
 
     def __init__(
@@ -76,7 +82,7 @@ class Gatherer:
         policies: Policies,
         options: ImportOptions,
         *,
-        make_trash: Callable[[FolderPlan], object],
+        make: Callable[[FolderPlan], object],
         whole: bool = False,
     ) -> None:
         self._contents = contents
@@ -84,12 +90,24 @@ class Gatherer:
         self._trash = trash
         self._policies = policies
         self._options = options
-        self._make_trash = make_trash
+        self._make = make
         self._whole = whole
         self._number = 0
-        self._labelled: set[str] = set()
+        self._labelled: dict[str, str] = {}
         self._by_email: dict[str, Piece] = {}
-        self.tallies: dict[str, Tally] = defaultdict(Tally)
+        self._select = options.select or frozenset()
+        paths = {plan.folder.path for plan in plans if plan.folder is not None}
+        # every message is opened for these, so as few as can be
+        self._ids = {
+            word
+            for word in self._select
+            if not word.startswith("mail/") and word.rpartition(":")[0] not in paths
+        }
+        self._filters = options.selection.needs_description
+        self.unmatched = set(self._select)
+        self.tallies: dict[str, Tally] = {
+            plan.folder.path: Tally() for plan in plans if plan.folder is not None
+        }
         self.copies = 0
 
     def groups(self) -> Iterator[list[Piece]]:
@@ -101,19 +119,25 @@ class Gatherer:
         order = list(self._plans)
         if self._options.labels == "primary":
             order.sort(key=_priority)
+        if not self._whole:
+            # two folders may turn out to be one mailbox of the target: it is worked at once
+            first = {plan.folder_id: place for place, plan in reversed(list(enumerate(order)))}
+            order.sort(key=lambda plan: first[plan.folder_id] if plan.folder_id else 0)
+        at = ""
         for plan in order:
             if plan.folder is None:
                 continue
+            if group and len(group) >= GROUP and plan.folder_id != at and not self._whole:
+                yield group
+                group = []
+            at = plan.folder_id
             pieces = list(self._pieces(plan, plan.folder))
             for piece in pieces:
                 # one mailbox is worked at once: what else goes to the trash waits for its turn
                 waits = trash and piece.folder_id == trash_id and piece.state is State.OPEN
                 (late if waits else group).append(piece)
-            if not self._whole and len(group) >= GROUP:
-                yield group
-                group = []
         if trash is not None and not trash.folder_id and late:
-            self._make_trash(trash)
+            self._make(trash)
             for piece in late:
                 piece.folder_id = trash.folder_id
                 if trash.failed is not None and piece.state is State.OPEN:
@@ -133,24 +157,25 @@ class Gatherer:
             tally.items += 1
             tally.octets += item.size or 0
             treatment = self._policies.treat(item.flags)
-            tally.dropped.update(treatment.dropped)
+            if treatment.dropped:
+                tally.dropped.update(treatment.dropped)
             tally.undated += item.received.epoch is None
             reason = self._left_out(item, treatment)
             place = plan
             if reason is None and treatment.deleted and self._trash is not None:
                 place = self._trash
                 tally.trashed += 1
-            if reason is None and plan.failed is None and place.failed is not None:
-                place = plan
-            piece = Piece(self._number, item, folder, place.folder_id, treatment.flags)
+            if reason is None and not plan.folder_id and place is plan and plan.failed is None:
+                self._make(plan)
+            piece = piece_of(self._number, item, folder, place.folder_id, treatment.flags)
             self._number += 1
             if reason is not None:
                 piece.skip(reason)
                 tally.skipped[reason] += 1
             elif place.failed is not None:
                 piece.fail(*place.failed)
-            elif self._whole and self._joined(piece):
-                pass
+            elif self._whole:
+                self._join(piece)
             yield piece
 
     def _items(self, folder: ContentFolder) -> Iterator[Item]:
@@ -159,47 +184,49 @@ class Gatherer:
             yield from self._contents.items(folder, kept=True)
 
     def _left_out(self, item: Item, treatment: Treatment) -> str | None:
-        options = self._options
-        if treatment.deleted and options.deleted == "skip":
+        if treatment.deleted and self._options.deleted == "skip":
             return "deleted"
-        reason = skip_reason(options.selection, item)
-        if reason is None and options.select is not None and not self._selected(item):
-            reason = "not-selected"
-        if reason is None and item.email_id is not None:
-            if item.email_id in self._labelled:
+        if self._filters:
+            reason = skip_reason(self._options.selection, item)
+            if reason is not None:
+                return reason
+        if self._options.select is not None and not self._selected(item):
+            return "not-selected"
+        # what goes to the trash is nobody's first place, and twins in one folder are two messages
+        if item.email_id is not None and not treatment.deleted:
+            first = self._labelled.setdefault(item.email_id, item.folder)
+            if first != item.folder:
                 self.copies += 1
-                if options.labels == "primary":
+                if self._options.labels == "primary":
                     return "copy"
-            self._labelled.add(item.email_id)
-        return reason
+        return None
 
     def _selected(self, item: Item) -> bool:
-        select = self._options.select or frozenset()
-        if item.member in select or f"{item.folder}:{item.uid}" in select:
-            return True
-        if not any("@" in word for word in select):
-            return False
+        found = {item.member, f"{item.folder}:{item.uid}"} & self._select
+        if self._ids:
+            found |= {self._message_id(item)} & self._ids
+        self.unmatched -= found
+        return bool(found)
+
+    def _message_id(self, item: Item) -> str:
+        """Without angle brackets; "" if it has none."""
         try:
             head = next(iter(self._contents.chunks(item, verify=False)), b"")
         except ArchiveError:
-            return False
+            return ""
         found = _MESSAGE_ID.search(head.split(b"\r\n\r\n", 1)[0].split(b"\n\n", 1)[0])
-        if found is None:
-            return False
-        return found[1].strip().strip(b"<>").decode("latin-1") in select
+        return found[1].strip().strip(b"<>").decode("latin-1") if found is not None else ""
 
-    def _joined(self, piece: Piece) -> bool:
-        """Whether it is one more place of a message that is in hand already."""
-        email_id = piece.item.email_id
+    def _join(self, piece: Piece) -> None:
+        """Make it one more place of a message that is in hand already, if it is that."""
+        email_id = piece.email_id
         if email_id is None:
-            return False
+            return
         first = self._by_email.setdefault(email_id, piece)
-        if first is piece or first.item.sha256 != piece.item.sha256:
-            return False
-        if any(part.folder_id == piece.folder_id for part in (first, *first.twins)):
-            return False
-        first.twins.append(piece)
-        return True
+        if first is piece or first.digest != piece.digest:
+            return
+        if all(part.folder_id != piece.folder_id for part in first.parts):
+            first.twins = (*first.twins, piece)
 
 
 def _priority(plan: FolderPlan) -> tuple[int, bytes]:

@@ -13,14 +13,22 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from portarchive.errors import Locked
 from portarchive.placing import Present
 from portarchive.records import SourceIdentity
+
+_LINE: Final = re.compile(
+    rb'(\[\[.*\],(?:[0-9]{1,20}|null)),"([^"\\]+)","([0-9a-f]{64})",([0-9]{1,20}|null)\]\n?'
+)
+
+Box = tuple[tuple[str, ...], int | None]
+"""A mailbox: path and UIDVALIDITY."""
 
 
 class Entry(NamedTuple):
@@ -30,15 +38,20 @@ class Entry(NamedTuple):
         path: of the mailbox.
         uidvalidity: None where there is none.
         uid: on the target.
-        sha256: of the archive's octets, hex.
+        sha256: of the archive's octets.
         size: as the target counts it; None if it does not.
     """
 
     path: tuple[str, ...]
     uidvalidity: int | None
     uid: str
-    sha256: str
+    sha256: bytes
     size: int | None
+
+    @property
+    def told(self) -> bytes:
+        """Digest and size in the form in which they are kept: it may be one of a million."""
+        return self.sha256 + (b"" if self.size is None else b"%d" % self.size)
 
 
 class Ledger:
@@ -56,9 +69,7 @@ class Ledger:
     def __init__(
         self, directory: Path | None, target: SourceIdentity, *, write: bool = True
     ) -> None:
-        self._entries: dict[tuple[tuple[str, ...], int | None], dict[str, Entry]] = defaultdict(
-            dict
-        )
+        self._entries: dict[Box, dict[str, bytes]] = defaultdict(dict)
         self._file: int | None = None
         if directory is None:
             return
@@ -102,37 +113,48 @@ class Ledger:
             file = path.open("rb")
         except OSError:
             return
+        boxes: dict[bytes, dict[str, bytes] | None] = {}
         with file:
             for line in file:
-                entry = _entry(line)
-                if entry is not None:
-                    self._entries[entry.path, entry.uidvalidity][entry.uid] = entry
+                found = _LINE.fullmatch(line)
+                if found is None:
+                    continue  # cut, or none of ours
+                start, uid, sha256, size = found.groups()
+                if start not in boxes:
+                    box = _box(start)
+                    boxes[start] = self._entries[box] if box is not None else None
+                if (entries := boxes[start]) is not None:
+                    told = bytes.fromhex(sha256.decode()) + (b"" if size == b"null" else size)
+                    entries[uid.decode("utf-8", "replace")] = told
 
     def remembered(
         self, path: tuple[str, ...], uidvalidity: int | None, presents: Iterable[Present]
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, bytes]:
         """By uid, the digest of what was placed there, for those that are as they were left."""
         known = self._entries.get((path, uidvalidity))
         if not known:
             return {}
         return {
-            present.uid: entry.sha256
+            present.uid: told[:32]
             for present in presents
-            if (entry := known.get(present.uid)) is not None and entry.size == present.size
+            if (told := known.get(present.uid)) is not None
+            and told[32:] == (b"" if present.size is None else b"%d" % present.size)
         }
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember; what cannot be written is not remembered."""
-        text = "".join(_line(entry) for entry in self._new(entries))
-        if text and self._file is not None:
+        text = b"".join(_line(entry) for entry in self._new(entries))
+        if self._file is not None:
             with contextlib.suppress(OSError):
-                os.write(self._file, text.encode())
+                while text:
+                    text = text[os.write(self._file, text) :]
 
     def _new(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         for entry in entries:
             known = self._entries[entry.path, entry.uidvalidity]
-            if known.get(entry.uid) != entry:
-                known[entry.uid] = entry
+            told = entry.told
+            if known.get(entry.uid) != told:
+                known[entry.uid] = told
                 yield entry
 
     def close(self) -> None:
@@ -148,25 +170,18 @@ class Ledger:
         self.close()
 
 
-def _line(entry: Entry) -> str:
-    value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256, entry.size]
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n"
+def _line(entry: Entry) -> bytes:
+    value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256.hex(), entry.size]
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _entry(line: bytes) -> Entry | None:
-    """None for a line that was cut or is none of ours."""
+def _box(start: bytes) -> Box | None:
+    """The mailbox that a line begins with; None if it is none of ours."""
     try:
-        value: Any = json.loads(line)
-        path, uidvalidity, uid, sha256, size = value
-    except (ValueError, TypeError):
+        value: Any = json.loads(start + b"]")
+    except (ValueError, RecursionError):
         return None
-    if not (
-        isinstance(path, list)
-        and all(isinstance(name, str) for name in path)
-        and isinstance(uidvalidity, int | None)
-        and isinstance(uid, str)
-        and isinstance(sha256, str)
-        and isinstance(size, int | None)
-    ):
+    path, uidvalidity = value if isinstance(value, list) and len(value) == 2 else (None, None)
+    if not isinstance(path, list) or not all(isinstance(name, str) for name in path):
         return None
-    return Entry(tuple(path), uidvalidity, uid, sha256, size)
+    return tuple(path), uidvalidity if isinstance(uidvalidity, int) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.folders import FolderPlan, plainer
@@ -16,25 +16,48 @@ IMAGINED = "\0plan:"
 def make(target: Target, plans: Sequence[FolderPlan]) -> set[str]:
     """Make what is missing; each plan has a ``folder_id`` or knows why not.
 
+    Parents come first: where one is named otherwise than it was planned, its children follow.
+
     Returns:
         The archive paths of those that were made.
     """
-    todo = [plan for plan in _wanted(plans) if not plan.folder_id or plan.subscribe]
     made: set[str] = set()
-    attempt = 0
-    while todo:
-        refused = _ensure(target, todo, made)
-        todo = []
-        for plan in refused:
-            path = plainer(plan.path, attempt, target.capabilities.names)
-            if path is None:
-                continue
-            words = plan.failed[1] if plan.failed else ""
-            plan.notes.append(("renamed", f"is named {'/'.join(path)} there: {words}"))
-            plan.path, plan.failed = path, None
-            todo.append(plan)
-        attempt += 1
+    moved: dict[tuple[str, ...], tuple[str, ...]] = {}
+    wanted = [plan for plan in _wanted(plans) if not plan.folder_id or plan.subscribe]
+    for depth in sorted({len(plan.path) for plan in wanted}):
+        todo = [plan for plan in wanted if len(plan.path) == depth]
+        for plan in todo:
+            if not plan.folder_id:
+                plan.path = _follow(plan.path, moved)
+        asked = {id(plan): plan.path for plan in todo}
+        attempt = 0
+        while todo:
+            refused = _ensure(target, todo, made)
+            todo = []
+            for plan in refused:
+                path = plainer(asked[id(plan)], attempt, target.capabilities.names)
+                if path is not None:
+                    words = plan.failed[1] if plan.failed else ""
+                    plan.notes.append(("renamed", f"is named {'/'.join(path)} there: {words}"))
+                    plan.path, plan.failed = path, None
+                    todo.append(plan)
+            attempt += 1
+        moved |= {
+            asked[id(plan)]: plan.path
+            for plan in wanted
+            if id(plan) in asked and plan.path != asked[id(plan)]
+        }
     return made
+
+
+def _follow(
+    path: tuple[str, ...], moved: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The path with its nearest parent where that was made."""
+    for depth in range(len(path) - 1, 0, -1):
+        if path[:depth] in moved:
+            return (*moved[path[:depth]], *path[depth:])
+    return path
 
 
 def join_trash(trash: FolderPlan, plans: Sequence[FolderPlan]) -> None:

@@ -7,39 +7,26 @@ faster, never different. Owns the rounds; refuses to place or to judge.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
 from portarchive.connectors.base import Target
-from portarchive.jobs.replay.pieces import Piece, Print, print_of
-from portarchive.likeness import likeness, likeness_of
-from portarchive.placing import Alteration, LineEnds, Present, TargetCapabilities
-from portarchive.records import Failure, Vanished
+from portarchive.jobs.replay.looking import Looker, Pair, Round, Work
+from portarchive.jobs.replay.pieces import NOTHING, Piece, Print
+from portarchive.placing import Alteration, Present, TargetCapabilities
+
+__all__ = ["EARLIEST", "Matcher", "Pair", "Round", "changes_instant"]
 
 EARLIEST: Final = -2147483648
 """1901-12-13T20:45:52Z: what a date before it becomes on a server that counts in 32 bits."""
 
+WINDOW: Final = 4000
+"""So many messages of the target are looked at together in the round of equal octets."""
 
-class Round(StrEnum):
-    """By what a message was recognised."""
-
-    LEDGER = "ledger"
-    IDS = "ids"
-    OCTETS = "octets"
-    BODY = "message-id-and-body"
-    IDENTITY = "message-id"
-    FIELDS = "fields-and-body"
-
-
-_PARENT: Final = re.compile(
-    rb"^x-ms-exchange-parent-message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
-    re.IGNORECASE | re.MULTILINE,
-)
+SMALL: Final = 16 << 10
+"""Of messages up to so many octets the whole is asked for at once, not the header first."""
 
 _OF_OCTETS: Final = frozenset(
     {
@@ -50,10 +37,6 @@ _OF_OCTETS: Final = frozenset(
         Alteration.CR_RUN,
     }
 )
-_ODD: Final = bytes([0, *range(128, 256)])
-_TO_X: Final = bytes.maketrans(_ODD, b"X" * len(_ODD))
-
-Pair = tuple[Piece, Present, Round]
 
 
 class Matcher:
@@ -64,8 +47,7 @@ class Matcher:
         print_piece: reads a message of the archive; None if it cannot be read.
         read_piece: its octets.
         same_ids: ids of the archive are ids of this target.
-        strict: stop after equal octets.
-        every_body: never believe size and header alone.
+        strict: stop after equal octets, and believe no ledger.
     """
 
     def __init__(
@@ -76,24 +58,30 @@ class Matcher:
         *,
         same_ids: bool,
         strict: bool = False,
-        every_body: bool = False,
     ) -> None:
-        self._target = target
+        self._known = target.capabilities
+        self._looker = Looker(target)
         self._print = print_piece
         self._read = read_piece
         self._same_ids = same_ids
         self._strict = strict
-        self._every_body = every_body
-        self._ends = target.capabilities.line_ends
-        self.headers_read = 0
-        self.bodies_read = 0
+
+    @property
+    def headers_read(self) -> int:
+        """How many headers the target was asked for."""
+        return self._looker.headers_read
+
+    @property
+    def bodies_read(self) -> int:
+        """How many whole messages the target was asked for."""
+        return self._looker.bodies_read
 
     def match(
         self,
-        pieces: Sequence[Piece],
-        presents: Sequence[Present],
+        pieces: Iterable[Piece],
+        presents: Iterable[Present],
         *,
-        remembered: Mapping[str, str] | None = None,
+        remembered: Mapping[str, bytes] | None = None,
         uidvalidity: int | None = None,
     ) -> list[Pair]:
         """Pairs of one mailbox.
@@ -104,8 +92,8 @@ class Matcher:
             remembered: by uid, the SHA-256 of the archive's octets placed there by an earlier run.
             uidvalidity: of the mailbox now.
         """
-        work = _Work(pieces, presents)
-        if remembered:
+        work = Work(pieces, presents)
+        if remembered and not self._strict:
             self._by_ledger(work, remembered)
         if self._same_ids:
             self._by_ids(work, uidvalidity)
@@ -115,120 +103,105 @@ class Matcher:
             self._by_identity(work)
         return work.pairs
 
+    def find_sent(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> list[Pair]:
+        """The same among messages that may have been sent by this very run: all rounds."""
+        work = Work(pieces, presents)
+        if work.both():
+            self._by_octets(work)
+        if work.both():
+            self._by_identity(work)
+        return work.pairs
+
     # --- rounds ---------------------------------------------------------------------------------
 
-    def _by_ledger(self, work: _Work, remembered: Mapping[str, str]) -> None:
-        by_sha: dict[str, list[Piece]] = defaultdict(list)
+    def _by_ledger(self, work: Work, remembered: Mapping[str, bytes]) -> None:
+        by_digest: dict[bytes, list[Piece]] = {}
         for piece in work.pieces.values():
-            if piece.item.sha256:
-                by_sha[piece.item.sha256.lower()].append(piece)
-        for present in list(work.presents.values()):
-            sha = remembered.get(present.uid)
-            if sha is not None and (found := by_sha.get(sha)):
-                best = _same_instant(found, present)
+            if piece.digest is not None:
+                by_digest.setdefault(piece.digest, []).append(piece)
+        for uid, digest in remembered.items():
+            present = work.presents.get(uid)
+            if present is not None and (found := by_digest.get(digest)):
+                best = next((p for p in found if p.epoch == present.received.epoch), found[0])
                 found.remove(best)
                 work.take(best, present, Round.LEDGER)
 
-    def _by_ids(self, work: _Work, uidvalidity: int | None) -> None:
+    def _by_ids(self, work: Work, uidvalidity: int | None) -> None:
         by_id: dict[str, list[Piece]] = defaultdict(list)
         by_uid: dict[str, Piece] = {}
         for piece in work.pieces.values():
-            if piece.item.email_id:
-                by_id[piece.item.email_id].append(piece)
+            if piece.email_id:
+                by_id[piece.email_id].append(piece)
             if uidvalidity is not None and piece.folder.uidvalidity == uidvalidity:
-                by_uid[piece.item.uid] = piece
+                by_uid[piece.own_uid] = piece
         for present in list(work.presents.values()):
             known: Piece | None = by_uid.get(present.uid)
             named = by_id.get(present.email_id, []) if present.email_id else []
-            found = named[0] if named else known
+            found = known if known is not None and known in named else None
+            found = found or (named[0] if named else known)
             if found is None or found.key not in work.pieces:
                 continue
-            piece = found
-            if piece.item.size is not None and present.size not in (None, piece.item.size):
+            if found.size is not None and present.size not in (None, found.size):
                 continue  # an id that does not mean the same octets is no id
-            if piece in named:
-                named.remove(piece)
-            work.take(piece, present, Round.IDS)
+            if found in named:
+                named.remove(found)
+            work.take(found, present, Round.IDS)
 
-    def _by_octets(self, work: _Work) -> None:
-        by_size: dict[int, list[Piece]] = defaultdict(list)
+    def _by_octets(self, work: Work) -> None:
+        by_size: dict[int, list[Piece]] = {}
         for piece in work.pieces.values():
             look = self._print(piece)
             if look is not None:
-                by_size[look.size].append(piece)
+                by_size.setdefault(look.size, []).append(piece)
+        sized = [p for p in work.presents.values() if p.size is not None and p.size in by_size]
+        sized.sort(key=_size)
+        for window in _windows(sized):
+            pieces = [piece for size in {p.size or 0 for p in window} for piece in by_size[size]]
+            self._equal_octets(work, pieces, window)
         unknown = [present for present in work.presents.values() if present.size is None]
-        sized = [
-            present
-            for present in work.presents.values()
-            if present.size is not None and present.size in by_size
-        ]
-        self._headers(work, [present for present in sized if present.uid not in work.headers])
-        groups: dict[tuple[int, bytes], tuple[list[Piece], list[Present]]] = defaultdict(
-            lambda: ([], [])
-        )
-        for pieces in by_size.values():
-            for piece in pieces:
-                look = piece.look
-                if look is not None:
-                    groups[look.size, look.header][0].append(piece)
-        for present in sized:
-            seen = work.headers.get(present.uid)
-            if seen is not None:
-                groups[present.size or 0, seen.header][1].append(present)
-        doubtful: list[tuple[list[Piece], list[Present]]] = []
-        for pieces, presents in groups.values():
-            if not pieces or not presents:
-                continue
-            if self._is_plainly_one(pieces, presents):
-                work.take(pieces[0], presents[0], Round.OCTETS)
-            else:
-                doubtful.append((pieces, presents))
-        if unknown:
-            doubtful.append(([p for p in work.pieces.values() if p.look is not None], unknown))
-        self._bodies(work, [present for _, presents in doubtful for present in presents])
-        for pieces, presents in doubtful:
-            self._pair_equal(work, pieces, presents)
+        if unknown and work.pieces:
+            self._equal_octets(work, [p for p in work.pieces.values() if p.look], unknown)
 
-    def _is_plainly_one(self, pieces: list[Piece], presents: list[Present]) -> bool:
-        """Whether equal size, header and instant of a single pair are proof enough."""
-        piece, present = pieces[0], presents[0]
-        return (
-            len(pieces) == len(presents) == 1
-            and not self._every_body
-            and piece.look is not None
-            and bool(piece.look.message_id)
-            and piece.item.received.epoch is not None
-            and piece.item.received.epoch == present.received.epoch
-        )
+    def _equal_octets(self, work: Work, pieces: list[Piece], presents: list[Present]) -> None:
+        """Pair what has equal octets, equal instants first.
 
-    def _pair_equal(self, work: _Work, pieces: list[Piece], presents: list[Present]) -> None:
-        """Pair what has equal octets, equal instants first."""
+        Equal size and header are not enough: two messages may differ in their bodies alone.
+        """
         by_octets: dict[bytes, list[Piece]] = defaultdict(list)
+        headers = set()
         for piece in pieces:
-            if piece.key in work.pieces and piece.look is not None:
+            if piece.look is not None and piece.key in work.pieces:
                 by_octets[piece.look.octets].append(piece)
-        later: list[Present] = []
-        for present in presents:
-            found = self._equals(work, by_octets, present)
-            same = [p for p in found if p.item.received.epoch == present.received.epoch]
-            if same:
-                found.remove(same[0])
-                work.take(same[0], present, Round.OCTETS)
+                headers.add((piece.look.size, piece.look.header))
+        large = [present for present in presents if (present.size or 0) > SMALL]
+        self._looker.headers(work, large)
+        asked = [
+            present
+            for present in presents
+            if present.uid in work.presents
+            and (
+                (present.size or 0) <= SMALL
+                or (
+                    (seen := work.headers.get(present.uid)) is not None
+                    and (present.size or 0, seen.header) in headers
+                )
+            )
+        ]
+        later: list[tuple[Present, bytes]] = []
+        for present, octets in self._looker.octets(work, asked, by_octets.keys()):
+            found = by_octets.get(octets, [])
+            same = next((p for p in found if p.epoch == present.received.epoch), None)
+            if same is not None:
+                found.remove(same)
+                work.take(same, present, Round.OCTETS)
             elif found:
-                later.append(present)
-        for present in later:
-            if found := self._equals(work, by_octets, present):
+                later.append((present, octets))
+        for present, octets in later:
+            if found := by_octets[octets]:
                 work.take(found.pop(0), present, Round.OCTETS)
 
-    def _equals(
-        self, work: _Work, by_octets: Mapping[bytes, list[Piece]], present: Present
-    ) -> list[Piece]:
-        look = work.bodies.get(present.uid)
-        return by_octets.get(look.octets, []) if look is not None else []
-
-    def _by_identity(self, work: _Work) -> None:
-        rest = [p for p in work.presents.values() if p.uid not in work.headers]
-        self._headers(work, rest)
+    def _by_identity(self, work: Work) -> None:
+        self._looker.headers(work, [p for p in self._possible(work) if p.uid not in work.names])
         named: dict[bytes, list[Present]] = defaultdict(list)
         fields: dict[bytes, list[Present]] = defaultdict(list)
         for present in work.presents.values():
@@ -237,170 +210,151 @@ class Matcher:
             seen = work.headers.get(present.uid)
             if seen is not None:
                 fields[seen.ident].append(present)
-        with_id = [p for p in work.pieces.values() if p.look is not None and p.look.message_id]
-        without = [p for p in work.pieces.values() if p.look is not None and not p.look.message_id]
+        with_id: list[tuple[Piece, Print]] = []
+        without: list[tuple[Piece, Print]] = []
+        for piece in work.pieces.values():
+            if (look := piece.look) is not None:
+                (without if look.message_id == NOTHING else with_id).append((piece, look))
 
-        def candidates(piece: Piece) -> list[Present]:
-            look = piece.look
-            found = named.get(look.message_id, []) if look is not None else []
+        def candidates(piece: Piece, look: Print) -> list[Present]:
             return [
                 present
-                for present in found
+                for present in named.get(look.message_id, ())
                 if present.uid in work.presents and self.same_instant(piece, present)
             ]
 
-        wanted = {p.uid: p for piece in with_id for p in candidates(piece)}
-        self._bodies(work, list(wanted.values()))
-        self._pair_bodies(work, with_id, candidates, Round.BODY)
+        self._looker.bodies(work, [p for one in with_id for p in candidates(*one)])
+        _pair_bodies(work, with_id, candidates, Round.BODY)
         self._by_number(work, with_id, candidates)
 
-        def alike(piece: Piece) -> list[Present]:
-            look = piece.look
-            found = fields.get(look.ident, []) if look is not None else []
-            return [present for present in found if present.uid in work.presents]
+        def alike(_: Piece, look: Print) -> list[Present]:
+            return [p for p in fields.get(look.ident, ()) if p.uid in work.presents]
 
-        open_ones = [piece for piece in without if piece.key in work.pieces]
-        wanted = {p.uid: p for piece in open_ones for p in alike(piece)}
-        self._bodies(work, list(wanted.values()))
-        self._pair_bodies(work, open_ones, alike, Round.FIELDS)
-        if self._target.capabilities.alterations & _OF_OCTETS:
-            self._pair_changed(work, [piece for piece in open_ones if piece.key in work.pieces])
+        self._looker.bodies(work, [p for one in without for p in alike(*one)])
+        _pair_bodies(work, without, alike, Round.FIELDS)
+        if self._known.alterations & _OF_OCTETS:
+            self._pair_changed(work, [one for one, _ in without if one.key in work.pieces])
 
-    def _pair_changed(self, work: _Work, pieces: list[Piece]) -> None:
+    def _possible(self, work: Work) -> list[Present]:
+        """What can be some message of the archive, as far as the listing tells."""
+        instants = {piece.epoch for piece in work.pieces.values()}
+        looks = [piece.look for piece in work.pieces.values() if piece.look is not None]
+        if any(look.message_id == NOTHING for look in looks) or any(
+            changes_instant(epoch, self._known) for epoch in instants
+        ):
+            return list(work.presents.values())
+        return [present for present in work.presents.values() if present.received.epoch in instants]
+
+    def _pair_changed(self, work: Work, pieces: list[Piece]) -> None:
         """Without Message-ID, and equal but for what this server is known to change."""
-        candidates = {
-            present.uid: present
-            for piece in pieces
-            for present in work.presents.values()
-            if self.same_instant(piece, present)
-        }
-        if not candidates:
-            return
-        self.bodies_read += len(candidates)
-        stored: dict[bytes, list[Present]] = defaultdict(list)
-        for present, outcome in self._target.fetch(list(candidates.values())):
-            if not isinstance(outcome, Failure | Vanished):
-                octets = outcome.octets
-                stored[_rest(outcome.chunks() if octets is None else [octets])].append(present)
+        by_instant: dict[int | None, list[Present]] = defaultdict(list)
+        for present in work.presents.values():
+            by_instant[present.received.epoch].append(present)
+        asked: dict[str, Present] = {}
         for piece in pieces:
-            like = stored[_rest(self._read(piece))]
+            free = self._any_instant(piece)
+            some = work.presents.values() if free else by_instant.get(piece.epoch, ())
+            asked.update({present.uid: present for present in some})
+        if not asked:
+            return
+        stored = self._looker.rests(list(asked.values()))
+        for piece in pieces:
+            like = stored.get(Looker.rest(self._read(piece)), [])
             found = [present for present in like if self.same_instant(piece, present)]
             if found:
                 like.remove(found[0])
                 work.take(piece, found[0], Round.FIELDS)
 
-    def _pair_bodies(
-        self,
-        work: _Work,
-        pieces: Iterable[Piece],
-        candidates: Callable[[Piece], list[Present]],
-        round_: Round,
-    ) -> None:
-        for piece in pieces:
-            look = piece.look
-            equal = [
-                present
-                for present in candidates(piece)
-                if look is not None
-                and (seen := work.bodies.get(present.uid)) is not None
-                and seen.body == look.body
-            ]
-            if equal:
-                same = [p for p in equal if p.received.epoch == piece.item.received.epoch]
-                work.take(piece, (same or equal)[0], round_)
-
     def _by_number(
-        self, work: _Work, pieces: Iterable[Piece], candidates: Callable[[Piece], list[Present]]
+        self,
+        work: Work,
+        pieces: Iterable[tuple[Piece, Print]],
+        candidates: Callable[[Piece, Print], list[Present]],
     ) -> None:
-        """Same Message-ID and instant, when as many are left on both sides."""
-        groups: dict[tuple[bytes, int | None], list[Piece]] = defaultdict(list)
-        for piece in pieces:
-            if piece.key in work.pieces and piece.look is not None:
-                instant = None if self._any_instant(piece) else piece.item.received.epoch
-                groups[piece.look.message_id, instant].append(piece)
+        """Same Message-ID and instant, when as many are left on both sides.
+
+        Those that are seen to be other messages, by equal size and header and another body, are
+        left out: no server of the closed lists changes a body that way, but for NUL.
+        """
+        groups: dict[tuple[bytes, int | None], list[tuple[Piece, Print]]] = defaultdict(list)
+        for piece, look in pieces:
+            if piece.key in work.pieces:
+                instant = None if self._any_instant(piece) else piece.epoch
+                groups[look.message_id, instant].append((piece, look))
         for found in groups.values():
-            presents = candidates(found[0])
-            if len(found) == len(presents):
-                for piece, present in zip(found, presents, strict=True):
+            presents = candidates(*found[0])
+            others = self._other_bodies(work, found, presents)
+            ones = [piece for piece, look in found if (look.size, look.header) not in others]
+            rest = [p for p in presents if _size_and_header(work, p) not in others]
+            if len(ones) == len(rest):
+                for piece, present in zip(ones, rest, strict=True):
                     work.take(piece, present, Round.IDENTITY)
+
+    def _other_bodies(
+        self, work: Work, pieces: list[tuple[Piece, Print]], presents: list[Present]
+    ) -> set[tuple[int, bytes]]:
+        """Sizes and headers that both sides have in this group, with other bodies each."""
+        there = {
+            _size_and_header(work, present) for present in presents if present.uid in work.bodies
+        }
+        nul = Alteration.NUL in self._known.alterations
+        return {
+            (look.size, look.header)
+            for _, look in pieces
+            if (look.size, look.header) in there and not (nul and "nul" in look.trips)
+        }
 
     # --- instants -------------------------------------------------------------------------------
 
     def same_instant(self, piece: Piece, present: Present) -> bool:
         """Whether the target's date can be what became of the archive's."""
-        return self._any_instant(piece) or piece.item.received.epoch == present.received.epoch
+        return piece.epoch == present.received.epoch or self._any_instant(piece)
 
     def _any_instant(self, piece: Piece) -> bool:
-        return changes_instant(piece.item.received.epoch, self._target.capabilities)
-
-    # --- asking the target ----------------------------------------------------------------------
-
-    def _headers(self, work: _Work, presents: list[Present]) -> None:
-        if not presents:
-            return
-        self.headers_read += len(presents)
-        for present, header in self._target.headers(presents):
-            if isinstance(header, Failure | Vanished):
-                if isinstance(header, Vanished):
-                    work.presents.pop(present.uid, None)
-                continue
-            seen = print_of(likeness_of(header), 0, LineEnds.CRLF)
-            work.headers[present.uid] = seen
-            names = [seen.message_id] if seen.message_id else []
-            parent = _PARENT.search(header)
-            if parent is not None:
-                names.append(re.sub(rb"\r?\n[ \t]", b" ", parent[1]).strip())
-            work.names[present.uid] = tuple(names)
-
-    def _bodies(self, work: _Work, presents: list[Present]) -> None:
-        asked = [present for present in presents if present.uid not in work.bodies]
-        if not asked:
-            return
-        self.bodies_read += len(asked)
-        for present, outcome in self._target.fetch(asked):
-            if isinstance(outcome, Vanished):
-                work.presents.pop(present.uid, None)
-            elif not isinstance(outcome, Failure):
-                octets = outcome.octets
-                found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
-                work.bodies[present.uid] = print_of(found, 0, LineEnds.CRLF)
+        return changes_instant(piece.epoch, self._known)
 
 
-class _Work:
-    """What is still open while one mailbox is matched."""
-
-    def __init__(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> None:
-        self.pieces = {piece.key: piece for piece in pieces}
-        self.presents = {present.uid: present for present in presents}
-        self.headers: dict[str, Print] = {}
-        self.names: dict[str, tuple[bytes, ...]] = {}
-        self.bodies: dict[str, Print] = {}
-        self.pairs: list[Pair] = []
-
-    def both(self) -> bool:
-        """Whether there is anything left to compare."""
-        return bool(self.pieces and self.presents)
-
-    def take(self, piece: Piece, present: Present, round_: Round) -> None:
-        """These two are one."""
-        del self.pieces[piece.key]
-        del self.presents[present.uid]
-        self.pairs.append((piece, present, round_))
+def _pair_bodies(
+    work: Work,
+    pieces: Iterable[tuple[Piece, Print]],
+    candidates: Callable[[Piece, Print], list[Present]],
+    round_: Round,
+) -> None:
+    for piece, look in pieces:
+        body = look.body
+        equal = [
+            present
+            for present in candidates(piece, look)
+            if (seen := work.bodies.get(present.uid)) is not None and seen.body == body
+        ]
+        if equal:
+            same = [p for p in equal if p.received.epoch == piece.epoch]
+            work.take(piece, (same or equal)[0], round_)
 
 
-def _rest(chunks: Iterable[bytes]) -> bytes:
-    """What no server on the closed lists changes: all but line ends, NUL and octets over 127."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk.translate(_TO_X, b"\r\n"))
-    return digest.digest()
+def _size(present: Present) -> int:
+    return present.size or 0
 
 
-def _same_instant(pieces: list[Piece], present: Present) -> Piece:
-    for piece in pieces:
-        if piece.item.received.epoch == present.received.epoch:
-            return piece
-    return pieces[0]
+def _uid(present: Present) -> tuple[int, str]:
+    return len(present.uid), present.uid
+
+
+def _size_and_header(work: Work, present: Present) -> tuple[int, bytes]:
+    seen = work.headers.get(present.uid)
+    return present.size or 0, seen.header if seen is not None else NOTHING
+
+
+def _windows(presents: Sequence[Present]) -> Iterator[list[Present]]:
+    """Parts of a list in the order of sizes, in that of uids; equal sizes are never parted."""
+    window: list[Present] = []
+    for present in presents:
+        if len(window) >= WINDOW and present.size != window[-1].size:
+            yield sorted(window, key=_uid)
+            window = []
+        window.append(present)
+    if window:
+        yield sorted(window, key=_uid)
 
 
 def changes_instant(epoch: int | None, capabilities: TargetCapabilities) -> bool:

@@ -1,19 +1,26 @@
-"""Pieces: the messages that an import has in hand, and what is known of each. No decisions here."""
+"""Pieces: the messages that an import has in hand, and what is known of each. No decisions here.
+
+There is one for each message of a folder, at once: what is kept of a message is kept small.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.likeness import Likeness, likeness, likeness_of
 from portarchive.placing import LineEnds
+from portarchive.records import Received
 
-WHOLE = 8 << 20
+WHOLE: Final = 8 << 20
 """Messages up to so many octets are held in memory while they are looked at or sent."""
+
+NOTHING: Final = bytes(16)
+"""In place of the digest of what a message does not have."""
 
 
 class State(StrEnum):
@@ -28,27 +35,46 @@ class State(StrEnum):
 
 
 class Print(NamedTuple):
-    """What of a message's likeness is kept in memory: digests cut to 16 octets.
+    """What of a message's likeness is kept in memory.
 
     Attributes:
         size: octets as they are sent to this target.
-        octets, header, body: digests, see ``Likeness``.
-        message_id: as it stands, or its digest if it is long; b"" for none.
-        ident: digest of Date, From and Subject; b"" if it has none of them.
+        digests: five of 16 octets each, in the order of the properties.
         ends: its line ends.
         plain: nothing that a server trips over.
         trips: what a server may trip over (values of ``Alteration``).
     """
 
     size: int
-    octets: bytes
-    header: bytes
-    body: bytes
-    message_id: bytes
-    ident: bytes
+    digests: bytes
     ends: LineEnds
     plain: bool
     trips: tuple[str, ...]
+
+    @property
+    def octets(self) -> bytes:
+        """Of the canonical octets, see ``Likeness``."""
+        return self.digests[:16]
+
+    @property
+    def header(self) -> bytes:
+        """Of the header."""
+        return self.digests[16:32]
+
+    @property
+    def body(self) -> bytes:
+        """Of the body."""
+        return self.digests[32:48]
+
+    @property
+    def message_id(self) -> bytes:
+        """Of the Message-ID (``name_of``); ``NOTHING`` without one."""
+        return self.digests[48:64]
+
+    @property
+    def ident(self) -> bytes:
+        """Of Date, From and Subject; ``NOTHING`` if it has none of them."""
+        return self.digests[64:]
 
 
 @dataclass(slots=True, eq=False)
@@ -57,11 +83,12 @@ class Piece:
 
     Attributes:
         key: its number.
-        item: as the archive has it.
         folder: the archive's folder.
         folder_id: the target's mailbox; "" while it does not exist yet.
         flags: to be set.
-        look: None until its octets were read.
+        own_uid, member, size, digest, text_received, epoch, email_id: of the item; the digest in
+            32 octets.
+        look: None until its octets were read, and when it is not needed any more.
         uid: on the target, once known.
         code, text: why it failed or was skipped; by which round it is present.
         altered: what the target changed.
@@ -72,10 +99,16 @@ class Piece:
     """
 
     key: int
-    item: Item
     folder: ContentFolder
     folder_id: str
     flags: tuple[str, ...]
+    own_uid: str
+    member: str
+    size: int | None
+    digest: bytes | None
+    text_received: str | None
+    epoch: int | None
+    email_id: str | None
     state: State = State.OPEN
     look: Print | None = None
     uid: str = ""
@@ -85,7 +118,36 @@ class Piece:
     known: bool = False
     line_ends: bool = False
     careful: bool = False
-    twins: list[Piece] = field(default_factory=list)
+    twins: tuple[Piece, ...] = ()
+
+    @property
+    def item(self) -> Item:
+        """Enough of the archive's item to read its octets."""
+        digest = self.digest.hex() if self.digest is not None else None
+        return Item(
+            self.folder.path,
+            self.own_uid,
+            self.member,
+            (),
+            self.received,
+            "",
+            self.size,
+            digest,
+            self.email_id,
+            None,
+            (),
+            kept=False,
+        )
+
+    @property
+    def received(self) -> Received:
+        """When the source received it."""
+        return Received(self.text_received, self.epoch)
+
+    @property
+    def parts(self) -> tuple[Piece, ...]:
+        """Itself and its twins."""
+        return (self, *self.twins)
 
     def fail(self, code: str, text: str) -> None:
         """It is not on the target, and this is why."""
@@ -94,6 +156,33 @@ class Piece:
     def skip(self, reason: str) -> None:
         """It was not meant to be brought."""
         self.state, self.code = State.SKIPPED, reason
+
+
+def piece_of(
+    key: int, item: Item, folder: ContentFolder, folder_id: str, flags: tuple[str, ...]
+) -> Piece:
+    """A piece of an item of the archive.
+
+    Args:
+        key: its number.
+        item: as the archive has it.
+        folder: the archive's folder.
+        folder_id: where it goes.
+        flags: what it is to bear there.
+    """
+    return Piece(
+        key,
+        folder,
+        folder_id,
+        flags,
+        item.uid,
+        item.member,
+        item.size,
+        bytes.fromhex(item.sha256) if item.sha256 is not None else None,
+        item.received.text,
+        item.received.epoch,
+        item.email_id,
+    )
 
 
 def look_at(contents: Contents, item: Item, ends: LineEnds) -> Print:
@@ -150,19 +239,26 @@ def print_of(found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = Fals
     size = found.size
     if found.line_ends in (LineEnds.CRLF, LineEnds.LF):
         size = found.canonical_size - (lines if ends is LineEnds.LF else 0)
+    ident = NOTHING
+    if found.sent or found.sender or found.subject:
+        ident = _digest(b"\n".join((found.sent, found.sender, found.subject)))
+    trips = _trips(found)
     return Print(
         size,
-        found.canonical_sha256[:16],
-        found.header_sha256[:16],
-        found.body_sha256[:16],
-        found.message_id if len(found.message_id) <= 128 else _digest(found.message_id),
-        _digest(b"\n".join((found.sent, found.sender, found.subject)))
-        if found.sent or found.sender or found.subject
-        else b"",
+        found.canonical_sha256[:16]
+        + found.header_sha256[:16]
+        + found.body_sha256[:16]
+        + name_of(found.message_id)
+        + ident,
         found.line_ends,
         found.plain and not cr_run,
-        (*_trips(found), *(["cr-run"] if cr_run else [])),
+        (*trips, "cr-run") if cr_run else trips,
     )
+
+
+def name_of(message_id: bytes) -> bytes:
+    """What is kept of a Message-ID, without blanks around it; ``NOTHING`` of an empty one."""
+    return _digest(message_id) if message_id else NOTHING
 
 
 def _digest(octets: bytes) -> bytes:

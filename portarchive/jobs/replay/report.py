@@ -38,6 +38,7 @@ class FolderReport:
         dropped: ``{"keyword", "reason", "count"}``.
         losses: ``{"what", "count"}`` that the plan foresees.
         notes: ``{"code", "text"}``.
+        left_out: uids of what was skipped or failed; for ``migrate``, not in the JSON.
     """
 
     path: str
@@ -64,11 +65,12 @@ class FolderReport:
     dropped: list[dict[str, Any]] = field(default_factory=list)
     losses: Counter[str] = field(default_factory=Counter)
     notes: list[dict[str, str]] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
 
     def take(self, piece: Piece) -> None:
         """Count one message."""
-        size = piece.item.size or (piece.look.size if piece.look is not None else 0)
-        place = {"uid": piece.item.uid, "file": piece.item.member}
+        size = piece.size or 0
+        place = {"uid": piece.own_uid, "file": piece.member}
         if piece.state is State.PRESENT:
             self.present[piece.code] += 1
         elif piece.state is State.PLACED:
@@ -78,12 +80,14 @@ class FolderReport:
             self.merged += 1
         elif piece.state is State.SKIPPED:
             self.skipped[piece.code] += 1
+            self.left_out.add(piece.own_uid)
         elif piece.state is State.OPEN:
             self.to_place += 1
             self.to_place_octets += size
             self.losses.update(piece.altered)
         else:
             self.failed_count += 1
+            self.left_out.add(piece.own_uid)
             if len(self.failed) < NAMED:
                 self.failed.append({**place, "code": piece.code, "text": piece.text})
         self.line_ends += piece.line_ends

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from portarchive import keywords
@@ -20,7 +21,7 @@ from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record
 from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, join_trash, make
-from portarchive.jobs.replay.match import EARLIEST, Matcher
+from portarchive.jobs.replay.match import EARLIEST, Matcher, Round
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies
@@ -38,6 +39,9 @@ from portarchive.progress import (
     Passed,
 )
 from portarchive.records import SourceIdentity
+
+PORTION: Final = 4000
+"""Messages that are placed before they are read back: what a crash costs is to read so many."""
 
 
 def run_import(
@@ -92,7 +96,6 @@ class _Run:
             lambda piece: contents.chunks(piece.item, verify=False),
             same_ids=same_ids(contents, self._identity),
             strict=options.strict_match,
-            every_body=options.verify == "bytes",
         )
         self._courier = Courier(contents, target, self._matcher, self._told)
         self._checker = Checker(target, self._matcher, self._courier, options)
@@ -165,7 +168,7 @@ class _Run:
             trash,
             policies,
             self._options,
-            make_trash=lambda plan: make(self._target, [plan]),
+            make=lambda plan: self._make_late(plan, reports),
             whole=self._target.capabilities.memberships,
         )
         self._say(FoldersFound(len(plans), self._expected(plans)))
@@ -185,10 +188,19 @@ class _Run:
         for path, report in reports.items():
             add_tally(report, gatherer.tallies[path])
         self._keywords_lost(plans, reports)
+        for word in sorted(gatherer.unmatched):
+            self._say(Notice("not-found", f"no message of the archive is {word}"))
         self.report.copies = gatherer.copies
         self.report.headers_read = self._matcher.headers_read
         self.report.bodies_read = self._matcher.bodies_read
         self.report.read_back = self._checker.read_back
+
+    def _make_late(self, plan: FolderPlan, reports: Mapping[str, FolderReport]) -> None:
+        """A mailbox that was not to be made unless something goes there."""
+        made = make(self._target, [plan])
+        if plan.folder is not None:
+            report = reports[plan.folder.path]
+            report.target, report.created = plan.path, plan.folder.path in made
 
     def _expected(self, plans: Sequence[FolderPlan]) -> int | None:
         """How many messages there are, as the archive's own ledger says; for the progress."""
@@ -227,10 +239,12 @@ class _Run:
             self._foresee(rest)
             return
         ledger.add(entries)
-        if rest:
-            self._courier.deliver(rest, boxes)
-            everything = [part for piece in rest for part in (piece, *piece.twins)]
+        for portion in _portions(rest, boxes):
+            everything = [part for piece in portion for part in piece.parts]
+            self._courier.deliver(portion, boxes)
             ledger.add(self._checker.check(everything, boxes, paths))
+            for piece in everything:
+                piece.look = None
 
     def _match(
         self,
@@ -249,10 +263,11 @@ class _Run:
         entries = []
         for piece, present, by in pairs:
             piece.state, piece.uid, piece.code = State.PRESENT, present.uid, by.value
+            piece.look = None
             box.used.add(present.uid)
-            if piece.item.sha256:
-                sha256 = piece.item.sha256.lower()
-                entries.append(Entry(path, uidvalidity, present.uid, sha256, present.size))
+            if by is not Round.LEDGER and piece.digest is not None:
+                entries.append(Entry(path, uidvalidity, present.uid, piece.digest, present.size))
+        self._courier.learn(box, [piece for piece, _, _ in pairs])
         if pairs:
             self._say(Passed("/".join(path), len(pairs)))
         return entries
@@ -264,11 +279,10 @@ class _Run:
         for piece in todo:
             if id(piece) in twins:
                 continue
-            parts = [part for part in (piece, *piece.twins) if part.state is State.OPEN]
+            parts = [part for part in piece.parts if part.state is State.OPEN]
             if parts:
-                first, others = parts[0], parts[1:]
-                first.twins = others
-                rest.append(first)
+                parts[0].twins = tuple(parts[1:])
+                rest.append(parts[0])
         return rest
 
     def _foresee(self, rest: Iterable[Piece]) -> None:
@@ -283,7 +297,7 @@ class _Run:
             limit = capabilities.append_limit
             if limit is not None and look.size > limit:
                 losses.append("too-big")
-            epoch = piece.item.received.epoch
+            epoch = piece.epoch
             if epoch is not None and epoch < EARLIEST and Alteration.EARLY_DATE in known:
                 losses.append(Alteration.EARLY_DATE.value)
             if not capabilities.keywords and piece.flags:
@@ -304,7 +318,7 @@ class _Run:
     def _told(self, piece: Piece) -> None:
         path = piece.folder.path
         self._since_told[path] += 1
-        self._octets_told[path] += piece.look.size if piece.look is not None else 0
+        self._octets_told[path] += piece.look.size if piece.look is not None else piece.size or 0
         if self._since_told[path] >= 200:
             self._flush_told()
 
@@ -329,6 +343,18 @@ class _Run:
                 {"keyword": word, "reason": lost[keywords.fold(word)], "count": count}
                 for word, count in sorted(counts.items())
             ]
+
+
+def _portions(rest: Sequence[Piece], boxes: Mapping[str, Box]) -> Iterator[Sequence[Piece]]:
+    """What is placed, read back and remembered before the next is begun.
+
+    A target that has no order of arrival (no UIDVALIDITY) lists all each time: larger ones there.
+    """
+    looks = [box.look for box in boxes.values()]
+    ordered = all(look is not None and look.uidvalidity is not None for look in looks)
+    size = PORTION if ordered else 10 * PORTION
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]
 
 
 def same_service(one: str | None, other: str) -> bool:

@@ -81,6 +81,7 @@ class Checker:
                     piece.altered, piece.text = ("not-read-back",), box.failed.text
                 continue
             self._find(parts, box, boxes[folder_id])
+            boxes[folder_id].top = box.top or boxes[folder_id].top
             there = {present.uid: present for present in box.presents}
             uidvalidity = box.look.uidvalidity if box.look is not None else None
             for piece in parts:
@@ -91,11 +92,9 @@ class Checker:
                     continue
                 if self._compare(piece, present):
                     wanted.append((piece, present))
-                if piece.item.sha256:
-                    sha256 = piece.item.sha256.lower()
-                    entries.append(
-                        Entry(paths[folder_id], uidvalidity, piece.uid, sha256, present.size)
-                    )
+                if piece.digest is not None:
+                    path = paths[folder_id]
+                    entries.append(Entry(path, uidvalidity, piece.uid, piece.digest, present.size))
         self._compare_octets(wanted)
         return entries
 
@@ -107,8 +106,9 @@ class Checker:
         claimed = {piece.uid for piece in parts} | before.used
         claimed |= {present.uid for present in before.presents}
         new = [present for present in box.presents if present.uid not in claimed]
-        for piece, present, _ in self._matcher.match(nameless, new):
+        for piece, present, _ in self._matcher.find_sent(nameless, new):
             piece.uid = present.uid
+            before.used.add(present.uid)
 
     # --- what the listing tells -----------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Checker:
             yield "flags-added"
 
     def _instant(self, piece: Piece, present: Present) -> Iterator[str]:
-        epoch = piece.item.received.epoch
+        epoch = piece.epoch
         if epoch is None or epoch == present.received.epoch or piece.state is State.MERGED:
             return
         if changes_instant(epoch, self._target.capabilities):
@@ -156,20 +156,24 @@ class Checker:
     # --- what the octets tell -------------------------------------------------------------------
 
     def _compare_octets(self, wanted: list[tuple[Piece, Present]]) -> None:
-        by_place = {(present.folder_id, present.uid): piece for piece, present in wanted}
-        self.read_back += len(wanted)
-        for present, outcome in self._target.fetch([present for _, present in wanted]):
-            piece = by_place.pop((present.folder_id, present.uid), None)
-            if piece is None:
-                continue
+        by_place: dict[tuple[str, str], list[Piece]] = defaultdict(list)
+        asked: dict[tuple[str, str], Present] = {}
+        for piece, present in wanted:
+            # equal messages may have become one
+            by_place[present.folder_id, present.uid].append(piece)
+            asked[present.folder_id, present.uid] = present
+        self.read_back += len(asked)
+        for present, outcome in self._target.fetch(list(asked.values())):
+            pieces = by_place.pop((present.folder_id, present.uid), [])
             if isinstance(outcome, Failure | Vanished):
-                piece.altered, piece.known = (*piece.altered, "not-read-back"), False
+                _unread(pieces)
                 continue
             octets = outcome.octets
             found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
-            self._judge(piece, print_of(found, 0, LineEnds.CRLF))
-        for piece in by_place.values():
-            piece.altered, piece.known = (*piece.altered, "not-read-back"), False
+            for piece in pieces:
+                self._judge(piece, print_of(found, 0, LineEnds.CRLF))
+        for pieces in by_place.values():
+            _unread(pieces)
 
     def _judge(self, piece: Piece, seen: Print) -> None:
         others = [word for word in piece.altered if word != "octets"]
@@ -199,3 +203,8 @@ class Checker:
         if same_body and Alteration.LAST_LF in self._known and not look.body:
             return Alteration.LAST_LF.value, True
         return ("header" if same_body else "body" if same_header else "octets"), False
+
+
+def _unread(pieces: Iterable[Piece]) -> None:
+    for piece in pieces:
+        piece.altered, piece.known = (*piece.altered, "not-read-back"), False

@@ -365,6 +365,6 @@ def _needs_folder(run: Run, directory: str, files: dict[str, File]) -> bool:
     """Whether messages that no folder.json names are a loss, and not what a run left over."""
     if any(file.expected is not None and _is_stray(name, file) for name, file in files.items()):
         return True
-    if run.manifest is not None and run.journal:
+    if run.manifest is not None:
         return directory in run.ledger
-    return run.manifest is None or DIGESTS_FILE not in run.listing.directories[""]
+    return DIGESTS_FILE not in run.listing.directories[""]

@@ -132,6 +132,11 @@ def named(path: str) -> Callable[[list[bytes]], list[bytes]]:
     return extra(b"%s  %s\n" % (b"a" * 64, path.encode()))
 
 
+def otherwise(lines: list[bytes]) -> list[bytes]:
+    """As ``find . -type f`` and another system write them."""
+    return [line.replace(b"  ", b"  ./").replace(b"\n", b"\r\n") for line in lines]
+
+
 def without_message(lines: list[bytes]) -> list[bytes]:
     return [line for line in lines if not line.endswith(M1.encode() + b"\n")]
 
@@ -190,8 +195,7 @@ CASES = (
     bad("P-006", "folder.json never written", "The manifests have messages and no folder.json.",
         chained(gone(F)), ("mail/INBOX", ""), ("M-023", "mail/INBOX", ""), chained=True),
     warn("M-029", "lines of another system", "Paths begin with ./, lines end in CRLF.",
-         chained(lines=lambda lines: [
-             line.replace(b"  ", b"  ./").replace(b"\n", b"\r\n") for line in lines], after=UNCHAINED),
+         chained(lines=otherwise, after=UNCHAINED),
          (DIGESTS, "1:1"), ("M-017", DIGESTS, ""), chained=True),
     good("M-017", "digests only", "There is a manifest-sha256.txt and nothing that names it.",
          chained(after=UNCHAINED), (DIGESTS, ""), chained=True),

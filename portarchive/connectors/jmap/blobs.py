@@ -1,0 +1,121 @@
+"""The octets of many blobs in one answer: ``Blob/get`` (RFC 9404 section 4.2, or Cyrus's own).
+
+Owns how it is asked and what its answer is worth. Octets are asked for in base64 whatever they are:
+``data:asText`` would have them pass as text.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from portarchive.connectors.jmap.convert import whole
+from portarchive.connectors.jmap.framing import Call
+from portarchive.connectors.jmap.replies import Answer, MethodError, expect
+from portarchive.connectors.jmap.resource import MAIL
+from portarchive.connectors.jmap.session import Session
+from portarchive.errors import ConnectionLost
+
+_DATA: Final = "data:asBase64"
+_PROPERTIES: Final = [_DATA, "size"]
+_EXISTENCE: Final = ["id", "blobId", "mailboxIds", "keywords"]
+
+
+class Batch(NamedTuple):
+    """What became of some Emails.
+
+    Attributes:
+        emails: by id, those that exist, as they are now.
+        octets: by blob id, those that came whole.
+        refused: why there are no octets at all; None if there are.
+    """
+
+    emails: dict[str, Mapping[str, Any]]
+    octets: dict[str, bytes]
+    refused: MethodError | None
+
+
+def describe(session: Session, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """Emails by id as they are now; those that are gone are not in it."""
+    return {
+        email["id"]: email
+        for emails, _ in session.get("Email", ids, _EXISTENCE)
+        for email in emails
+    }
+
+
+def fetch(session: Session, ids: Sequence[str], capability: str) -> Batch:
+    """Emails and their octets, in one request if the server lets two calls be in one.
+
+    An Email that was destroyed is told from one that is there: servers keep its blob for a while.
+
+    Raises:
+        MethodRefused: of Email/get, and what ``Session.call`` raises. What Blob/get says no to is
+            in the answer, but for ``serverUnavailable``.
+    """
+    using = (MAIL, capability)
+    if session.limits.max_calls_in_request >= 2:
+        reference = {"resultOf": "0", "name": "Email/get", "path": "/list/*/blobId"}
+        calls: list[Call] = [
+            ("Email/get", {"ids": list(ids), "properties": _EXISTENCE}),
+            ("Blob/get", {"#ids": reference, "properties": _PROPERTIES}),
+        ]
+        emails, blobs = session.call(calls, using=using)
+        if isinstance(emails, MethodError) and emails.type == "requestTooLarge":
+            return Batch({}, {}, emails)
+        found = {
+            email["id"]: email
+            for email in expect("Email/get", emails).get("list", ())
+            if isinstance(email, dict) and isinstance(email.get("id"), str)
+        }
+    else:
+        found = describe(session, ids)
+        wanted = [str(email["blobId"]) for email in found.values() if email.get("blobId")]
+        arguments = {"ids": wanted, "properties": _PROPERTIES}
+        blobs = session.call([("Blob/get", arguments)], using=using)[0]
+    if isinstance(blobs, MethodError):
+        if blobs.type == "serverUnavailable":
+            expect("Blob/get", blobs)
+        return Batch(found, {}, blobs)
+    return Batch(found, _octets(blobs), None)
+
+
+def piece(session: Session, capability: str, blob_id: str, offset: int, length: int) -> bytes:
+    """Some octets out of the middle of a blob.
+
+    Raises:
+        ConnectionLost: they did not come.
+        MethodRefused, and what ``Session.call`` raises.
+    """
+    arguments = {"ids": [blob_id], "properties": _PROPERTIES, "offset": offset, "length": length}
+    answer = session.ask("Blob/get", arguments, using=(MAIL, capability))
+    found = answer.get("list")
+    data = found[0].get(_DATA) if isinstance(found, list) and found else None
+    octets = _decoded(data)
+    if octets is None:
+        raise ConnectionLost("the server left out the octets of a message")
+    return octets
+
+
+def _octets(answer: Answer) -> dict[str, bytes]:
+    """What came whole: as many octets as the server itself says the blob has."""
+    found = {}
+    listed = answer.get("list")
+    for blob in listed if isinstance(listed, list) else ():
+        if not isinstance(blob, dict) or blob.get("isTruncated") is True:
+            continue
+        octets = _decoded(blob.get(_DATA))
+        size = whole(blob.get("size"))
+        if octets is not None and size in {None, len(octets)} and isinstance(blob.get("id"), str):
+            found[blob["id"]] = octets
+    return found
+
+
+def _decoded(data: object) -> bytes | None:
+    if not isinstance(data, str):
+        return None
+    try:
+        return binascii.a2b_base64(data, strict_mode=True)
+    except (ValueError, binascii.Error):
+        return None

@@ -1,0 +1,105 @@
+"""A JMAP account as a ``Source``: the surface that jobs see. Its neighbours do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
+from portarchive.connectors.jmap import state
+from portarchive.connectors.jmap.changes import Visitor
+from portarchive.connectors.jmap.fetch import Fetcher
+from portarchive.connectors.jmap.resource import MAIL
+from portarchive.connectors.jmap.session import Session
+from portarchive.connectors.jmap.settings import JmapSettings
+from portarchive.connectors.jmap.state import Survey
+from portarchive.errors import ConnectorError
+from portarchive.progress import Notice
+from portarchive.records import Change, Folder, MessageRef, SourceIdentity
+
+
+class JmapSource:
+    """See ``connectors.base.Source``. Calls methods that read, and no other.
+
+    Attributes:
+        settings: what it was opened with.
+        session: what it speaks through.
+    """
+
+    capabilities = SourceCapabilities(
+        removals=True, object_ids=True, flags_in_listing=True, imap_uids=False
+    )
+
+    def __init__(self, settings: JmapSettings) -> None:
+        """Connect and log in.
+
+        Raises:
+            Unreachable: also if octets could only be had from a foreign host.
+            AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved, SettingsError.
+        """
+        self.settings = settings
+        self.session = Session(settings)
+        self._fresh: Survey | None = None
+        try:
+            if self.session.blob_capability is None:
+                self.session.check_download()
+        except ConnectorError:
+            self.session.close()
+            raise
+        self._fetcher = Fetcher(self.session)
+        self._tell_of_shares()
+
+    def identity(self) -> SourceIdentity:
+        """Who and where. The account is the login, or the name of the one that is shared."""
+        session = self.session
+        own = session.account.account_id == session.resource.primary or session.account.personal
+        return SourceIdentity(
+            protocol="jmap",
+            service=self.settings.service,
+            account=self.settings.user if own else session.account.name,
+            capabilities=tuple(sorted(session.resource.capabilities)),
+        )
+
+    def folders(self) -> Sequence[Folder]:
+        """See ``Source.folders``. What is found here spares ``changes`` a question."""
+        self._fresh = state.survey(self.session)
+        return [box.folder for box in self._fresh.boxes.values()]
+
+    def changes(self, wanted: Wanted) -> Iterator[Change]:
+        """See ``Source.changes``. Tokens are ``{"state"}``, that of the account's Emails."""
+        fresh, self._fresh = self._fresh, None
+        return Visitor(self.session, wanted, fresh).visit()
+
+    def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
+        """See ``Source.fetch``."""
+        return self._fetcher.fetch(refs)
+
+    def reconnect(self) -> None:
+        """See ``Source.reconnect``. A server that is away for a moment is ``ConnectionLost``."""
+        self._fresh = None
+        self.session.reconnect()
+
+    def close(self) -> None:
+        """Close all connections; never raises."""
+        self.session.close()
+
+    def _tell_of_shares(self) -> None:
+        """Mail that the user can read and that is not in this account."""
+        session = self.session
+        others = sorted(
+            each.name
+            for each in session.resource.accounts.values()
+            if MAIL in each.capabilities and each.account_id != session.account_id
+        )
+        if others:
+            text = f"other accounts can be had by ?account=…: {', '.join(others[:20])}"
+            self.settings.observer(Notice("other-accounts", text, "note"))
+
+
+def open_source(settings: JmapSettings) -> JmapSource:
+    """Connect and log in.
+
+    Raises:
+        Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved,
+        SettingsError.
+    """
+    return JmapSource(settings)

@@ -1,0 +1,201 @@
+"""What an account holds and what changed in it, asked page by page (RFC 8620 sections 5.2, 5.5).
+
+Owns paging and its doubts: a result that shifts while it is read, a server that never comes to an
+end, a state that it cannot go on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from portarchive.connectors.jmap.convert import object_id, whole
+from portarchive.connectors.jmap.framing import Call
+from portarchive.connectors.jmap.mailboxes import PROPERTIES, Box, boxes
+from portarchive.connectors.jmap.replies import Answer, MethodError, expect, objects
+from portarchive.connectors.jmap.session import Session
+from portarchive.errors import RateLimited, ServerMisbehaved, TokenLost
+
+_SORT: Final = [{"property": "receivedAt", "isAscending": True}]
+"""A sort that every server has (RFC 8621 section 4.4.2), and that puts what is new at the end."""
+
+_RESTARTS: Final = 4
+_EMPTY_PAGES: Final = 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """Mailboxes and state of an account at one moment.
+
+    Attributes:
+        boxes: by id, parents before children.
+        state: of its Emails, read before the mailboxes.
+    """
+
+    boxes: dict[str, Box]
+    state: str
+
+
+@dataclass(slots=True)
+class Delta:
+    """What changed since a state: ids, each in one of the three."""
+
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
+    state: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.updated or self.destroyed)
+
+
+def survey(session: Session) -> Survey:
+    """One request: the state of Emails, then the mailboxes."""
+    calls: list[Call] = [
+        ("Email/get", {"ids": []}),
+        ("Mailbox/get", {"ids": None, "properties": list(PROPERTIES)}),
+    ]
+    emails, mailboxes = session.call(calls)
+    state = state_of(expect("Email/get", emails).get("state"))
+    return Survey(boxes=_boxes(session, mailboxes), state=state)
+
+
+def survey_since(session: Session, state: str) -> tuple[Survey, Delta]:
+    """One request if little changed: the changes since a state, then the mailboxes.
+
+    Raises:
+        TokenLost: the server cannot tell what changed since then.
+    """
+    calls: list[Call] = [
+        ("Email/changes", {"sinceState": state}),
+        ("Mailbox/get", {"ids": None, "properties": list(PROPERTIES)}),
+    ]
+    first, mailboxes = session.call(calls)
+    delta = _collect(session, state, first)
+    return Survey(boxes=_boxes(session, mailboxes), state=delta.state), delta
+
+
+def changes(session: Session, state: str) -> Delta:
+    """What changed since a state.
+
+    Raises:
+        TokenLost: the server cannot tell.
+    """
+    return _collect(session, state, session.call([("Email/changes", {"sinceState": state})])[0])
+
+
+def all_ids(session: Session, folder_ids: Sequence[str] | None) -> list[str]:
+    """The ids of all Emails, or of those in these mailboxes; sorted, distinct.
+
+    What comes or goes while this is read is in the changes since the state before.
+    """
+    found: set[str] = set()
+    if folder_ids is None:
+        _query(session, {}, None, found)
+        return sorted(found)
+    calls: list[Call] = [
+        ("Email/query", {"filter": {"inMailbox": key}, "sort": _SORT, "calculateTotal": True})
+        for key in folder_ids
+    ]
+    for key, answer in zip(folder_ids, session.call(calls), strict=True):
+        if isinstance(answer, MethodError) and answer.type == "invalidArguments":
+            continue  # the mailbox is gone by now
+        _query(session, {"filter": {"inMailbox": key}}, expect("Email/query", answer), found)
+    return sorted(found)
+
+
+def state_of(value: object) -> str:
+    """A state string.
+
+    Raises:
+        ServerMisbehaved: it is none.
+    """
+    if not isinstance(value, str) or not value:
+        raise ServerMisbehaved("the server does not say in which state the account is")
+    return value
+
+
+def _boxes(session: Session, answer: Answer | MethodError) -> dict[str, Box]:
+    if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
+        # More mailboxes than a server gives at once: their ids first (RFC 8620 section 5.1).
+        ids = _ids(session.ask("Mailbox/query", {}).get("ids"))
+        found = [each for part, _ in session.get("Mailbox", ids, PROPERTIES) for each in part]
+    else:
+        found = objects(expect("Mailbox/get", answer).get("list"))
+    return boxes([each for each in found if object_id(each["id"]) is not None])
+
+
+def _collect(session: Session, state: str, answer: Answer | MethodError) -> Delta:
+    """The pages of Email/changes, the first of them at hand.
+
+    An intermediate state may tell of a record what another one tells again: the last word counts.
+    """
+    last: dict[str, str] = {}
+    empty = 0
+    while True:
+        if isinstance(answer, MethodError) and answer.type == "invalidArguments":
+            raise TokenLost("the server does not know the state of the last run")  # so says Cyrus
+        page = expect("Email/changes", answer)
+        before, state = state, state_of(page.get("newState"))
+        told = 0
+        for kind in ("created", "updated", "destroyed"):
+            for each in _ids(page.get(kind)):
+                told += 1
+                if kind != "updated" or last.get(each) != "created":
+                    last[each] = kind
+        if page.get("hasMoreChanges") is not True:
+            break
+        empty = 0 if told else empty + 1
+        if empty and (state == before or empty > _EMPTY_PAGES):
+            raise TokenLost("the server has more changes and does not tell them")
+        answer = session.call([("Email/changes", {"sinceState": state})])[0]
+    delta = Delta(state=state)
+    for each, kind in last.items():
+        getattr(delta, kind).append(each)
+    return delta
+
+
+def _query(
+    session: Session, filtered: dict[str, Any], page: Answer | None, found: set[str]
+) -> None:
+    """All pages of one query, the first of them perhaps at hand.
+
+    Each page begins after the last Email of the one before, wherever that is by now: by position
+    one that moved up would be passed over. When that Email is gone the reading starts over.
+    """
+    asked = {**filtered, "sort": _SORT}
+    anchored = True
+    for _ in range(_RESTARTS):
+        if page is None:
+            page = session.ask("Email/query", {**asked, "calculateTotal": True})
+        seen: set[str] = set()
+        while page is not None:
+            ids = _ids(page.get("ids"))
+            end = (whole(page.get("position")) or 0) + len(ids)
+            total = whole(page.get("total"))
+            if not ids or (total is not None and end >= total):
+                found.update(ids)
+                return
+            if seen.issuperset(ids):
+                raise ServerMisbehaved("the server gives the same page of a result again and again")
+            seen.update(ids)
+            found.update(ids)
+            following = {"anchor": ids[-1], "anchorOffset": 1} if anchored else {"position": end}
+            answer = session.call([("Email/query", {**asked, **following})])[0]
+            if isinstance(answer, MethodError) and answer.type == "anchorNotFound":
+                page = None
+            elif isinstance(answer, MethodError) and answer.type == "invalidArguments" and anchored:
+                anchored = False
+            else:
+                page = expect("Email/query", answer)
+    raise RateLimited("what is in the account changes faster than it can be listed")
+
+
+def _ids(found: object) -> list[str]:
+    if not isinstance(found, list):
+        raise ServerMisbehaved("the server's answer has no list of ids")
+    ids = [object_id(each) for each in found]
+    if None in ids:
+        raise ServerMisbehaved("the server's answer has an id that is none")
+    return [each for each in ids if each is not None]

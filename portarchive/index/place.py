@@ -1,0 +1,189 @@
+"""Where an index lies, what ``index.json`` says of it, and how a new one takes its place.
+
+Knows no pyarrow: whether an index is current is told without loading it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from portarchive.archive import model
+from portarchive.archive.contents import Contents
+from portarchive.archive.durable import DIRECTORY_MODE, FILE_MODE
+from portarchive.errors import Refused
+from portarchive.index.columns import FORMAT, PARSER, TABLES
+
+STATE_FILE: Final = "index.json"
+SCHEMA: Final = "urn:portarchive:schema:index:1"
+FILES: Final = tuple(f"{name}.parquet" for name in TABLES)
+_BUILDING: Final = ".building-"
+_STATE_LIMIT: Final = 64 << 20
+
+
+def locate(archive: Path, contents: Contents, output: Path | None = None) -> Path:
+    """Where the index of an archive lies, or is to lie; nothing is made or looked at in it.
+
+    Args:
+        archive: the path that was opened.
+        contents: what was opened.
+        output: where the user wants it.
+
+    Returns:
+        ``output``; ``ARCHIVE/index`` of a directory that may be written; else a directory of the
+        cache (XDG Base Directory Specification) with the fingerprint of the archive as its name.
+    """
+    if output is not None:
+        return output
+    if contents.kind == "directory":
+        inside = archive / model.INDEX_DIR
+        there = inside if os.path.lexists(inside) else archive
+        if os.access(there, os.W_OK | os.X_OK):
+            return inside
+    told = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(told) if told.startswith("/") else Path.home() / ".cache"
+    return cache / "portarchive" / "index" / contents.fingerprint
+
+
+def state_of(place: Path) -> dict[str, Any] | None:
+    """What index.json says; None if there is no whole index that this version can read."""
+    try:
+        with _regular(place / STATE_FILE) as fd:
+            octets = os.read(fd, _STATE_LIMIT)
+        state = json.loads(octets)
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(state, dict) or state.get("$schema") != SCHEMA:
+        return None
+    if state.get("format") != FORMAT or state.get("parser") != PARSER:
+        return None
+    tables = state.get("tables")
+    if not isinstance(tables, dict):
+        return None
+    for name in TABLES:
+        told = tables.get(name)
+        try:
+            about = os.lstat(place / f"{name}.parquet")
+        except OSError:
+            return None
+        if not isinstance(told, dict) or told.get("octets") != about.st_size:
+            return None
+        if not stat.S_ISREG(about.st_mode):
+            return None
+    return state
+
+
+def is_current(place: Path, contents: Contents) -> bool:
+    """Whether the index at a place is that of this very state of the archive.
+
+    Of an archive without manifest never: archive.json alone does not tell whether a folder.json
+    was changed.
+    """
+    state = state_of(place)
+    if state is None or contents.manifest is None:
+        return False
+    archive = state.get("archive")
+    return (
+        isinstance(archive, dict)
+        and archive.get("fingerprint") == contents.fingerprint
+        and archive.get("changed_meanwhile") is False
+    )
+
+
+@contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """A directory for a new index, within its place; gone afterwards.
+
+    Raises:
+        Refused: the place is a link or no directory, belongs to somebody else, or holds files of
+            another kind.
+        OSError: it cannot be made.
+    """
+    _check(place)
+    place.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+    _sweep(place)
+    made = place / f"{_BUILDING}{os.getpid()}-{secrets.token_hex(4)}"
+    made.mkdir(DIRECTORY_MODE)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(made: Path, place: Path, state: Mapping[str, Any]) -> None:
+    """Put the files of a new index in their place.
+
+    index.json goes first and comes last: without it there is no index, and a reader that finds
+    the same one before and after it opened the tables has tables that belong together.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    written = made / STATE_FILE
+    text = json.dumps(state, ensure_ascii=False, indent=1) + "\n"
+    written.write_text(text, encoding="utf-8")
+    for name in (*FILES, STATE_FILE):
+        (made / name).chmod(FILE_MODE)
+    with contextlib.suppress(FileNotFoundError):
+        (place / STATE_FILE).unlink()
+    for name in (*FILES, STATE_FILE):
+        (made / name).replace(place / name)
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError("not a regular file")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _check(place: Path) -> None:
+    try:
+        about = os.lstat(place)
+    except FileNotFoundError:
+        return
+    hint = "name another directory with --output"
+    if not stat.S_ISDIR(about.st_mode):
+        raise Refused(f"{place} is no directory, so no index is written there", hint=hint)
+    if about.st_uid != os.geteuid():
+        raise Refused(f"{place} belongs to another user", hint=hint)
+    ours = {*FILES, STATE_FILE}
+    strange = [
+        entry.name
+        for entry in os.scandir(place)
+        if entry.name not in ours and not entry.name.startswith(_BUILDING)
+    ]
+    if strange and not (place / STATE_FILE).exists():
+        raise Refused(f"{place} is not empty and holds no index", hint=hint)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what builds left behind that were killed."""
+    for entry in os.scandir(place):
+        if not entry.name.startswith(_BUILDING) or not entry.is_dir(follow_symlinks=False):
+            continue
+        process = entry.name.removeprefix(_BUILDING).partition("-")[0]
+        if process.isdecimal() and not _lives(int(process)):
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

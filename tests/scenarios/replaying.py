@@ -1,0 +1,501 @@
+"""Import, migrate and diff as people run them, and what a target holds afterwards.
+
+``Goal.contents`` reads a target without the program under test. ``run`` is the command in this
+process, with a state directory that the caller names: no ledger of another test is ever used.
+"""
+
+from __future__ import annotations
+
+import calendar
+import imaplib
+import json
+import os
+import re
+import shutil
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import running
+from imapclient.imap_utf7 import decode
+from imapclient.imap_utf7 import encode as encode_name
+from jsonschema import Draft202012Validator
+from running import Ran
+
+from portarchive.cli import main
+from servers.daemon import Account, MailServer
+from servers.scripted import ScriptedServer
+
+
+class Held(NamedTuple):
+    """A message as its owner sees it. ``flags``: lower case, system flags as ``$seen``."""
+
+    octets: bytes
+    flags: frozenset[str]
+    epoch: int
+
+
+# --- targets ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Goal:
+    """A place that takes mail.
+
+    Attributes:
+        kind: of which its closed list is.
+        url: TARGET.
+        password: of the account.
+        words: options that it needs.
+    """
+
+    kind: str
+    url: str
+    password: str = ""
+    words: tuple[str, ...] = ()
+
+    def contents(self) -> dict[str, list[Held]]:
+        """By path with slashes: all mailboxes that can hold mail."""
+        raise NotImplementedError
+
+    def octets(self) -> Counter[bytes]:
+        return Counter(held.octets for found in self.contents().values() for held in found)
+
+
+class ImapGoal(Goal):
+    """An account of a real server, looked at by ``imaplib``."""
+
+    def __init__(self, kind: str, account: Account, password: str | None = None) -> None:
+        super().__init__(
+            kind, f"{account.url(tls=False)}?tls=none", password or account.server.password
+        )
+        self.account = account
+
+    def contents(self) -> dict[str, list[Held]]:
+        server, user = self.account.server, self.account.user
+        found = {}
+        with server.connect(user) as client:
+            names = [name for name, attributes in listed(client) if "\\noselect" not in attributes]
+        for name in names:
+            found[name] = [
+                Held(octets, frozenset(map(archived, flags)), calendar.timegm(date.utctimetuple()))
+                for octets, flags, date in server.messages(user, name).values()
+            ]
+        return found
+
+    def subscribed(self) -> set[str]:
+        with self.account.server.connect(self.account.user) as client:
+            return {name for name, _ in listed(client, "LSUB")}
+
+    def roles(self) -> dict[str, str]:
+        """By role: the mailbox."""
+        with self.account.server.connect(self.account.user) as client:
+            return {
+                attribute: name
+                for name, attributes in listed(client, special=True)
+                for attribute in attributes
+                if attribute in {"\\sent", "\\drafts", "\\trash", "\\junk", "\\archive"}
+            }
+
+
+class Pymap(MailServer):
+    """The embedded server as a ``MailServer``: one account. A login takes half a second there."""
+
+    def __init__(self, port: int, user: str, password: str) -> None:
+        self.host, self.port, self.user, self.password = "127.0.0.1", port, user, password
+
+
+def listed(
+    client: imaplib.IMAP4, command: str = "LIST", *, special: bool = False
+) -> Iterator[tuple[str, set[str]]]:
+    """Names of mailboxes, decoded, with their attributes in lower case."""
+    if special:
+        client._simple_command("LIST", '""', '"*"', "RETURN", "(SPECIAL-USE)")
+        _, lines = client._untagged_response("OK", [None], "LIST")
+    else:
+        _, lines = client.list() if command == "LIST" else client.lsub()
+    for line in lines:
+        if line:
+            text = b"".join(line[::-1]) if isinstance(line, tuple) else line
+            found = re.fullmatch(rb'\((.*?)\) (?:"(?:\\?.)"|NIL) (.*)', text)
+            if found is None:  # a literal: the name comes behind its size
+                attributes, name = re.match(rb"\((.*?)\)", line[0])[1], line[1]
+            else:
+                attributes, name = found[1], found[2]
+                if name[:1] == b'"':
+                    name = re.sub(rb"\\(.)", rb"\1", name[1:-1])
+            yield decode(name), {word.lower() for word in attributes.decode().split()}
+
+
+def archived(flag: str) -> str:
+    """A flag of IMAP as the archive has it, in lower case."""
+    low = flag.lower()
+    return f"${low[1:]}" if low in {r"\seen", r"\answered", r"\flagged", r"\draft"} else low
+
+
+class MaildirGoal(Goal):
+    """A Maildir, read file by file."""
+
+    LETTERS = {
+        "S": "$seen", "R": "$answered", "F": "$flagged", "D": "$draft", "T": "\\deleted",
+        "P": "$forwarded",
+    }  # fmt: skip
+
+    def __init__(self, root: Path, *, layout: str = "") -> None:
+        self.root = root
+        super().__init__("maildir", f"maildir:{root}{layout}", words=("--no-fsync",))
+
+    def contents(self) -> dict[str, list[Held]]:
+        found = {}
+        for directory in [self.root, *self.root.rglob("*")]:
+            if not (directory / "cur").is_dir():
+                continue
+            name = str(directory.relative_to(self.root))
+            dots = name.startswith(".")
+            path = "INBOX" if name == "." else name[1:].replace(".", "/") if dots else name
+            words, letters = directory / "dovecot-keywords", dict(self.LETTERS)
+            for line in words.read_text().splitlines() if words.exists() else ():
+                number, word = line.split(" ")
+                letters[chr(97 + int(number))] = word.lower()
+            files = [*(directory / "new").iterdir(), *(directory / "cur").iterdir()]
+            found["/".join(decode(part.encode()) for part in path.split("/"))] = [
+                Held(
+                    file.read_bytes(),
+                    frozenset(letters[each] for each in file.name.partition(":2,")[2]),
+                    file.stat().st_mtime_ns // 1_000_000_000,
+                )
+                for file in files
+            ]
+            assert not any((directory / "tmp").iterdir()), "a file was left in tmp"
+        return found
+
+
+class MboxGoal(Goal):
+    """A tree of mboxrd files, with flags in header fields or without."""
+
+    LETTERS = {
+        "R": "$seen", "A": "$answered", "F": "$flagged", "T": "$draft", "D": "\\deleted",
+    }  # fmt: skip
+    POSTMARK = re.compile(
+        rb"(?:\A|\n)From MAILER-DAEMON(@mboxrd)?(\.status)?(\.unended)? +"
+        rb"([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4})\n"
+    )
+    FIELD = re.compile(rb"(Status|X-Status|X-Keywords): ([^\n]*)\n")
+
+    def __init__(self, root: Path, *, status: bool = True) -> None:
+        self.root = root
+        words = ("--no-fsync", "--mbox-status") if status else ("--no-fsync",)
+        super().__init__("mbox" if status else "mbox without flags", f"mbox:{root}", words=words)
+
+    def contents(self) -> dict[str, list[Held]]:
+        found = {}
+        for file in self.root.rglob("*"):
+            if file.is_file():
+                assert file.suffix == ".mbox", file
+                path = "/".join(file.relative_to(self.root).with_suffix("").parts)
+                found[path] = list(self._messages(file.read_bytes()))
+        return found
+
+    def _messages(self, octets: bytes) -> Iterator[Held]:
+        marks = list(self.POSTMARK.finditer(octets))
+        starts = [mark.start() for mark in marks[1:]]
+        for mark, end in zip(marks, [*starts, len(octets) - 1], strict=False):
+            text = octets[mark.end() : end]
+            assert octets[end : end + 1] == b"\n"
+            flags: set[str] = set()
+            for _ in range(3 if mark[2] else 0):
+                name, value = self.FIELD.match(text).groups()  # type: ignore[union-attr]  # told
+                words = value.decode().lower().split()
+                told = words if name == b"X-Keywords" else map(self.LETTERS.get, value.decode())
+                flags |= {word for word in told if word}
+                text = text[len(name) + len(value) + 3 :]
+            if mark[3]:
+                text = text.removesuffix(b"\n")
+            text = re.sub(rb"(?m)^>(>*From )", rb"\1", text)
+            when = time.strptime(mark[4].decode(), "%a %b %d %H:%M:%S %Y")
+            yield Held(text, frozenset(flags), calendar.timegm(when))
+
+
+# --- closed lists -------------------------------------------------------------------------------
+
+CLOSED_LISTS: dict[str, frozenset[str]] = {
+    "dovecot": frozenset(
+        {"bare-lf", "nul", "cr-run", "early-date", "future-date", "empty", "offset"}
+    ),
+    "cyrus": frozenset(
+        {"bare-lf", "nul", "no-header", "8bit-header", "early-date", "empty", "offset"}
+    ),
+    "pymap": frozenset({"last-lf", "empty"}),
+    "maildir": frozenset({"line-ends", "offset", "early-date"}),
+    "mbox": frozenset({"line-ends", "offset"}),
+    "mbox without flags": frozenset({"line-ends", "offset", "flags"}),
+}
+"""What docs/import.md says of each; ``test_roundtrip`` holds the program to it."""
+
+
+def uniform(octets: bytes) -> bool:
+    """All line ends are CR LF, or all are LF: what "line ends only" is about."""
+    feeds, pairs = octets.count(b"\n"), octets.count(b"\r\n")
+    return bool(feeds) and pairs in {0, feeds} and not (pairs and b"\r\r\n" in octets)
+
+
+def sent(kind: str, octets: bytes) -> bytes:
+    """The octets that go to a target of that kind: its line ends, if all are alike."""
+    if not uniform(octets):
+        return octets
+    bare = octets.replace(b"\r\n", b"\n")
+    return bare if kind.startswith(("maildir", "mbox")) else bare.replace(b"\n", b"\r\n")
+
+
+def becomes(kind: str, octets: bytes) -> bytes:
+    """What that server is known to make of what it is sent (docs/adr/0014), to the octet."""
+    if kind == "dovecot":
+
+        def end(found: re.Match[bytes]) -> bytes:
+            return b"\r" * max(1, len(found[0]) - 2) + b"\n"
+
+        octets = re.sub(rb"\r*\n", end, octets.replace(b"\0", b"\x80"))
+        return octets.removesuffix(b"\r")
+    if kind == "cyrus":
+        cut = re.search(rb"(?:\A|\n)\r?\n", octets)
+        head = octets[: cut.end()] if cut else octets
+        return bytes(88 if octet > 127 else octet for octet in head) + octets[len(head) :]
+    if kind == "pymap" and re.search(rb"(?:\A|\n)\r?\n", octets) is None:
+        return octets.removesuffix(b"\n")
+    return octets
+
+
+def refuses(kind: str, octets: bytes) -> bool:
+    """Whether that server is known not to take such a message at all."""
+    if kind in {"dovecot", "cyrus", "pymap"} and not octets:
+        return True
+    if kind != "cyrus":
+        return False
+    bare = re.search(rb"(?<!\r)\n", octets) is not None
+    return bare or b"\0" in octets or re.match(rb"[!-9;-~]+[ \t]*:", octets) is None
+
+
+# --- archives by anybody ------------------------------------------------------------------------
+
+
+class Letter(NamedTuple):
+    """A message of a made archive. ``received``: what stands in the archive, any text or None."""
+
+    octets: bytes
+    flags: tuple[str, ...] = ()
+    received: str | None = None
+
+
+def moment(number: int) -> str:
+    """An instant of its own for each number, in changing zones."""
+    zone = ("+00:00", "+02:00", "-08:00", "+05:45")[number % 4]
+    return datetime.fromtimestamp(1_600_000_000 + 61 * number, UTC).strftime("%FT%T") + zone
+
+
+def epoch_of(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp())
+
+
+def made_archive(
+    root: Path,
+    folders: Mapping[str, Iterable[Letter]],
+    names: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[tuple[str, str], Letter]:
+    """An archive as another generator makes it: no manifest, no digests, its own layout.
+
+    Args:
+        root: where.
+        folders: by path below ``mail/``.
+        names: by path: further members of folder.json.
+
+    Returns:
+        By path and uid.
+    """
+    found = {}
+    (root / "mail").mkdir(parents=True)
+    metadata = {
+        "archive": {"id": "made-by-hand", "version": "draft-ietf-mailmaint-pdparchive-02"},
+        "dataset": {"extent": "FULL", "datatypes": ["MAIL"]},
+        "datasource": {"service": "imaps://old.example.org", "account": "jane"},
+    }
+    (root / "archive.json").write_text(json.dumps(metadata))
+    for path, letters in folders.items():
+        directory = root / "mail" / path
+        directory.mkdir(parents=True, exist_ok=True)
+        items = []
+        for number, letter in enumerate(letters, 1):
+            found[path, str(number)] = letter
+            (directory / f"{number:05}.eml").write_bytes(letter.octets)
+            item: dict[str, Any] = {"uid": str(number), "filename": f"{number:05}.eml"}
+            item["flags"] = list(letter.flags)
+            if letter.received is not None:
+                item["portarchive:received_at"] = letter.received
+            items.append(item)
+        header = {"name": path.rpartition("/")[2], "uid": path, "is_subscribed": True}
+        header |= dict((names or {}).get(path, {}))
+        (directory / "folder.json").write_text(json.dumps({**header, "items": items}, indent=1))
+    return found
+
+
+# --- running ------------------------------------------------------------------------------------
+
+REPORT = Draft202012Validator(
+    json.loads((running._SCHEMAS / "portarchive/report.schema.json").read_text()),
+    registry=running._REGISTRY,
+    format_checker=Draft202012Validator.FORMAT_CHECKER,
+)
+
+
+def run(
+    *words: object,
+    state: Path | None,
+    password: str = running.PASSWORD,
+    more: Mapping[str, str] | None = None,
+) -> Ran:
+    """Any verb in this process.
+
+    Args:
+        words: of the command line.
+        state: ``XDG_STATE_HOME``; None for one that cannot be written to.
+        password: of either account.
+        more: further environment.
+    """
+    argv = [str(word) for word in words]
+    environment = running.environment(None, state_environment(state, password) | dict(more or {}))
+    out, err = running._Stream(), running._Stream()
+    with (
+        mock.patch.dict(os.environ, environment, clear=True),
+        running._logs() as log,
+        running._signals(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = main(argv)
+    said = Ran(code, out.text(), err.text(), Path())
+    check_words(said)
+    check_words(Ran(code, "", log.getvalue(), Path()), log=True)
+    return said
+
+
+def state_environment(state: Path | None, password: str) -> dict[str, str]:
+    return {
+        "PORTARCHIVE_PASSWORD": password,
+        "XDG_STATE_HOME": str(state if state is not None else "/dev/null"),
+    }
+
+
+def check_words(said: Ran, *, log: bool = False) -> None:
+    """What holds of everything that is said: no traceback, no secret, nothing for a terminal."""
+    both = said.out + said.err
+    assert "Traceback" not in both or log, both
+    for secret in running.SECRETS:
+        assert secret not in both
+    for planted in (running.BODY, running.SUBJECT):
+        assert planted.decode() not in both
+    if not log:
+        odd = [sign for sign in both if ord(sign) < 32 and sign not in "\n" or 126 < ord(sign) < 160]
+        assert not odd, f"control characters on the terminal: {odd!r}"
+
+
+def bring(archive: Path, goal: Goal, *words: object, state: Path | None = None, code: int = 0) -> Any:
+    """``import --json`` into a goal; returns the report, which keeps to its schema."""
+    said = run(
+        "import", archive, goal.url, "--json", *goal.words, *words,
+        state=state, password=goal.password,
+    )  # fmt: skip
+    assert said.code == code, (said.code, said.err, said.out[:4000])
+    REPORT.validate(said.report)
+    check_sums(said.report)
+    return said.report
+
+
+def check_sums(report: Mapping[str, Any]) -> None:
+    """Every message of the archive is exactly one of these things."""
+    for entry in (*report["folders"], report["totals"]):
+        present = entry["present"] if isinstance(entry["present"], int) else sum(
+            entry["present"].values()
+        )  # fmt: skip
+        skipped = entry["skipped"] if isinstance(entry["skipped"], int) else sum(
+            entry["skipped"].values()
+        )  # fmt: skip
+        failed = entry.get("failed_count", entry.get("failed"))
+        parts = (present, entry["placed"], entry["merged"], skipped, failed, entry["to_place"])
+        assert sum(parts) == entry["messages"], entry
+
+
+def named(report: Mapping[str, Any], kind: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """``failed`` or ``altered``, by the archive's path and uid."""
+    return {
+        (folder["path"], entry["uid"]): entry
+        for folder in report["folders"]
+        for entry in folder[kind]
+    }
+
+
+def difference(*words: object, password: str, code: int) -> Any:
+    """``diff --json``; its report keeps to its schema."""
+    said = run("diff", *words, "--json", state=None, password=password)
+    assert said.code == code, (said.code, said.err, said.out[:3000])
+    REPORT.validate(said.report)
+    return said.report
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+def check_arrived(
+    letters: Mapping[tuple[str, str], Letter],
+    report: Mapping[str, Any],
+    goal: Goal,
+    held: Mapping[str, list[Held]],
+    *,
+    instants: bool = True,
+) -> None:
+    """Each message is on the target as it was, or named, with what its server is known to do.
+
+    Nothing else is in the mailboxes, and nothing is there twice. Folder paths of the archive are
+    those of the target (the report's ``target``).
+    """
+    failed, altered = named(report, "failed"), named(report, "altered")
+    targets = {entry["path"]: "/".join(entry["target"]) for entry in report["folders"]}
+    expected: dict[str, Counter[Any]] = defaultdict(Counter)
+    for key, letter in letters.items():
+        octets = sent(goal.kind, letter.octets)
+        if key in failed:
+            assert refuses(goal.kind, octets), (key, failed[key], octets[:60])
+            assert failed[key]["code"], failed[key]
+            continue
+        assert not refuses(goal.kind, octets) or key in altered, (key, octets[:60])
+        if key in altered and not {"date", "early-date", "future-date"} >= set(altered[key]["what"]):
+            assert altered[key]["known"], (key, altered[key], octets[:200])
+            assert set(altered[key]["what"]) <= CLOSED_LISTS[goal.kind], altered[key]
+            changed = becomes(goal.kind, octets)
+            assert changed != octets, (key, altered[key])
+            octets = changed
+        else:
+            assert becomes(goal.kind, octets) == octets or goal.kind == "cyrus", key
+        when = epoch_of(letter.received) if instants and letter.received else None
+        expected[targets[key[0]]][octets, when] += 1
+    for path, wanted in expected.items():
+        seen = Counter((one.octets, one.epoch if instants else None) for one in held[path])
+        assert seen == wanted, (
+            path,
+            [(o[:80], w) for o, w in (seen - wanted)][:5],
+            [(o[:80], w) for o, w in (wanted - seen)][:5],
+        )
+    for path in held.keys() - expected.keys():
+        assert not held[path], path
+
+
+def fresh_directory(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    return path
+
+
+__all__ = ["ScriptedServer", "encode_name"]
