@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import corpus
+import index
 import placing
 import planners
 import takeout
@@ -378,6 +379,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("memory",), _memory_block),
     (("takeout",), _takeout_block),
     (("validate", "validate-folder"), _validate_block),
+    (("index", "index-parsing"), index.block),
     (("import", "import-again", "import-memory", "migrate"), placing.block),
     (("far-simple", "far-mbsync"), _latency_block),
     (("planners",), _planners_block),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -21,8 +21,8 @@ Tls = Literal["implicit", "starttls", "none"]
 
 FORM = "imaps://user@host[:port]"
 
-_DEFAULT_PORT = {"imaps": 993, "imap": 143}
-_LATER = {"jmaps": "JMAP accounts", "jmap": "JMAP accounts"}
+_DEFAULT_PORT = {"imaps": 993, "imap": 143, "jmaps": 443, "jmap": 80}
+_JMAP_FORM = "jmaps://user@host[:port][?account=NAME][&allow-host=HOST]"
 _LOCAL = re.compile(r"(maildir|mbox):(?://(?=/))?(.*)", re.IGNORECASE | re.DOTALL)
 _OPTIONS = {
     side: re.compile(rf"\?((?:{names})=[a-z0-9+]*(?:&(?:{names})=[a-z0-9+]*)*)\Z")
@@ -42,11 +42,13 @@ class SourceUrl:
     """Where to connect, and as whom; a TARGET is such a one too. Holds no secret.
 
     Attributes:
-        scheme: ``imaps`` or ``imap``.
+        scheme: ``imaps``, ``imap``, ``jmaps`` or ``jmap``.
         host: in ASCII: an A-label form (RFC 5890), or an address without brackets.
         port: 1 to 65535.
         user: decoded; holds no control character.
         tls: ``implicit`` (RFC 8314), ``starttls`` (required, never "if offered") or ``none``.
+        options: of JMAP: ``account``, the id or name of a shared account, decoded; ``allow-host``,
+            further hosts that may see the credentials, in ASCII, with commas between.
     """
 
     scheme: str
@@ -54,6 +56,7 @@ class SourceUrl:
     port: int
     user: str
     tls: Tls
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def service(self) -> str:
@@ -129,6 +132,9 @@ def parse_local(text: str, *, side: Side = "source") -> LocalSource | None:
 def parse_source(text: str, *, tls: str | None = None, allow_cleartext: bool = False) -> SourceUrl:
     """Read SOURCE: ``imaps://user@host[:port]``, ``imap://user@host[:port][?tls=none]``.
 
+    ``jmaps://user@host[:port]`` and ``jmap://…``, which is plain http, with ``?account=NAME`` and
+    ``?allow-host=HOST``, the second as often as need be, joined by ``&``.
+
     The last ``@`` separates the host, so ``imaps://jane@example.org@imap.example.org`` works.
 
     Args:
@@ -137,8 +143,8 @@ def parse_source(text: str, *, tls: str | None = None, allow_cleartext: bool = F
         allow_cleartext: permit ``tls=none`` to a host that is not this machine.
 
     Raises:
-        SettingsError: it is not of that form, holds a password, asks for what cannot be opened
-            yet, or would send the password in clear text over a network.
+        SettingsError: it is not of that form, holds a password, or would send the password in
+            clear text over a network.
     """
     return _Reading("source", "").url(text, tls, allow_cleartext=allow_cleartext)
 
@@ -229,19 +235,22 @@ class _Reading:
         if not at:
             raise _unreadable(f"{self.word} names no user")
         location, _, query = location.partition("?")
+        jmap = scheme.startswith("jmap")
+        options = self._options(query) if jmap and query else {}
         host, port = self._host_and_port(location, default=_DEFAULT_PORT[scheme])
         url = SourceUrl(
             scheme=scheme,
             host=host,
             port=port,
             user=self._user(userinfo),
-            tls=self._tls(scheme, query, tls),
+            tls=self._tls(scheme, "" if jmap else query, tls),
+            options=options,
         )
         if url.tls == "none" and not allow_cleartext and not url.is_loopback:
             raise SettingsError(
                 f"without TLS the password would cross the network to {host} in clear text",
-                hint="use imaps://, or imap:// without tls=none, or insist with"
-                f" --{self.prefix}allow-cleartext",
+                hint=("use jmaps://" if jmap else "use imaps://, or imap:// without tls=none")
+                + f", or insist with --{self.prefix}allow-cleartext",
                 code="cleartext-refused",
             )
         return url
@@ -251,12 +260,6 @@ class _Reading:
         if found is None:
             raise _unreadable(f"{self.word} is not a URL")
         scheme = found[1].lower()
-        if scheme in _LATER:
-            raise SettingsError(
-                f"this version cannot open {_LATER[scheme]} ({scheme}:) yet",
-                hint=f"it knows IMAP accounts ({FORM}), maildir:PATH and mbox:PATH",
-                code="not-yet",
-            )
         if scheme not in _DEFAULT_PORT:
             raise _unreadable(f"unknown scheme {scheme[:20]!r} in {self.word}")
         return scheme
@@ -363,7 +366,9 @@ class _Reading:
                     hint="leave one of them out",
                 )
             asked = value
-        natural: Tls = "implicit" if scheme == "imaps" else "starttls"
+        natural: Tls = "implicit" if scheme.endswith("s") else "starttls"
+        if scheme == "jmap":
+            natural = "none"
         if asked is None or asked == natural:
             return natural
         if asked == "none" and scheme == "imap":
@@ -374,9 +379,32 @@ class _Reading:
             )
         raise SettingsError(
             f"{scheme}:// and tls={asked} do not go together",
-            hint="imaps:// is TLS from the first octet (port 993); imap:// is STARTTLS (port 143),"
+            hint="jmaps:// is https, jmap:// plain http"
+            if scheme.startswith("jmap")
+            else "imaps:// is TLS from the first octet (port 993); imap:// is STARTTLS (port 143),"
             " or none",
         )
+
+    def _options(self, query: str) -> dict[str, str]:
+        """What is behind the question mark of a JMAP account."""
+        account: str | None = None
+        hosts: list[str] = []
+        for member in query.split("&"):
+            name, _, value = member.partition("=")
+            if name == "account" and account is None and value and not _PERCENT.search(value):
+                account = unquote_to_bytes(value).decode("utf-8", "replace")
+                if account.isprintable():
+                    continue
+            elif name == "allow-host" and value:
+                hosts.append(self._host_name(value))
+                continue
+            raise SettingsError(
+                f"{self.word} has a parameter that JMAP accounts do not have, or without a value",
+                hint=f"write it like this: {_JMAP_FORM}",
+                code="bad-url",
+            )
+        found = {} if account is None else {"account": account}
+        return found | ({"allow-host": ",".join(hosts)} if hosts else {})
 
 
 def _unreadable(text: str) -> SettingsError:

@@ -113,11 +113,6 @@ class OctetIndex:
         state, _ = self._writer.entry(ticket)
         return ticket < self._void.get(state.number, 0)
 
-    def look(self) -> None:
-        """Find out from what is published whether the ids can be trusted, if it tells."""
-        if self._published is None:
-            self._published = self._scan()
-
     def _scan(self) -> dict[str, tuple[FolderState, int]]:
         found: dict[str, tuple[FolderState, int]] = {}
         for state in self._writer.folders():

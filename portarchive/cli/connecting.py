@@ -107,6 +107,7 @@ def _address(
         timeout=access.timeout,
         connections=access.connections,
         budget=access.budget,
+        options=url.options,
     )
 
 

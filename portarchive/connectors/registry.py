@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -14,6 +14,7 @@ from portarchive.progress import Observer
 
 if TYPE_CHECKING:
     from portarchive.connectors.imap.settings import ImapSettings, Secret
+    from portarchive.connectors.jmap.settings import JmapSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class SourceAddress:
         timeout: seconds without any octet after which a connection counts as lost.
         connections: for fetching and placing, ≥ 1.
         budget: octets to fetch in 24 hours; 0 for no end, None for what the provider permits.
+        options: of JMAP: ``account``, ``allow-host`` (with commas), see ``JmapSettings``.
     """
 
     scheme: str
@@ -43,6 +45,7 @@ class SourceAddress:
     timeout: float = 90.0
     connections: int = 1
     budget: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +195,31 @@ def _imap_settings(address: SourceAddress, observer: Observer) -> ImapSettings:
     )
 
 
+def _open_jmap(address: SourceAddress, observer: Observer) -> Source:
+    from portarchive.connectors import jmap  # noqa: PLC0415  start-up time
+
+    return jmap.open_source(_jmap_settings(address, observer))
+
+
+def _jmap_settings(address: SourceAddress, observer: Observer) -> JmapSettings:
+    from portarchive.connectors import jmap  # noqa: PLC0415  start-up time
+
+    hosts = address.options.get("allow-host", "")
+    return jmap.JmapSettings(
+        host=address.host,
+        port=address.port,
+        tls=address.tls != "none",
+        user=address.user,
+        secret=address.secret,
+        account=address.options.get("account"),
+        allow_hosts=tuple(hosts.split(",")) if hosts else (),
+        ca_file=address.ca_file,
+        timeout=address.timeout,
+        connections=address.connections,
+        observer=observer,
+    )
+
+
 def _open_maildir(path: str, options: Mapping[str, str]) -> Source:
     from portarchive.connectors import maildir  # noqa: PLC0415  start-up time
 
@@ -224,6 +252,8 @@ _LOCAL: Mapping[str, Callable[[str, Mapping[str, str]], Source]] = {
 _FACTORIES: Mapping[str, Factory] = {
     "imaps": _open_imap,
     "imap": _open_imap,
+    "jmaps": _open_jmap,
+    "jmap": _open_jmap,
 }
 
 _LOCAL_TARGETS: Mapping[str, Callable[[str, Mapping[str, str]], Target]] = {

@@ -26,7 +26,7 @@ _SIMPLE: Final = re.compile(
 )
 _BARE: Final = re.compile(rb"[^<>\s\"(),:;\\]+@[^<>\s\"(),:;\\]+")
 _TOKEN: Final = re.compile(
-    rb"\"([^\"\\]*(?:\\.[^\"\\]*)*)\"?|<([^<>]*)>?|([(,:;>)])|([^\s\"<>(),:;]+)|\s+", re.DOTALL
+    rb"(\"[^\"\\]*(?:\\.[^\"\\]*)*\"?)|<([^<>]*)>?|([(,:;>)])|([^\s\"<>(),:;]+)|\s+", re.DOTALL
 )
 _PARENTHESIS: Final = re.compile(rb"\\.|[()]", re.DOTALL)
 _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
@@ -142,7 +142,11 @@ def _slowly(value: bytes) -> Found:
         if word is not None:
             entry.words.append((False, word))
         elif quoted is not None:
-            entry.words.append((True, _PAIR.sub(rb"\1", quoted)))
+            if len(quoted) < 2 or not quoted.endswith(b'"'):
+                # nothing closes it: from here on these marks are none
+                value, at, good = quoted.replace(b'"', b" "), 0, False
+                continue
+            entry.words.append((True, _PAIR.sub(rb"\1", quoted[1:-1])))
         elif angle is not None:
             if entry.angle is None:
                 entry.angle = angle

@@ -57,17 +57,19 @@ def batch(schema: pa.Schema, table: Sequence[Column], rows: Sequence[Sequence[An
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def table_of_batch(made: Any) -> Any:
+    """A batch as a table."""
+    return pa.Table.from_batches([made], made.schema)
+
+
 def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     """A table of rows by name; what a row lacks is null."""
     listed = columns.TABLES[name]
-    wanted = columns.names(listed)
     ordered = [
         [row.get(column.name, [] if column.kind == "strings" else None) for column in listed]
         for row in rows
     ]
-    if not wanted:
-        raise ValueError(name)
-    return pa.Table.from_batches([batch(SCHEMAS[name], listed, ordered)], SCHEMAS[name])
+    return table_of_batch(batch(SCHEMAS[name], listed, ordered))
 
 
 def _array(kind: str, of_type: pa.DataType, values: Sequence[Any]) -> Any:

@@ -145,6 +145,11 @@ def children(new: Any, old: Any | None, rows: Any | None) -> Any:
     return whole.sort_by([("row_id", "ascending"), ("ordinal", "ascending")])
 
 
+def together(pieces: Sequence[Any]) -> Any:
+    """Tables of one schema as one."""
+    return pa.concat_tables(pieces)
+
+
 def write(path: Path, table: Any) -> None:
     """A table as a file."""
     pq.write_table(table, path, compression=_COMPRESSION, row_group_size=GROUP * 8)
@@ -165,7 +170,8 @@ def write_messages(
         path: the new file.
         plan: where each row's content is.
         items: of all rows in order.
-        read, taken: contents of this run, and of the previous index.
+        read: contents of this run.
+        taken: contents of the previous index.
         threads: of all rows in order.
         look: is shown each piece.
 
@@ -178,7 +184,7 @@ def write_messages(
     with pq.ParquetWriter(path, schema, compression=_COMPRESSION) as writer:
         for start in range(0, count, GROUP):
             end = min(start + GROUP, count)
-            contents = []
+            contents: list[Any] = []
             for over, first, last in plan.runs(start, end):
                 source = taken if over and taken is not None else read
                 contents += source.slices(first, last)

@@ -80,7 +80,7 @@ def signatures(values: Iterable[bytes]) -> list[Signature]:
 
 
 def without_comments(value: bytes) -> bytes:
-    """A structured value without its comments (RFC 5322 §3.2.2); one without end goes to the end."""
+    """A structured value without its comments (RFC 5322 §3.2.2), closed or not."""
     if b"(" not in value:
         return value
     out = []

@@ -20,7 +20,15 @@ from portarchive.index import columns, items
 from portarchive.index.columns import FORMAT, PARSER
 from portarchive.index.place import SCHEMA, building, is_current, publish, state_of
 from portarchive.index.workers import Read, Workers
-from portarchive.progress import Checked, FolderFinished, FolderStarted, Notice, Observer, silent
+from portarchive.progress import (
+    Checked,
+    FolderFinished,
+    FolderStarted,
+    Notice,
+    Observer,
+    Passed,
+    silent,
+)
 
 LARGE: Final = 4 << 20
 """Octets from which on a message goes through a file instead of memory."""
@@ -144,17 +152,15 @@ class _Build:
         self._tables: dict[str, list[Any]] = {name: [] for name in _CHILDREN}
         self._defects: Counter[str] = Counter()
         self._octets = 0
-        self._large: list[Path] = []
+        self._large: dict[int, Path] = {}
 
     def run(self, *, rebuild: bool) -> IndexReport:
         """All of it."""
-        folders = []
         with self._items, self._read:
             try:
                 if not rebuild and state_of(self._place) is not None:
                     self._previous = self._previous_module.open_previous(self._place)
-                for folder in self._contents.folders():
-                    folders.append(self._folder(folder))
+                folders = [self._folder(folder) for folder in self._contents.folders()]
                 self._finish_reading()
                 return self._write(folders)
             finally:
@@ -166,12 +172,16 @@ class _Build:
     def _folder(self, folder: ContentFolder) -> dict[str, Any]:
         self._observer(FolderStarted(folder.path, None))
         counts = {}
+        before = len(self._plan.sources) - len(self._row_of_read)
         for kept in (False, True):
             count = 0
             for item in self._contents.items(folder, kept):
                 self._item(folder, item)
                 count += 1
             counts["kept" if kept else "items"] = count
+        taken = len(self._plan.sources) - len(self._row_of_read) - before
+        if taken:
+            self._observer(Passed(folder.path, taken))
         self._observer(FolderFinished(folder.path, counts["items"], 0))
         return {
             "path": items.path_text(folder.path),
@@ -195,8 +205,7 @@ class _Build:
         self._plan.read(len(self._row_of_read) - 1)
         octets = self._octets_of(item)
         self._asked.append((item.size, item.sha256, octets))
-        if isinstance(octets, bytes):
-            self._asked_octets += len(octets)
+        self._asked_octets += len(octets) if isinstance(octets, bytes) else item.size or 0
         if len(self._asked) >= _BATCH or self._asked_octets >= _BATCH_OCTETS:
             self._ask()
 
@@ -222,7 +231,7 @@ class _Build:
             octets = path.read_bytes()
             path.unlink()
             return octets
-        self._large.append(path)
+        self._large[len(self._row_of_read) - 1] = path
         return str(path)
 
     def _ask(self) -> None:
@@ -241,6 +250,9 @@ class _Build:
         self._defects.update(defects)
         for number in range(read.messages):
             row = self._row_of_read[first + number]
+            large = self._large.pop(first + number, None)
+            if large is not None:
+                large.unlink()
             self._ids[row] = ids[number]
             self._children["attachments"] += [(row, *told) for told in attachments[number]]
             for told in status[number]:
@@ -257,8 +269,6 @@ class _Build:
         for read in self._workers.rest():
             self._take(read)
         self._flush_items()
-        for path in self._large:
-            path.unlink(missing_ok=True)
 
     def _flush_items(self) -> None:
         made = self._arrow.batch(self._arrow.ITEM, columns.ITEM, self._rows)
@@ -271,7 +281,7 @@ class _Build:
         if name == "attachments":
             schema = self._arrow.SCHEMAS[name]
             made = self._arrow.batch(schema, columns.ATTACHMENTS, rows)
-            self._tables[name].append(self._arrow.pa.Table.from_batches([made], schema))
+            self._tables[name].append(self._arrow.table_of_batch(made))
         elif rows:
             self._tables[name].append(self._arrow.table_of(name, rows))
 
@@ -287,7 +297,7 @@ class _Build:
             self._flush_children(name)
             schema = self._arrow.SCHEMAS[name]
             pieces = [schema.empty_table(), *self._tables[name]]
-            new = self._arrow.pa.concat_tables(pieces)
+            new = self._assembly.together(pieces)
             old = None if previous is None else previous.children(name)
             tables[name] = self._assembly.children(new, old, numbers)
         reports = ("delivery_status", "feedback_reports")

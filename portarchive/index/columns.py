@@ -238,7 +238,7 @@ DEFECTS: Final = {
     "no-header": "there is no field at all",
     "no-header-end": "no empty line ends the header",
     "header-line-odd": "a line of the header is no field",
-    "header-cut": "the header is over 16 MiB; what lies behind was not looked at",
+    "header-cut": "the header is over 4 MiB; what lies behind was not looked at",
     "value-cut": "a value is longer than its column, or than what is decoded (8 KiB)",
     "addresses-cut": "a field has over 1000 addresses or 128 KiB",
     "address-odd": "a field of addresses holds something else",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from portarchive.errors import NotAnArchive, SettingsError
 from portarchive.index.columns import TABLES
@@ -18,7 +18,7 @@ from portarchive.index.place import state_of
 if TYPE_CHECKING:
     import duckdb
 
-_CONFIG = {
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",

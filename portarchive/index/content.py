@@ -85,7 +85,8 @@ def read(octets: Octets, size: int | None = None, sha256: str | None = None) -> 
 
     Args:
         octets: all of it.
-        size, sha256: as its item claims; None if it does not.
+        size: as its item claims; None if it does not.
+        sha256: likewise.
     """
     length = len(octets)
     digest = hashlib.sha256(octets).hexdigest()

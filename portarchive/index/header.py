@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 Octets = bytes | mmap.mmap
 
-LIMIT: Final = 1 << 24
+LIMIT: Final = 1 << 22
 """Octets of a header that are looked at; what lies behind them is no field (``header-cut``)."""
 
 Fields = dict[bytes, list[bytes]]

@@ -58,7 +58,8 @@ def _text(text: str) -> str:
 
 
 def _split(told: tuple[str, ...]) -> tuple[list[str], list[str], str | None]:
-    flags, others = [], []
+    flags: list[str] = []
+    others: list[str] = []
     for flag in told:
         text = _text(flag)
         (flags if flag in _SYSTEM or flag[:1] == "\\" else others).append(text)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from portarchive.index import words
 
@@ -21,6 +20,7 @@ _CACHED: Final = 160
 _PARAMETER: Final = re.compile(
     rb";\s*([^\s=;\"]{1,200})\s*=\s*(?:\"([^\"\\]*(?:\\.[^\"\\]*)*)\"?|([^;]*))", re.DOTALL
 )
+_PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _SECTION: Final = re.compile(rb"([^*]+)(?:\*(\d{1,3}))?(\*)?")
 _TYPE: Final = 127
 """Characters of a media type (RFC 6838 §4.2 has 127 for either half; nobody needs more)."""
@@ -104,7 +104,7 @@ def _rfc2231(parameters: dict[bytes, bytes], name: bytes) -> tuple[str | None, s
             if number == min(sections) and value.count(b"'") >= 2:
                 told, _, rest = value.partition(b"'")
                 charset, value = told.decode("ascii", "replace"), rest.partition(b"'")[2]
-            value = unquote_to_bytes(value)
+            value = _PERCENT.sub(lambda pair: bytes([int(pair[1], 16)]), value)
         octets += value
     if charset:
         text, good = words.in_charset(octets, charset)

@@ -76,6 +76,8 @@ def state_of(place: Path) -> dict[str, Any] | None:
             return None
         if not isinstance(told, dict) or told.get("octets") != about.st_size:
             return None
+        if told.get("rows").__class__ is not int:
+            return None
         if not stat.S_ISREG(about.st_mode):
             return None
     return state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from portarchive.index import header as headers
@@ -44,9 +45,8 @@ _SIGNATURES: Final = frozenset(
 )
 _WANTED: Final = headers.Wanted(PART_FIELDS)
 _LINE_END: Final = re.compile(rb"[ \t]*(\r\n|\r|\n|\Z)")
-_NOT_BASE64: Final = bytes(
-    octet for octet in range(256) if not (chr(octet).isascii() and (chr(octet).isalnum() or octet in b"+/"))
-)  # fmt: skip
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_BASE64: Final = bytes(set(range(256)) - set(_BASE64))
 _PIECE: Final = 1 << 20
 
 
@@ -102,7 +102,8 @@ def structure(octets: Octets, fields: Fields, start: int, end: int) -> Structure
     Args:
         octets: the message.
         fields: of its header.
-        start, end: of its body.
+        start: where its body begins.
+        end: where it ends.
     """
     walk = _Walk(octets)
     media_type, valued = walk.part(fields, start, end, ("", ""), "", 0)
@@ -279,8 +280,17 @@ def decoded_size(octets: Octets, part: Part) -> int:
             letters += len(piece.translate(None, _NOT_BASE64))
         return letters * 3 // 4
     if part.encoding == "quoted-printable":
-        return len(binascii.a2b_qp(octets[part.start : part.end]))
+        return sum(len(binascii.a2b_qp(piece)) for piece in _lines(octets, part.start, part.end))
     return part.end - part.start
+
+
+def _lines(octets: Octets, start: int, end: int) -> Iterator[bytes]:
+    """Pieces of a part that end where a line ends."""
+    while start < end:
+        at = octets.find(b"\n", min(start + _PIECE, end), min(start + 2 * _PIECE, end))
+        stop = min(start + _PIECE, end) if at < 0 else at + 1
+        yield octets[start:stop]
+        start = stop
 
 
 def decoded(octets: Octets, part: Part, longest: int) -> bytes:

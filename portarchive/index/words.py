@@ -23,17 +23,23 @@ _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]+")
 
 # Only these are text: Python's "idna", "unicode_escape" and others would be work or worse.
 _CODECS: Final = frozenset(
-    """ascii utf-8 utf-8-sig utf-7 utf-16 utf-16-be utf-16-le utf-32 utf-32-be utf-32-le
-    iso8859-1 iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9
-    iso8859-10 iso8859-11 iso8859-13 iso8859-14 iso8859-15 iso8859-16
-    cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp437 cp720 cp737 cp775 cp850
-    cp852 cp855 cp857 cp858 cp860 cp861 cp862 cp863 cp864 cp865 cp866 cp869 cp874 cp1125
-    koi8-r koi8-t koi8-u kz1048 ptcp154 tis-620 hp-roman8
-    mac-roman mac-cyrillic mac-greek mac-iceland mac-latin2 mac-turkish
-    gb2312 gbk gb18030 hz big5 big5hkscs cp950 euc_jp euc_jis_2004 euc_jisx0213 shift_jis
-    shift_jis_2004 shift_jisx0213 cp932 iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_2004
-    iso2022_jp_3 iso2022_jp_ext iso2022_kr euc_kr cp949 johab""".split()
-)
+    {
+        "ascii", "utf-8", "utf-8-sig", "utf-7", "utf-16", "utf-16-be", "utf-16-le",
+        "utf-32", "utf-32-be", "utf-32-le", "iso8859-1", "iso8859-2", "iso8859-3",
+        "iso8859-4", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9",
+        "iso8859-10", "iso8859-11", "iso8859-13", "iso8859-14", "iso8859-15", "iso8859-16",
+        "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+        "cp1258", "cp437", "cp720", "cp737", "cp775", "cp850", "cp852", "cp855", "cp857",
+        "cp858", "cp860", "cp861", "cp862", "cp863", "cp864", "cp865", "cp866", "cp869",
+        "cp874", "cp1125", "koi8-r", "koi8-t", "koi8-u", "kz1048", "ptcp154", "tis-620",
+        "hp-roman8", "mac-roman", "mac-cyrillic", "mac-greek", "mac-iceland", "mac-latin2",
+        "mac-turkish", "gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "cp950",
+        "euc_jp", "euc_jis_2004", "euc_jisx0213", "shift_jis", "shift_jis_2004",
+        "shift_jisx0213", "cp932", "iso2022_jp", "iso2022_jp_1", "iso2022_jp_2",
+        "iso2022_jp_2004", "iso2022_jp_3", "iso2022_jp_ext", "iso2022_kr", "euc_kr",
+        "cp949", "johab",
+    }
+)  # fmt: skip
 _ALIASES: Final = {
     "unicode-1-1-utf-7": "utf-7",
     "unicode-1-1-utf-8": "utf-8",

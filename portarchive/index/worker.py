@@ -35,9 +35,11 @@ def look(asked: Asked) -> Content:
         return content.blank(size, digest, "unreadable")
     try:
         if isinstance(octets, str):
-            with Path(octets).open("rb") as file:
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                    return content.read(mapped, size, digest)
+            with (
+                Path(octets).open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            ):
+                return content.read(mapped, size, digest)
         return content.read(octets, size, digest)
     except Exception:  # noqa: BLE001 - a message must not stop the index, whatever is wrong with us
         return content.blank(size, digest, "parser-failed")

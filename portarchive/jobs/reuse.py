@@ -140,8 +140,6 @@ class Reuse:
         if not pairs or index.trusted is False:
             return False
         if index.trusted is None:
-            index.look()
-        if index.trusted is None:
             found, ref = min(pairs, key=lambda pair: pair[0].known.size)
             gmail = ref.labels is not None
             index.trusted = gmail or self._confirm(ref, found.known.sha256)

@@ -26,7 +26,8 @@ from portarchive.validate.checks.container import (
     check_tree,
     check_unnamed,
 )
-from portarchive.validate.checks.folders import check_folder, check_folders, count_folders
+from portarchive.validate.checks.directories import check_folders
+from portarchive.validate.checks.folders import check_folder, count_folders
 from portarchive.validate.checks.integrity import (
     check_chain,
     compare,

@@ -453,7 +453,7 @@ def test_all_faults_are_named_and_nobody_is_contacted(scripted, tmp_path):
         f"{good} r --accounts x",
         f"{good} s -v",
         "maildir:Maildir t --auth PLAIN",
-        "jmaps://joe@h.example u",
+        "jmap://joe@h.example u",
         "--mirror",
         "imaps://joe@h.example ~no-such-user-here/v",
     )

@@ -104,7 +104,7 @@ BAD = [
     [f"imaps://jane:{PLANTED}@imap.example.org", "a"],
     ["export", GOOD, "a", "--tls", f"imaps://jane:{PLANTED}@imap.example.org"],
     ["export", "https://imap.example.org", "a"],
-    ["export", "jmaps://jane@example.org", "a"],
+    ["export", "jmap://jane@example.org", "a"],
     ["export", "maildir:", "a"],
     ["export", "imap://jane@imap.example.org?tls=none", "a"],
     ["export", "imap://jane@imap.example.org", "a", "--tls", "none"],

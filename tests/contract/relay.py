@@ -9,9 +9,14 @@ from typing import Self
 
 
 class Relay:
-    """Listens on a loopback port of its own and passes everything on to ``port``."""
+    """Listens on a loopback port of its own and passes everything on to ``port``.
+
+    Attributes:
+        away: while true, new connections are closed at once: the network is away.
+    """
 
     def __init__(self, port: int) -> None:
+        self.away = False
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -48,6 +53,9 @@ class Relay:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self.away:
+                near.close()
+                continue
             far = socket.create_connection(("127.0.0.1", self._target))
             self._pairs.append((near, far))
             for source, sink in ((near, far), (far, near)):

@@ -16,7 +16,7 @@ from contract.target_folders import SPECIAL
 from contract.target_ground import BOX, OTHER
 from contract.target_suite import TargetContract
 from portarchive import keywords
-from portarchive.connectors.imap import ImapSettings, ImapTarget, open_target
+from portarchive.connectors.imap import ImapSettings, ImapTarget, append_settle, open_target
 from portarchive.demo.server import demo_server
 from portarchive.placing import Alteration, FolderReady, FolderWish, Placed, Refused
 from servers.scripted import CAPABILITIES, ScriptedServer
@@ -243,6 +243,7 @@ def pymap_owner():
         yield Owner(server.port, server.user, server.password, None, 1)
 
 
+@pytest.mark.slow  # half a second for each login
 class TestPymap(TargetContract):
     """pymap keeps offsets, and keywords that it does not announce."""
 
@@ -319,6 +320,11 @@ class TestScripted(TargetContract):
 
     window = 1200
     many = 700
+
+    @pytest.fixture(autouse=True)
+    def _no_settling(self, monkeypatch) -> None:
+        """It does nothing any more for a connection that is gone."""
+        monkeypatch.setattr(append_settle, "QUIET", 0.0)
 
     @pytest.fixture(
         params=[

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import real_mail
+from replaying import Goal, ImapGoal, MaildirGoal, MboxGoal, Pymap
 from running import BEYOND_ASCII, PASSWORD
 
+from portarchive.demo.server import demo_server
 from servers.cyrus import Cyrus
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 from servers.scripted import ScriptedServer
+
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which mail the tests with real mail had."""
+    for line in real_mail.said:
+        terminalreporter.write_line(line)
+
 
 _numbers = itertools.count(1)
 
@@ -69,3 +82,36 @@ def real_cyrus() -> Iterator[Cyrus]:
 def cyrus_mailbox(real_cyrus: Cyrus) -> Account:
     """A user of ``real_cyrus`` whom nobody used before; its mailbox exists."""
     return real_cyrus.account(f"user{next(_numbers)}")
+
+
+@pytest.fixture
+def goals(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Goal]]:
+    """Makes empty targets by kind: ``goals("cyrus")``, each time another one."""
+    with contextlib.ExitStack() as stack:
+
+        def directory() -> Path:
+            made = tempfile.mkdtemp(prefix="goal-", dir=_MEMORY)
+            stack.callback(shutil.rmtree, made)
+            return Path(made)
+
+        def pymap() -> Goal:
+            folder = {"path": ["INBOX"], "roles": ["inbox"], "subscribed": True}
+            folder |= {"selectable": True, "uidvalidity": 7, "messages": []}
+            described = {"account": "jane", "name": "Jane", "folders": [folder]}
+            where = directory()
+            (where / "mailbox.json").write_text(json.dumps(described))
+            demo = stack.enter_context(demo_server(where))
+            return ImapGoal("pymap", Pymap(demo.port, demo.user, demo.password).account(demo.user))
+
+        def make(kind: str) -> Goal:
+            if kind in {"dovecot", "cyrus"}:
+                account = request.getfixturevalue(f"real_{kind}").account(f"goal{next(_numbers)}")
+                return ImapGoal(kind, account, PASSWORD if kind == "dovecot" else None)
+            if kind == "pymap":
+                return pymap()
+            if kind.startswith("maildir"):
+                layout = "?layout=fs" if kind == "maildir" else ""
+                return MaildirGoal(directory() / "Maildir", layout=layout)
+            return MboxGoal(directory() / "mbox", status=kind == "mbox")
+
+        yield make

@@ -163,3 +163,40 @@ def test_a_refused_extension_is_a_note_and_no_loss(scripted, root) -> None:
     assert ran.code == 0
     assert "UIDBATCHES was refused" in ran.err
     assert len(ran.uids()) == 6000
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_search_that_names_four_thousand_million_messages(scripted, root, others) -> None:
+    """Of a folder alone, and of small ones that are looked at together."""
+    scripted.capabilities = ["IMAP4rev1", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS"]
+    for number in range(3):
+        scripted.mailbox("INBOX").add(letter(number))
+    for number in range(others):
+        scripted.add_mailbox(f"Other {number}").add(letter(100 + number))
+
+    def lie(event) -> bool:
+        event.untagged(f'ESEARCH (TAG "{event.tag}") UID ALL 1:4294967295')
+        event.tagged("OK", "done")
+        return True
+
+    scripted.on("UID SEARCH", lie)
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert scripted.bodies == 3 + others
+    scripted.mailbox("INBOX").add(letter(50))
+    assert export(scripted, root).code == 0
+    assert scripted.bodies == 4 + others
+    assert len(scripted.commands) < 60
+
+
+def test_a_mailbox_of_two_thousand_million_messages_by_its_own_count(scripted, root) -> None:
+    scripted.capabilities = ["IMAP4rev1"]
+    inbox = scripted.mailbox("INBOX")
+    inbox.exists, inbox.uidnext = 2**31, 4294967295
+    for number in range(3):
+        inbox.add(letter(number))
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert len(ran.uids()) == 3
+    assert ran.notes() == ["count-mismatch"]
+    assert len(scripted.commands) < 30

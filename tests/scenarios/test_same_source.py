@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -238,3 +239,188 @@ def test_27_a_uidvalidity_of_zero_is_accepted_and_noted(scripted, root, kind, to
     assert list(ran.octets().values()) == [
         letter(number) for number in (0, 1, 3, 4, 5, 6, 7, 8, 9, 50)
     ]
+
+
+# --- another mailbox under the same UIDVALIDITY ---------------------------------------------------
+
+IDS = {name: (*offered, "OBJECTID") for name, offered in KINDS.items()}
+"""All of them with ids of mailboxes and messages."""
+
+
+def put(mailbox, *numbers: int, message_id: bool = True) -> None:
+    """Letters of one size and one instant."""
+    for number in numbers:
+        octets = letter(number, message_id=message_id)
+        mailbox.add(octets, email_id=f"E{number}" if message_id else None)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("kind", IDS)
+def test_a_mailbox_deleted_and_made_anew(scripted, root, kind, count, others) -> None:
+    """Same name, same UIDVALIDITY, same UIDs, another MAILBOXID."""
+    scripted.capabilities = list(dict.fromkeys(IDS[kind]))
+    for number in range(others):  # small folders are looked at together
+        put(scripted.add_mailbox(f"Other {number}", mailbox_id=f"O{number}"), 700 + number)
+    put(scripted.add_mailbox("Work", mailbox_id="M1"), 101, 102, 103)
+    assert export(scripted, root).code == 0
+    scripted.remove_mailbox("Work")
+    put(scripted.add_mailbox("Work", mailbox_id="M2"), *range(201, 201 + count))
+    sent = scripted.bodies
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert scripted.bodies - sent == count
+    assert list(ran.octets("Work").values()) == [letter(201 + number) for number in range(count)]
+    assert {item.sha256 for item in ran.there.kept["Work"]} == {
+        archive_facts.sha256(letter(number)) for number in (101, 102, 103)
+    }
+    (note,) = [n for n in ran.folders["Work"]["notes"] if n["code"] == "uidvalidity-changed"]
+    assert (note["matched"], note["fetched"]) == (0, count)
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_the_ids_of_messages_are_the_same_too_and_their_octets_are_not(
+    scripted, root, kind
+) -> None:
+    """All that a listing tells is the same. The least of what matches is compared."""
+    scripted.capabilities = list(dict.fromkeys(IDS[kind]))
+    put(scripted.add_mailbox("Work", mailbox_id="M1"), 1, 2, 3, message_id=False)
+    assert export(scripted, root).code == 0
+    scripted.remove_mailbox("Work")
+    put(scripted.add_mailbox("Work", mailbox_id="M2"), 4, 5, 6, message_id=False)
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert list(ran.octets("Work").values()) == [
+        letter(number, message_id=False) for number in (4, 5, 6)
+    ]
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_two_mailboxes_that_change_places(scripted, root, kind) -> None:
+    """Under one UIDVALIDITY STATUS says the same of both before and after."""
+    scripted.capabilities = list(dict.fromkeys(IDS[kind]))
+    one, other = (scripted.add_mailbox(name, mailbox_id=name * 2) for name in ("A", "B"))
+    one.uidvalidity = other.uidvalidity = 77
+    put(one, 101, 102, 103)
+    put(other, 201, 202, 203)
+    assert export(scripted, root).code == 0
+    one.wire, other.wire = other.wire, one.wire
+    sent = scripted.bodies
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert scripted.bodies == sent, "files go along"
+    assert list(ran.octets("A").values()) == [letter(number) for number in (201, 202, 203)]
+    assert list(ran.octets("B").values()) == [letter(number) for number in (101, 102, 103)]
+    assert not any(ran.there.kept.values())
+    assert len(archive_facts.messages(root)) == 6
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before
+
+
+def test_an_archive_of_a_version_that_kept_no_id_in_its_tokens(scripted, root) -> None:
+    one, other = (scripted.add_mailbox(name, mailbox_id=name * 2) for name in ("A", "B"))
+    put(one, 101, 102, 103)
+    put(other, 201, 202, 203)
+    assert export(scripted, root).code == 0
+    forget_ids_in_tokens(root)
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before, "it goes on as ever"
+    one.wire, other.wire = other.wire, one.wire
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert list(ran.octets("A").values()) == [letter(number) for number in (201, 202, 203)]
+    assert list(ran.octets("B").values()) == [letter(number) for number in (101, 102, 103)]
+
+
+def forget_ids_in_tokens(root) -> None:
+    """Rewrite the manifest without them, and what names its digest and its size."""
+    manifest, about = root / "manifest.json", root / "archive.json"
+    document, chain = json.loads(manifest.read_text()), json.loads(about.read_text())
+    assert any(entry["state"].pop("mailbox_id", None) for entry in document["folders"])
+    manifest.write_text(json.dumps(document))
+    octets = manifest.read_bytes()
+    named = chain["archive"]["portarchive:manifest"]
+    named.update(sha256=archive_facts.sha256(octets), bytes=len(octets))
+    about.write_text(json.dumps(chain))
+
+
+@pytest.mark.parametrize("capability", ["OBJECTID", "X-GM-EXT-1"])
+def test_a_known_uid_with_another_id_is_another_message(scripted, root, capability) -> None:
+    """No MAILBOXID, or the server keeps it though the mailbox is another one."""
+    offered = [name for name in KINDS["neither"] if name != "OBJECTID"]
+    scripted.capabilities = [*offered, capability]
+    inbox = scripted.mailbox("INBOX")
+    inbox.mailbox_id = "M1"
+    ids = {number: f"{900 + number}" for number in range(20)}
+    for number in range(10):
+        inbox.add(letter(100 + number), email_id=ids[number])
+    assert export(scripted, root).code == 0
+    inbox.mails[4].octets, inbox.mails[4].email_id = letter(150), ids[15]
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert ran.octets()["4"] == letter(150)
+    assert [item.sha256 for item in ran.there.kept["INBOX"]] == [archive_facts.sha256(letter(103))]
+
+
+# --- UIDs that do not last ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told", [0, None, "unsteady"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_mail_replaced_under_uids_that_do_not_last(scripted, root, kind, told) -> None:
+    """UIDVALIDITY 0, none, or UIDNOTSTICKY: what is here is found by what it is."""
+    scripted.capabilities = list(KINDS[kind])
+    inbox = scripted.mailbox("INBOX")
+    if told == "unsteady":
+        scripted.on("EXAMINE", lambda event: event.untagged("OK [UIDNOTSTICKY] for now"))
+    else:
+        inbox.uidvalidity = told
+    for number in range(10):
+        inbox.add(letter(100 + number), date=dated(number), email_id=f"E{number}")
+    assert export(scripted, root).code == 0
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before, "the same mail is no change"
+    kept = [inbox.mails[uid] for uid in (3, 4, 5)]
+    inbox.mails.clear()
+    inbox.next_uid = 1
+    for number in range(4):
+        inbox.add(letter(200 + number), date=dated(number), email_id=f"N{number}")
+    for mail in kept:
+        inbox.add(mail.octets, date=mail.date, email_id=mail.email_id)
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert list(ran.octets().values()) == [
+        letter(number) for number in (200, 201, 202, 203, 102, 103, 104)
+    ]
+    assert {item.sha256 for item in ran.there.kept["INBOX"]} == {
+        archive_facts.sha256(letter(100 + number)) for number in (0, 1, 5, 6, 7, 8, 9)
+    }
+    before = stamps(root)
+    assert export(scripted, root).code == 0
+    assert stamps(root) == before
+
+
+def test_uids_that_do_not_last_and_a_first_run_that_broke_off(scripted, root) -> None:
+    scripted.capabilities = list(KINDS["plain"])
+    inbox = scripted.mailbox("INBOX")
+    inbox.uidvalidity = None
+    for number in range(10):
+        inbox.add(letter(100 + number), date=dated(number))
+    hook = scripted.on_message(lambda delivery: delivery.event.bye("down"), uids={6})
+    login = scripted.on("*", lambda event: event.bye("down"), when=lambda _: hook.hits > 0)
+    assert export(scripted, root, "--max-wait", "0").code == 12
+    hook.off()
+    login.off()
+    inbox.mails.clear()
+    inbox.next_uid = 1
+    for number in range(10):
+        inbox.add(letter(200 + number), date=dated(number))
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert list(ran.octets().values()) == [letter(200 + number) for number in range(10)]

@@ -13,6 +13,7 @@ from portarchive.connectors.imap.planner import parse_batches
 from portarchive.connectors.imap.responses import Data, parse_status, working
 from portarchive.connectors.imap.session import Session
 from portarchive.connectors.imap.uidset import UidSet
+from portarchive.errors import FolderUnavailable
 from portarchive.progress import Event, Notice, Working
 from servers.scripted import CAPABILITIES, Refuse, ScriptedServer
 
@@ -528,3 +529,118 @@ def test_all_that_is_sent_is_short(server, line) -> None:
 
 def test_the_capabilities_are_those_after_the_login(server, line) -> None:  # UB-8
     assert set(CAPABILITIES) - set(line(*CAPABILITIES).session.capabilities) == {"IMAP4rev1"}
+
+
+# --- servers that make it up ----------------------------------------------------------------------
+
+
+def lie(text: str) -> Any:
+    """Answers a search with this in place of what there is."""
+
+    def answer(event: Any) -> bool:
+        event.untagged(text.format(tag=event.tag))
+        event.tagged("OK", "done")
+        return True
+
+    return answer
+
+
+EVERY_UID = 'ESEARCH (TAG "{tag}") UID ALL 1:4294967295'
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ((), EVERY_UID),
+        ((), 'ESEARCH (TAG "{tag}") UID ALL 1:12000'),
+        ((), "SEARCH " + " ".join(map(str, range(1, 12_000)))),
+        (("PARTIAL",), 'ESEARCH (TAG "{tag}") UID PARTIAL (-1:-5000 1:4294967295)'),
+        (("UIDBATCHES",), EVERY_UID),
+    ],
+)
+@pytest.mark.parametrize("count", [3, 6_000])
+def test_searches_that_name_far_too_many_are_not_believed(server, line, more, text, count) -> None:
+    every = fill(server, count)
+    server.on("UID SEARCH", lie(text))
+    found = line(*more)
+    assert found.uids() == every
+    assert "UID FETCH 1:* (UID)" in server.commands
+    assert len(server.commands) < 20
+    assert planner.arrived(found.session, found.session.capabilities, 3) == every.within(3, count)
+    assert found.session.in_flight == 0
+
+
+def test_a_few_too_many_may_have_arrived(server, line) -> None:
+    """What FETCH does not name is missing then, and said so; it is not gone."""
+    fill(server, 3, gaps=False)
+    server.on("UID SEARCH", lie('ESEARCH (TAG "{tag}") UID ALL 1:9'))
+    assert line().uids() == UidSet(range(1, 10))
+
+
+def test_far_too_many_and_no_fetch_is_no_listing_at_all(server, line) -> None:
+    fill(server, 3)
+    server.on("UID SEARCH", lie(EVERY_UID))
+
+    def refuse(_: object) -> None:
+        raise Refuse("[CANNOT] no")
+
+    found = line()
+    server.on("UID FETCH", refuse)
+    with pytest.raises(FolderUnavailable):
+        found.uids()
+
+
+@pytest.mark.parametrize("uidnext", [None, -1, 4_294_967_295])
+@pytest.mark.parametrize("more", [(), ("PARTIAL",), ("UIDBATCHES",), ("MESSAGELIMIT=1",)])
+def test_two_thousand_million_messages_take_no_more_commands(server, line, uidnext, more) -> None:
+    every = fill(server, 3)
+    inbox = server.mailbox("INBOX")
+    inbox.exists, inbox.uidnext = 2**31, uidnext
+    assert line(*more).uids() == every
+    assert len(server.commands) < 25
+
+
+def test_as_many_windows_as_20_million_messages_take(server, line, monkeypatch) -> None:
+    monkeypatch.setattr(planner, "MOST_PARTS", 4)
+    every = fill(server, 20_000, gaps=False)
+    found = line()
+    assert found.uids() == every
+    assert len(server.said("UID SEARCH")) == 4
+    server.mailbox("INBOX").add(b"a: b\r\n\r\n")
+    again = Line(server)
+    assert len(again.uids()) == 20_001
+    assert server.said("UID SEARCH")[4:] == ["UID SEARCH RETURN (ALL) ALL"]
+    again.session.close()
+
+
+@pytest.mark.parametrize("way", ["PARTIAL", "UIDBATCHES"])
+def test_pages_and_batches_without_end_are_given_up(server, line, monkeypatch, way) -> None:
+    monkeypatch.setattr(planner, "MOST_PARTS", 40)
+    every = fill(server, 12_000, gaps=False)
+    server.mailbox("INBOX").exists = 4_000_000_000
+    low = [4_294_967_295]
+
+    def pages(event: Any) -> bool:
+        if "PARTIAL" not in event.line:
+            return False
+        event.untagged(
+            f'ESEARCH (TAG "{event.tag}") UID PARTIAL (-1:-5000 {low[0] - 4999}:{low[0]})'
+        )
+        event.tagged("OK", "done")
+        low[0] -= 5000
+        return True
+
+    def batches(event: Any) -> bool:
+        first = int(event.line.split()[2].partition(":")[0])
+        ranges = [
+            f"{low[0] - 5000 * at}:{low[0] - 5000 * at - 4999}" for at in range(first, first + 20)
+        ]
+        event.untagged(f'UIDBATCHES (TAG "{event.tag}") {",".join(ranges)}')
+        event.tagged("OK", "done")
+        return True
+
+    server.on("UID SEARCH", pages) if way == "PARTIAL" else server.on("UIDBATCHES", batches)
+    assert line(way).uids() == every
+    assert (
+        2 <= len(server.said("UIDBATCHES" if way == "UIDBATCHES" else "UID SEARCH RETURN (P")) <= 41
+    )

@@ -161,11 +161,59 @@ def test_what_is_no_local_source():
         assert parse_local(text) is None
 
 
-@pytest.mark.parametrize("text", ["jmaps://jane@h", "jmap://jane@h"])
-def test_known_schemes_that_cannot_be_opened_yet(text):
-    with pytest.raises(SettingsError, match="yet") as caught:
-        parse_source(text)
-    assert caught.value.code == "not-yet"
+@pytest.mark.parametrize(
+    ("text", "port", "tls", "options"),
+    [
+        ("jmaps://jane@h.example", 443, "implicit", {}),
+        ("jmaps://jane@h.example:8443", 8443, "implicit", {}),
+        ("JMAP://jane@localhost:8080", 8080, "none", {}),
+        ("jmap://jane@127.0.0.1", 80, "none", {}),
+        ("jmaps://jane@h.example?account=Team%20A", 443, "implicit", {"account": "Team A"}),
+        (
+            "jmaps://jane@h.example?allow-host=b.example&account=%C3%A4&allow-host=B\u00fccher.example",
+            443,
+            "implicit",
+            {"account": "ä", "allow-host": "b.example,xn--bcher-kva.example"},
+        ),
+    ],
+)
+def test_jmap_accounts(text, port, tls, options):
+    url = parse_source(text)
+    assert (url.host.rpartition("@")[0], url.port, url.tls) == ("", port, tls)
+    assert url.options == options
+    assert "?" not in url.service
+
+
+@pytest.mark.parametrize(
+    "query",
+    (
+        "tls=none",
+        "account",
+        "account=",
+        "account=a&account=b",
+        "allow-host=",
+        "x=y",
+        "account=%zz",
+        "account=%00",
+        "allow-host=a/b",
+        "account=%0D%0A",
+    ),
+)
+def test_parameters_that_jmap_does_not_have(query):
+    with pytest.raises(SettingsError) as caught:
+        parse_source(f"jmaps://jane@h.example?{query}")
+    assert caught.value.code == "bad-url"
+
+
+def test_jmap_in_clear_text_only_on_this_machine_or_when_insisted():
+    with pytest.raises(SettingsError) as caught:
+        parse_source("jmap://jane@h.example")
+    assert caught.value.code == "cleartext-refused"
+    assert "jmaps://" in caught.value.hint
+    assert parse_source("jmap://jane@h.example", allow_cleartext=True).tls == "none"
+    for scheme, tls in (("jmaps", "none"), ("jmap", "implicit"), ("jmap", "starttls")):
+        with pytest.raises(SettingsError):
+            parse_source(f"{scheme}://jane@localhost", tls=tls)
 
 
 def test_cleartext_only_on_this_machine_or_when_insisted():

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from portarchive.connectors.base import Wanted
-from portarchive.connectors.imap import listing, planner, quirks, search
+from portarchive.connectors.imap import listing, planner, quirks
 from portarchive.connectors.imap.delta import Delta, find_delta, since
 from portarchive.connectors.imap.examine import examine
 from portarchive.connectors.imap.folders import Known, wire_of
@@ -280,7 +280,7 @@ class Visitor:
         elif box.uidnext is not None and box.uidnext <= low:
             return UidSet()
         box.arrived = 0
-        return search.search(session, session.capabilities, low)
+        return planner.arrived(session, session.capabilities, low)
 
     def mismatch(self, folder: Folder, box: Mailbox, listed: int) -> Notes:
         """Notes on a listing that is not what the server counts, or that looks cut short."""

@@ -63,10 +63,13 @@ class _Collector:
             entry = _entry(response.tokens())
             if entry is None:
                 return
-            if response.kind == b"LSUB":
-                self.subscribed.add(entry.wire)
-                return
             earlier = self.listed.get(entry.wire)
+            if response.kind == b"LSUB":
+                # one that can be opened, and cannot here, is named for what is in it only
+                # (RFC 3501 §6.3.9)
+                if earlier is None or _closed(earlier) or not _closed(entry):
+                    self.subscribed.add(entry.wire)
+                return
             if earlier is not None:  # a mailbox may be named once more, with less
                 merged = dict.fromkeys((*earlier.attributes, *entry.attributes))
                 entry = entry._replace(attributes=tuple(merged))
@@ -75,6 +78,10 @@ class _Collector:
             found = response.tokens()
             if len(found) >= 2 and isinstance(found[0], bytes) and isinstance(found[-1], list):
                 self.status.setdefault(found[0], {}).update(_numbers(found[-1]))
+
+
+def _closed(entry: Listed) -> bool:
+    return "\\noselect" in map(str.lower, entry.attributes)
 
 
 def _entry(found: list[Token]) -> Listed | None:

@@ -116,6 +116,6 @@ def _taken(response: Response, wanted: dict[int, Present]) -> Iterator[Pair]:
     if not isinstance(header, bytes):
         yield message, Failure("nil-body", "the server says NIL in place of the header")
     elif len(header) >= SMALL:
-        yield message, Failure("header-too-long", f"a header of {SMALL} octets or more")
+        yield message, Failure("no-data", f"its header has {SMALL} octets or more")
     else:
         yield message, header

@@ -63,6 +63,18 @@ def all_uids(channel: Channel, capabilities: Collection[str], counted: int = 0) 
     return found
 
 
+def arrived(channel: Channel, capabilities: Collection[str], low: int) -> UidSet:
+    """The UIDs of the open mailbox from this one on.
+
+    Raises:
+        FolderUnavailable, TokenExpired, RateLimited: see ``all_uids``.
+    """
+    try:
+        return search.search(channel, capabilities, low)
+    except FolderUnavailable:
+        return listing.fetched_uids(channel).within(low, MAX_UID)
+
+
 def _searched(channel: Channel, capabilities: Collection[str], box: Mailbox | None) -> UidSet:
     size = listing.window(capabilities)
     if box is not None and box.exists is not None and box.exists > size:

@@ -22,20 +22,23 @@ AHEAD: Final = 8
 SURPLUS: Final = 5_000
 """Messages more than the server counts that a search may name: mail does arrive meanwhile."""
 
+_MADE_UP: Final = "the server's search names far more messages than it counts"
+
 
 class Found(NamedTuple):
     """One answer.
 
     Attributes:
-        uids: what it names; None if it names nothing at all, not even the empty set, or more than
-            there can be: a set of four thousand million is twelve octets on the wire.
+        uids: what it names; None if it names nothing at all, not even the empty set, or too many.
         status: how it ended.
         stopped: the lowest UID that was looked at, if MESSAGELIMIT (RFC 9738) stopped the server.
+        excess: it names far more than there is: a set of four thousand million takes twelve octets.
     """
 
     uids: UidSet | None
     status: Status
     stopped: int | None
+    excess: bool = False
 
 
 def extended(capabilities: Collection[str]) -> bool:
@@ -72,9 +75,8 @@ def read(channel: Channel, tag: bytes) -> Found:
 
     status = channel.finish(tag, note)
     uids = UidSet.joined(answers) if answers else None
-    if uids is not None and excessive(channel.mailbox, uids):
-        uids = None
-    return Found(uids, status, channel.stopped_at(status))
+    excess = uids is not None and excessive(channel.mailbox, uids)
+    return Found(None if excess else uids, status, channel.stopped_at(status), excess)
 
 
 def excessive(box: Mailbox | None, found: UidSet) -> bool:
@@ -106,7 +108,8 @@ def search(channel: Channel, capabilities: Collection[str], low: int = 1) -> Uid
     for those below.
 
     Raises:
-        FolderUnavailable, TokenExpired, RateLimited: it refuses.
+        FolderUnavailable: it refuses, or names far more than there is.
+        TokenExpired, RateLimited: the refusal is about the account.
     """
     options = b"ALL" if extended(capabilities) else b""
     parts: list[UidSet] = []
@@ -121,6 +124,8 @@ def search(channel: Channel, capabilities: Collection[str], low: int = 1) -> Uid
         if not found.status.ok:
             channel.check(found.status)
             raise FolderUnavailable(found.status.words)
+        if found.excess:
+            raise FolderUnavailable(_MADE_UP)
         parts.append(found.uids or UidSet())
         if found.stopped is None or found.stopped <= low or (high and found.stopped > high):
             # "n:*" names the last message even if its UID is lower (RFC 9051 §6.4.8)
@@ -161,14 +166,16 @@ def search_ranges(
     """The UIDs within these ranges, which do not overlap; several searches are on their way.
 
     Raises:
-        FolderUnavailable, TokenExpired, RateLimited: the server refuses one of them.
+        FolderUnavailable: the server refuses one of them, or names far more than there is.
+        TokenExpired, RateLimited: the refusal is about the account.
     """
     options = b"ALL" if extended(capabilities) else b""
     todo, waiting = deque(ranges), deque[tuple[int, bytes]]()
     parts: list[UidSet] = []
     refused: Status | None = None
+    excess = False
     while True:
-        while todo and refused is None and len(waiting) < AHEAD:
+        while todo and refused is None and not excess and len(waiting) < AHEAD:
             low, high = todo.popleft()
             waiting.append((low, send(channel, b"UID %d:%d" % (low, high), options)))
         if not waiting:
@@ -178,10 +185,13 @@ def search_ranges(
         if not found.status.ok:
             refused = refused or found.status
             continue
+        excess = excess or found.excess
         parts.append(found.uids or UidSet())
         if found.stopped is not None and found.stopped > low:
             todo.append((low, found.stopped - 1))
     if refused is not None:
         channel.check(refused)
         raise FolderUnavailable(refused.words)
+    if excess:
+        raise FolderUnavailable(_MADE_UP)
     return UidSet.joined(parts)

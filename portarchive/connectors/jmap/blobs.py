@@ -55,6 +55,7 @@ def fetch(session: Session, ids: Sequence[str], capability: str) -> Batch:
             in the answer, but for ``serverUnavailable``.
     """
     using = (MAIL, capability)
+    found: dict[str, Mapping[str, Any]]
     if session.limits.max_calls_in_request >= 2:
         reference = {"resultOf": "0", "name": "Email/get", "path": "/list/*/blobId"}
         calls: list[Call] = [

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.jmap import blobs, convert
 from portarchive.connectors.jmap.body import PiecedBody, StreamedBody, WholeBody
-from portarchive.connectors.jmap.replies import MethodError, MethodRefused
+from portarchive.connectors.jmap.replies import MethodRefused
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.transport import HttpRefused
 from portarchive.records import Failure, MessageRef, Vanished
@@ -149,12 +149,13 @@ class Fetcher:
         blob_id = convert.object_id(email.get("blobId")) if email is not None else None
         if blob_id is None:
             return Failure("no-data", "the server does not say where the octets are")
-        size = ref.size or 0
         if not self._session.can_download and self._blob is not None:
+            if ref.size is None:
+                return Failure("no-data", "the server does not say how large the message is")
             read = partial(blobs.piece, self._session, self._blob, blob_id)
-            return PiecedBody(size, read)
+            return PiecedBody(ref.size, read)
         try:
-            return StreamedBody(self._session.download(blob_id), size)
+            return StreamedBody(self._session.download(blob_id), ref.size or 0)
         except HttpRefused as error:
             return self._no_octets(ref, error.status, error.text)
         except MethodRefused as error:

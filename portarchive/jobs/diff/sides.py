@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.connectors.base import Source, Wanted
-from portarchive.errors import ArchiveError, ServerMisbehaved
+from portarchive.errors import ArchiveError, BodyCut, ServerMisbehaved
 from portarchive.likeness import Likeness, likeness, likeness_of
 from portarchive.records import (
     Failure,
@@ -188,7 +188,10 @@ class AccountSide:
                 yield Known(place.uid, None, flags, received, trouble=outcome.text)
                 continue
             octets = outcome.octets
-            found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
+            try:
+                found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
+            except BodyCut:
+                continue  # it comes once more, or as a failure
             yield Known(place.uid, found.sha256, flags, received, likeness=found)
 
     def read(self, message: Known) -> Likeness | None:

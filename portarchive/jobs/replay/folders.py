@@ -138,6 +138,7 @@ class Mapper:
             if self._is_of_another(folder, role, there):
                 continue
             plan = FolderPlan(folder, there.path, there.folder_id, "role")
+            plan.subscribe = folder.subscribed or None
             if self._key(there.path) != self._key(folder.names):
                 text = f"goes to {'/'.join(there.path)}, which has the role {role}"
                 plan.notes.append(("by-role", text))
@@ -174,7 +175,8 @@ class Mapper:
         if there is not None:
             plan.folder_id, plan.how, plan.path = there.folder_id, "path", there.path
         self._role_of(folder, plan)
-        plan.subscribe = True if folder.subscribed else None
+        # one that was there may be subscribed for its owner's own reasons
+        plan.subscribe = folder.subscribed if not plan.folder_id else folder.subscribed or None
         return self._use(folder, plan)
 
     def _there(self, path: Path) -> Folder | None:

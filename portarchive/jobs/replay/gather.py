@@ -67,6 +67,7 @@ class Gatherer:
             not meant to hold any.
         whole: everything in one group, and one piece for a message in several folders
             (``TargetCapabilities.memberships``).
+        ids: ids of the archive are ids of the target.
 
     Attributes:
         tallies: by the archive's path.
@@ -84,6 +85,7 @@ class Gatherer:
         *,
         make: Callable[[FolderPlan], object],
         whole: bool = False,
+        ids: bool = False,
     ) -> None:
         self._contents = contents
         self._plans = plans
@@ -92,6 +94,7 @@ class Gatherer:
         self._options = options
         self._make = make
         self._whole = whole
+        self._keeps_ids = ids or whole
         self._number = 0
         self._labelled: dict[str, str] = {}
         self._by_email: dict[str, Piece] = {}
@@ -169,6 +172,8 @@ class Gatherer:
                 self._make(plan)
             piece = piece_of(self._number, item, folder, place.folder_id, treatment.flags)
             self._number += 1
+            if self._keeps_ids:
+                piece.email_id = item.email_id
             if reason is not None:
                 piece.skip(reason)
                 tally.skipped[reason] += 1

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -129,23 +130,25 @@ class Ledger:
 
     def remembered(
         self, path: tuple[str, ...], uidvalidity: int | None, presents: Iterable[Present]
-    ) -> Mapping[str, bytes]:
-        """By uid, the digest of what was placed there, for those that are as they were left."""
+    ) -> Iterator[tuple[Present, bytes]]:
+        """Those that are as they were left, each with the digest of what was placed there."""
         known = self._entries.get((path, uidvalidity))
         if not known:
-            return {}
-        return {
-            present.uid: told[:32]
-            for present in presents
-            if (told := known.get(present.uid)) is not None
-            and told[32:] == (b"" if present.size is None else b"%d" % present.size)
-        }
+            return
+        for present in presents:
+            told = known.get(present.uid)
+            if told is not None:
+                size = present.size
+                if told[32:] == (b"" if size is None else b"%d" % size):
+                    yield present, told[:32]
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember; what cannot be written is not remembered."""
-        text = b"".join(_line(entry) for entry in self._new(entries))
-        if self._file is not None:
-            with contextlib.suppress(OSError):
+        if self._file is None:
+            return
+        lines = map(_line, self._new(entries))
+        with contextlib.suppress(OSError):
+            while text := b"".join(itertools.islice(lines, 1000)):
                 while text:
                     text = text[os.write(self._file, text) :]
 

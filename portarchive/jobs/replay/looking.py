@@ -9,14 +9,16 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from portarchive.connectors.base import Target
+from portarchive.errors import BodyCut
 from portarchive.jobs.replay.pieces import NOTHING, Piece, Print, name_of, print_of
 from portarchive.likeness import likeness, likeness_of
 from portarchive.placing import LineEnds, Present
-from portarchive.records import Failure, Vanished
+from portarchive.records import Body, Failure, Vanished
 
 _PARENT: Final = re.compile(
     rb"^x-ms-exchange-parent-message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)",
@@ -55,15 +57,21 @@ class Work:
         pieces, presents: by key and uid, those without a partner yet.
         headers, names, bodies: by uid, what was asked of those.
         pairs: what was found.
+        late: equal octets, and yet to be paired only if nothing better is found.
+        forgets: the looks of pieces with a partner are not needed any more.
     """
 
-    def __init__(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> None:
+    def __init__(
+        self, pieces: Iterable[Piece], presents: Iterable[Present], *, forgets: bool = False
+    ) -> None:
         self.pieces = {piece.key: piece for piece in pieces}
         self.presents = {present.uid: present for present in presents}
         self.headers: dict[str, Head] = {}
         self.names: dict[str, tuple[bytes, ...]] = {}
         self.bodies: dict[str, Print] = {}
         self.pairs: list[Pair] = []
+        self.late: list[tuple[Piece, Present]] = []
+        self.forgets = forgets
 
     def both(self) -> bool:
         """Whether there is anything left to compare."""
@@ -72,6 +80,8 @@ class Work:
     def take(self, piece: Piece, present: Present, round_: Round) -> None:
         """These two are one."""
         del self.pieces[piece.key]
+        if self.forgets:
+            piece.look = None
         self.drop(present.uid)
         self.pairs.append((piece, present, round_))
 
@@ -126,8 +136,9 @@ class Looker:
             if octets is not None and (digest := hashlib.sha256(octets).digest()[:16]) in wanted:
                 yield present, digest  # the canonical octets themselves
                 continue
-            found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
-            seen = print_of(found, 0, LineEnds.CRLF)
+            seen = print_of_body(outcome)
+            if seen is None:
+                continue
             work.bodies[present.uid] = seen
             if octets is not None and present.uid not in work.names:
                 end = _END_OF_HEADER.search(octets)
@@ -148,8 +159,9 @@ class Looker:
         for present, outcome in self._target.fetch(presents):
             if not isinstance(outcome, Failure | Vanished):
                 octets = outcome.octets
-                chunks = outcome.chunks() if octets is None else [octets]
-                found[self.rest(chunks)].append(present)
+                with suppress(BodyCut):
+                    chunks = outcome.chunks() if octets is None else [octets]
+                    found[self.rest(chunks)].append(present)
         return found
 
     @staticmethod
@@ -162,6 +174,16 @@ class Looker:
         for chunk in chunks:
             digest.update(chunk.translate(_TO_X, b"\r\n"))
         return digest.digest()
+
+
+def print_of_body(body: Body) -> Print | None:
+    """What a target holds; None if it was cut: then it comes once more, or as a failure."""
+    octets = body.octets
+    try:
+        found = likeness(body.chunks()) if octets is None else likeness_of(octets)
+    except BodyCut:
+        return None
+    return print_of(found, 0, LineEnds.CRLF)
 
 
 def _note(work: Work, present: Present, seen: Print, header: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from portarchive.connectors.base import Target
@@ -37,6 +37,7 @@ _OF_OCTETS: Final = frozenset(
         Alteration.CR_RUN,
     }
 )
+_NOT_KEPT: Final = _OF_OCTETS | {Alteration.EMPTY, Alteration.NO_HEADER}
 
 
 class Matcher:
@@ -81,19 +82,20 @@ class Matcher:
         pieces: Iterable[Piece],
         presents: Iterable[Present],
         *,
-        remembered: Mapping[str, bytes] | None = None,
+        remembered: Iterable[tuple[Present, bytes]] = (),
         uidvalidity: int | None = None,
     ) -> list[Pair]:
-        """Pairs of one mailbox.
+        """Pairs of one mailbox; those pieces forget their looks.
 
         Args:
             pieces: what the archive has for it and is not found yet.
             presents: what is in it and is not used yet.
-            remembered: by uid, the SHA-256 of the archive's octets placed there by an earlier run.
+            remembered: some of them, with the SHA-256 of the archive's octets that an earlier run
+                placed there.
             uidvalidity: of the mailbox now.
         """
-        work = Work(pieces, presents)
-        if remembered and not self._strict:
+        work = Work(pieces, presents, forgets=True)
+        if not self._strict:
             self._by_ledger(work, remembered)
         if self._same_ids:
             self._by_ids(work, uidvalidity)
@@ -101,6 +103,7 @@ class Matcher:
             self._by_octets(work)
         if work.both() and not self._strict:
             self._by_identity(work)
+        self._late(work)
         return work.pairs
 
     def find_sent(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> list[Pair]:
@@ -110,20 +113,29 @@ class Matcher:
             self._by_octets(work)
         if work.both():
             self._by_identity(work)
+        self._late(work)
         return work.pairs
 
     # --- rounds ---------------------------------------------------------------------------------
 
-    def _by_ledger(self, work: Work, remembered: Mapping[str, bytes]) -> None:
-        by_digest: dict[bytes, list[Piece]] = {}
+    def _by_ledger(self, work: Work, remembered: Iterable[tuple[Present, bytes]]) -> None:
+        by_digest: dict[bytes, Piece] = {}
+        more: dict[bytes, list[Piece]] = {}  # equal ones are few
         for piece in work.pieces.values():
             if piece.digest is not None:
-                by_digest.setdefault(piece.digest, []).append(piece)
-        for uid, digest in remembered.items():
-            present = work.presents.get(uid)
-            if present is not None and (found := by_digest.get(digest)):
-                best = next((p for p in found if p.epoch == present.received.epoch), found[0])
-                found.remove(best)
+                first = by_digest.setdefault(piece.digest, piece)
+                if first is not piece:
+                    more.setdefault(piece.digest, [first]).append(piece)
+        for present, digest in remembered:
+            if digest in more:
+                epoch = present.received.epoch
+                found = more[digest]
+                best = next((p for p in found if p.epoch == epoch), found[0] if found else None)
+                if best is not None:
+                    found.remove(best)
+            else:
+                best = by_digest.pop(digest, None)
+            if best is not None:
                 work.take(best, present, Round.LEDGER)
 
     def _by_ids(self, work: Work, uidvalidity: int | None) -> None:
@@ -198,7 +210,25 @@ class Matcher:
                 later.append((present, octets))
         for present, octets in later:
             if found := by_octets[octets]:
-                work.take(found.pop(0), present, Round.OCTETS)
+                piece = found.pop(0)
+                if self._is_changed(piece):
+                    work.late.append((piece, present))
+                else:
+                    work.take(piece, present, Round.OCTETS)
+
+    def _is_changed(self, piece: Piece) -> bool:
+        """Whether the target is known not to keep these octets.
+
+        Then equal ones that came at another time are rather what it made of another message.
+        """
+        known = self._known.alterations & _NOT_KEPT
+        return piece.look is not None and not known.isdisjoint(piece.look.trips)
+
+    @staticmethod
+    def _late(work: Work) -> None:
+        for piece, present in work.late:
+            if piece.key in work.pieces and present.uid in work.presents:
+                work.take(piece, present, Round.OCTETS)
 
     def _by_identity(self, work: Work) -> None:
         self._looker.headers(work, [p for p in self._possible(work) if p.uid not in work.names])
@@ -227,8 +257,11 @@ class Matcher:
         _pair_bodies(work, with_id, candidates, Round.BODY)
         self._by_number(work, with_id, candidates)
 
-        def alike(_: Piece, look: Print) -> list[Present]:
-            return [p for p in fields.get(look.ident, ()) if p.uid in work.presents]
+        def alike(piece: Piece, look: Print) -> list[Present]:
+            found = [p for p in fields.get(look.ident, ()) if p.uid in work.presents]
+            if look.ident == NOTHING:  # no field tells it from others: its date has to
+                found = [present for present in found if self.same_instant(piece, present)]
+            return found
 
         self._looker.bodies(work, [p for one in without for p in alike(*one)])
         _pair_bodies(work, without, alike, Round.FIELDS)
@@ -320,16 +353,23 @@ def _pair_bodies(
     candidates: Callable[[Piece, Print], list[Present]],
     round_: Round,
 ) -> None:
+    def equal(piece: Piece, look: Print) -> Iterator[Present]:
+        for present in candidates(piece, look):
+            seen = work.bodies.get(present.uid)
+            if seen is not None and seen.body == look.body:
+                yield present
+
+    later = []
     for piece, look in pieces:
-        body = look.body
-        equal = [
-            present
-            for present in candidates(piece, look)
-            if (seen := work.bodies.get(present.uid)) is not None and seen.body == body
-        ]
-        if equal:
-            same = [p for p in equal if p.received.epoch == piece.epoch]
-            work.take(piece, (same or equal)[0], round_)
+        found = list(equal(piece, look))
+        same = next((p for p in found if p.received.epoch == piece.epoch), None)
+        if same is not None:
+            work.take(piece, same, round_)
+        elif found:
+            later.append((piece, look))
+    for piece, look in later:  # only when nobody with an equal instant is left
+        if (first := next(equal(piece, look), None)) is not None:
+            work.take(piece, first, round_)
 
 
 def _size(present: Present) -> int:

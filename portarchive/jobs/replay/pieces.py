@@ -86,8 +86,8 @@ class Piece:
         folder: the archive's folder.
         folder_id: the target's mailbox; "" while it does not exist yet.
         flags: to be set.
-        own_uid, member, size, digest, text_received, epoch, email_id: of the item; the digest in
-            32 octets.
+        own_uid, member, size, digest, text_received, epoch: of the item; the digest in 32 octets.
+        email_id: of the item, where it is of use.
         look: None until its octets were read, and when it is not needed any more.
         uid: on the target, once known.
         code, text: why it failed or was skipped; by which round it is present.
@@ -108,7 +108,7 @@ class Piece:
     digest: bytes | None
     text_received: str | None
     epoch: int | None
-    email_id: str | None
+    email_id: str | None = None
     state: State = State.OPEN
     look: Print | None = None
     uid: str = ""
@@ -181,7 +181,6 @@ def piece_of(
         bytes.fromhex(item.sha256) if item.sha256 is not None else None,
         item.received.text,
         item.received.epoch,
-        item.email_id,
     )
 
 

@@ -170,6 +170,7 @@ class _Run:
             self._options,
             make=lambda plan: self._make_late(plan, reports),
             whole=self._target.capabilities.memberships,
+            ids=same_ids(self._contents, self._identity),
         )
         self._say(FoldersFound(len(plans), self._expected(plans)))
         for group in gatherer.groups():
@@ -263,11 +264,11 @@ class _Run:
         entries = []
         for piece, present, by in pairs:
             piece.state, piece.uid, piece.code = State.PRESENT, present.uid, by.value
-            piece.look = None
             box.used.add(present.uid)
             if by is not Round.LEDGER and piece.digest is not None:
                 entries.append(Entry(path, uidvalidity, present.uid, piece.digest, present.size))
         self._courier.learn(box, [piece for piece, _, _ in pairs])
+        box.presents = box.unused
         if pairs:
             self._say(Passed("/".join(path), len(pairs)))
         return entries

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from portarchive.connectors.base import Target
 from portarchive.placing import FolderLook, Present
-from portarchive.records import FolderFailed
+from portarchive.records import FolderFailed, Received
 
 
 @dataclass(slots=True)
@@ -52,7 +52,10 @@ def survey(
         if isinstance(event, Present):
             place = boxes.get(event.folder_id)
             if place is not None:
-                place.presents.append(event)
+                folder_id, uid, size, flags, received, email_id = event
+                # the text of its date is never looked at, and there may be a million of them
+                when = Received(None, received.epoch)
+                place.presents.append(Present(folder_id, uid, size, flags, when, email_id))
         elif isinstance(event, FolderLook):
             box = boxes[event.folder_id] = Box(look=event)
         else:

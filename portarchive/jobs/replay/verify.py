@@ -7,6 +7,7 @@ closed list; anything else that differs is named as unexpected.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -17,15 +18,16 @@ from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.ledger import Entry
 from portarchive.jobs.replay.match import EARLIEST, Matcher, changes_instant
 from portarchive.jobs.replay.options import SAMPLE, ImportOptions
-from portarchive.jobs.replay.pieces import Piece, Print, State, print_of
+from portarchive.jobs.replay.pieces import Piece, Print, State
 from portarchive.jobs.replay.survey import Box, survey
-from portarchive.likeness import likeness, likeness_of
 from portarchive.placing import Alteration, LineEnds, Present
 from portarchive.records import Failure, Vanished
 
 _SERVER_SETS: Final = frozenset({"\\recent", "$imported", "$hasattachment", "$hasnoattachment"}) | {
     key for key, word in keywords.KEYWORDS.items() if word.set_by is keywords.SetBy.SERVER
 }
+
+_NO_BODY: Final = hashlib.sha256().digest()[:16]
 
 
 class Checker:
@@ -164,16 +166,15 @@ class Checker:
             asked[present.folder_id, present.uid] = present
         self.read_back += len(asked)
         for present, outcome in self._target.fetch(list(asked.values())):
-            pieces = by_place.pop((present.folder_id, present.uid), [])
             if isinstance(outcome, Failure | Vanished):
-                _unread(pieces)
                 continue
-            octets = outcome.octets
-            found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
-            for piece in pieces:
-                self._judge(piece, print_of(found, 0, LineEnds.CRLF))
+            seen = print_of_body(outcome)
+            if seen is not None:
+                for piece in by_place.pop((present.folder_id, present.uid), []):
+                    self._judge(piece, seen)
         for pieces in by_place.values():
-            _unread(pieces)
+            for piece in pieces:
+                piece.altered, piece.known = (*piece.altered, "not-read-back"), False
 
     def _judge(self, piece: Piece, seen: Print) -> None:
         others = [word for word in piece.altered if word != "octets"]
@@ -193,6 +194,8 @@ class Checker:
         if same_body and same_header:
             if Alteration.BARE_LF in trips and look.ends is LineEnds.MIXED:
                 return Alteration.BARE_LF.value, Alteration.BARE_LF in self._known
+            if Alteration.CR_RUN in trips:
+                return Alteration.CR_RUN.value, Alteration.CR_RUN in self._known
             return Alteration.LAST_LF.value, Alteration.LAST_LF in self._known
         if Alteration.CR_RUN in trips and Alteration.CR_RUN in self._known:
             return Alteration.CR_RUN.value, True
@@ -200,11 +203,10 @@ class Checker:
             return Alteration.NUL.value, Alteration.NUL in self._known
         if Alteration.EIGHT_BIT_HEADER in trips and same_body:
             return Alteration.EIGHT_BIT_HEADER.value, Alteration.EIGHT_BIT_HEADER in self._known
-        if same_body and Alteration.LAST_LF in self._known and not look.body:
+        if (
+            Alteration.LAST_LF in self._known
+            and look.body == _NO_BODY
+            and seen.size == look.size - 1
+        ):
             return Alteration.LAST_LF.value, True
         return ("header" if same_body else "body" if same_header else "octets"), False
-
-
-def _unread(pieces: Iterable[Piece]) -> None:
-    for piece in pieces:
-        piece.altered, piece.known = (*piece.altered, "not-read-back"), False

@@ -6,13 +6,12 @@ shows in company (a uid twice, a file twice) is found with one set a folder.
 
 from __future__ import annotations
 
-import json
-import re
 from array import array
 from typing import Any
 
 from portarchive.archive.dialect import METADATA_FILES
 from portarchive.archive.tree_listing import File
+from portarchive.validate.checks.flags import SYSTEM, is_flag, likeness
 from portarchive.validate.ijson_places import escape
 from portarchive.validate.report import KEPT
 from portarchive.validate.run import (
@@ -25,10 +24,6 @@ from portarchive.validate.run import (
 )
 from portarchive.validate.schema_check import SchemaCheck, Violation
 
-# RFC 9051: a keyword is an atom.
-_ATOM = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
-_SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft"}
-_SYSTEM_ALL = _SYSTEM | {"\\deleted"}
 _LAST_UID = 2**32 - 1
 _SIZE = "portarchive:size"
 _SHA256 = "portarchive:sha256"
@@ -207,7 +202,7 @@ class Items:
         pointer = self._place(number, "flags")
         if flag.startswith("\\"):
             lower = flag.lower()
-            if lower in _SYSTEM:
+            if lower in SYSTEM:
                 self._imap_flags += 1
                 self._first_imap = self._first_imap or pointer
             elif lower == "\\recent":
@@ -236,24 +231,6 @@ class Items:
         if self._elsewhere and self._is_items:
             text = f"{self._elsewhere:,} items name files elsewhere"
             add("C-035b", self._path, f"/{self._member}", text)
-
-
-def is_flag(word: str) -> bool:
-    """Whether a word is a flag that IMAP can carry: a keyword, or a system flag but for Recent."""
-    return word.lower() in _SYSTEM_ALL if word[:1] == "\\" else _ATOM.fullmatch(word) is not None
-
-
-def likeness(item: dict[str, Any]) -> int:
-    """A number that two entries share if they say the same, in whatever order and spelling."""
-    flags = item.get("flags")
-    same = frozenset(map(_spelt, flags)) if isinstance(flags, list) else None
-    rest = json.dumps({k: v for k, v in item.items() if k not in {"flags", "uid"}}, sort_keys=True)
-    return hash((str(item.get("uid")), same, rest))
-
-
-def _spelt(flag: Any) -> str:
-    lower = str(flag).lower()
-    return "$" + lower[1:] if lower in _SYSTEM else lower
 
 
 def _guess(item: Any) -> str:

@@ -11,8 +11,9 @@ from portarchive.archive.dialect import METADATA_FILES, has_maps, items_of_maps
 from portarchive.archive.tree import BadMemberError, Limits, Stream, Tree, open_tree
 from portarchive.archive.tree_listing import Listing
 from portarchive.errors import ArchiveError
+from portarchive.validate.checks.flags import likeness
 from portarchive.validate.checks.folders import KEPT_MEMBERS, small
-from portarchive.validate.checks.items import likeness, resolve
+from portarchive.validate.checks.items import resolve
 from portarchive.validate.ijson import Document, Entry, Member
 from portarchive.validate.root import descend
 from portarchive.validate.run import FOLDER_FILE, MAIL, FolderFacts, Run

@@ -1,0 +1,88 @@
+"""A message that the account has already: its mailboxes and keywords are joined (``Merged``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portarchive import keywords
+from portarchive.connectors.jmap import convert
+from portarchive.connectors.jmap.replies import MethodError, expect
+from portarchive.connectors.jmap.resource import printable
+from portarchive.connectors.jmap.session import Session
+from portarchive.placing import Merged, Parcel, PlaceOutcome, Refused
+
+
+def join(
+    session: Session, twins: Sequence[tuple[Parcel, str]]
+) -> list[tuple[Parcel, PlaceOutcome]]:
+    """Add what is missing to Emails that exist; what they have they keep.
+
+    Args:
+        session: logged in.
+        twins: messages, and the ids of the Emails that they are.
+    """
+    if not twins:
+        return []
+    ids = list(dict.fromkeys(email_id for _, email_id in twins))
+    there: dict[str, Mapping[str, Any]] = {
+        email["id"]: email
+        for emails, _ in session.get("Email", ids, ["mailboxIds", "keywords"])
+        for email in emails
+    }
+    updates: dict[str, dict[str, bool]] = {}
+    for parcel, email_id in twins:
+        email = there.get(email_id)
+        if email is not None:
+            patch = _patch(parcel, email)
+            if patch:
+                updates.setdefault(email_id, {}).update(patch)
+    failed: dict[str, str] = {}
+    keys = list(updates)
+    for at in range(0, len(keys), session.limits.max_objects_in_set):
+        part = {key: updates[key] for key in keys[at : at + session.limits.max_objects_in_set]}
+        answer = session.call([("Email/set", {"update": part})])[0]
+        if isinstance(answer, MethodError):
+            if answer.type == "serverUnavailable":
+                expect("Email/set", answer)
+            failed |= dict.fromkeys(part, f"{printable(answer.type, 60)} {answer.description}")
+            continue
+        for key, error in (answer.get("notUpdated") or {}).items():
+            words = error if isinstance(error, Mapping) else {}
+            failed[key] = (
+                f"{printable(words.get('type'), 60)} {printable(words.get('description'))}"
+            )
+    results: list[tuple[Parcel, PlaceOutcome]] = []
+    for parcel, email_id in twins:
+        if email_id not in there:
+            words = "the server says that it has this message, and does not show it"
+            results.append((parcel, Refused("refused", words)))
+        elif email_id in failed:
+            text = f"it exists, and could not be joined: {failed[email_id].strip()}"
+            results.append((parcel, Refused("refused", text)))
+        else:
+            uids = tuple((spot.folder_id, email_id) for spot in parcel.spots)
+            results.append((parcel, Merged(uids, email_id)))
+    return results
+
+
+def _patch(parcel: Parcel, email: Mapping[str, Any]) -> dict[str, bool]:
+    """A PatchObject (RFC 8620 section 5.3)."""
+    boxes = set(convert.mailbox_ids(email))
+    marks = {keywords.to_jmap(flag) for flag in convert.flags(email.get("keywords"))}
+    patch = {
+        f"mailboxIds/{_escaped(spot.folder_id)}": True
+        for spot in parcel.spots
+        if spot.folder_id not in boxes
+    }
+    for spot in parcel.spots:
+        for flag in spot.flags:
+            mark = keywords.to_jmap(flag)
+            if mark is not None and mark not in marks:
+                patch[f"keywords/{_escaped(mark)}"] = True
+    return patch
+
+
+def _escaped(token: str) -> str:
+    """A token of a JSON pointer (RFC 6901 section 4)."""
+    return token.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,231 @@
+"""A JMAP account as a ``Target``: the surface that jobs see. Its neighbours do the work.
+
+It is read by the source of the same account. A message goes with all its mailboxes at once
+(``Email/import``); one that the account has already is joined to it (``Merged``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from portarchive.connectors.base import Outcome
+from portarchive.connectors.jmap import convert, state
+from portarchive.connectors.jmap.body import PiecedBody, StreamedBody
+from portarchive.connectors.jmap.convert import whole
+from portarchive.connectors.jmap.place import Placer
+from portarchive.connectors.jmap.resource import MAIL
+from portarchive.connectors.jmap.settings import JmapSettings
+from portarchive.connectors.jmap.source import JmapSource
+from portarchive.connectors.jmap.target_folders import FolderMaker
+from portarchive.errors import Unreachable
+from portarchive.keywords import ROLES
+from portarchive.placing import (
+    Alteration,
+    FolderLook,
+    FolderReady,
+    FolderWish,
+    LineEnds,
+    NameRules,
+    Parcel,
+    PlaceOutcome,
+    Present,
+    Refused,
+    TargetCapabilities,
+)
+from portarchive.records import (
+    Failure,
+    Folder,
+    FolderFailed,
+    MessageRef,
+    Placement,
+    SourceIdentity,
+    Vanished,
+)
+
+_CYRUS: Final = "https://cyrusimap.org/ns/jmap/mail"
+_LEAST_NAME: Final = 100
+"""RFC 8621 section 1.3.1: no server may have a smaller ``maxSizeMailboxName``."""
+
+ALTERATIONS: Final[Mapping[bool, frozenset[Alteration]]] = {
+    False: frozenset({Alteration.EMPTY, Alteration.OFFSET}),
+    True: frozenset(
+        {
+            Alteration.EMPTY,
+            Alteration.OFFSET,
+            Alteration.BARE_LF,
+            Alteration.NUL,
+            Alteration.NO_HEADER,
+            Alteration.EIGHT_BIT_HEADER,
+            Alteration.EARLY_DATE,
+        }
+    ),
+}
+"""The closed list by whether the server is Cyrus 3.6, which refuses or changes these."""
+
+_HEADER: Final = 1 << 20
+"""Octets of a header at most; more is taken for a message without an end of it."""
+
+
+class JmapTarget:
+    """See ``connectors.base.Target``.
+
+    Attributes:
+        capabilities: from the session object.
+    """
+
+    def __init__(self, settings: JmapSettings) -> None:
+        """Connect and log in.
+
+        Raises:
+            Unreachable: also if the account can only be read.
+            AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved, SettingsError.
+        """
+        self._source = JmapSource(settings)
+        self._session = self._source.session
+        if self._session.account.read_only:
+            self._source.close()
+            raise Unreachable(
+                "the account can only be read",
+                hint="name another one with ?account=…, or ask its owner for the right to add",
+                code="read-only-account",
+            )
+        self._placer = Placer(self._session)
+        mail = self._session.account.capabilities.get(MAIL, {})
+        self.capabilities = TargetCapabilities(
+            names=NameRules(
+                # a name may hold any sign; NUL stands for "none", since no name has one
+                separator="\0",
+                max_name=max(_LEAST_NAME, whole(mail.get("maxSizeMailboxName")) or 255),
+                max_depth=whole(mail.get("maxMailboxDepth")) or None,
+                forbidden="/" if self._is_cyrus else "",
+            ),
+            line_ends=LineEnds.CRLF,
+            append_limit=self._session.limits.max_size_upload,
+            memberships=True,
+            roles=frozenset(ROLES) - {"inbox", "scheduled"},
+            alterations=ALTERATIONS[self._is_cyrus],
+            object_ids=True,
+        )
+
+    @property
+    def _is_cyrus(self) -> bool:
+        return _CYRUS in self._session.resource.capabilities
+
+    def identity(self) -> SourceIdentity:
+        """See ``Target.identity``."""
+        return self._source.identity()
+
+    def folders(self) -> Sequence[Folder]:
+        """See ``Target.folders``."""
+        return self._source.folders()
+
+    def ensure(
+        self, wishes: Sequence[FolderWish]
+    ) -> Iterator[tuple[FolderWish, FolderReady | Refused]]:
+        """See ``Target.ensure``. A level at a time, each in one request."""
+        return FolderMaker(self._session).make(wishes)
+
+    def existing(
+        self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
+    ) -> Iterator[FolderLook | Present | FolderFailed]:
+        """See ``Target.existing``. Ids have no order: all are named."""
+        del newer_than
+        boxes = state.survey(self._session).boxes
+        readable = [key for key in folder_ids if key in boxes and boxes[key].readable]
+        found: dict[str, list[Present]] = {key: [] for key in readable}
+        ids = state.all_ids(self._session, readable) if readable else []
+        for emails, _ in self._session.get("Email", ids, convert.PROPERTIES):
+            for email in emails:
+                for present in _presents(email, found):
+                    found[present.folder_id].append(present)
+        for key in folder_ids:
+            if key not in found:
+                text = "there is no such mailbox" if key not in boxes else "it may not be read"
+                yield FolderFailed(key, "folder-unavailable", text)
+                continue
+            yield FolderLook(key, messages=len(found[key]))
+            yield from found[key]
+
+    def headers(
+        self, messages: Sequence[Present]
+    ) -> Iterator[tuple[Present, bytes | Failure | Vanished]]:
+        """See ``Target.headers``."""
+        for present, outcome in self.fetch(messages):
+            if isinstance(outcome, Failure | Vanished):
+                yield present, outcome
+                continue
+            octets = b""
+            for chunk in outcome.chunks():
+                octets += chunk
+                if _end_of_header(octets) is not None or len(octets) > _HEADER:
+                    break
+            yield present, octets[: _end_of_header(octets)]
+
+    def fetch(self, messages: Sequence[Present]) -> Iterator[tuple[Present, Outcome]]:
+        """See ``Target.fetch``. An Email in several mailboxes is fetched for each."""
+        waiting = {(present.folder_id, present.uid): present for present in messages}
+        rounds: list[dict[str, Present]] = []
+        for present in waiting.values():
+            for part in rounds:
+                if present.uid not in part:
+                    part[present.uid] = present
+                    break
+            else:
+                rounds.append({present.uid: present})
+        for part in rounds:
+            for ref, outcome in self._source.fetch([_reference(each) for each in part.values()]):
+                yield part[ref.placements[0].uid], outcome
+                if isinstance(outcome, StreamedBody | PiecedBody):
+                    outcome.finish()
+
+    def place(self, parcels: Iterable[Parcel]) -> Iterator[tuple[Parcel, PlaceOutcome]]:
+        """See ``Target.place``."""
+        return self._placer.place(parcels)
+
+    def reconnect(self) -> None:
+        """See ``Target.reconnect``."""
+        self._source.reconnect()
+
+    def close(self) -> None:
+        """Close all connections; never raises."""
+        self._source.close()
+
+
+def _presents(email: Mapping[str, Any], wanted: Mapping[str, object]) -> Iterator[Present]:
+    keys = [key for key in convert.mailbox_ids(email) if key in wanted]
+    if not keys or convert.object_id(email["id"]) is None:
+        return
+    ref = convert.reference(email, keys)
+    for place in ref.placements:
+        yield Present(
+            place.folder_id,
+            place.uid,
+            ref.size,
+            place.flags or (),
+            place.received or convert.received(""),
+            ref.email_id,
+        )
+
+
+def _reference(present: Present) -> MessageRef:
+    place = Placement(present.folder_id, present.uid, present.flags, present.received)
+    return MessageRef((place,), size=present.size, email_id=present.email_id)
+
+
+def _end_of_header(octets: bytes) -> int | None:
+    """Behind the first empty line; None if it has not come yet."""
+    if octets.startswith((b"\r\n", b"\n")):
+        return octets.index(b"\n") + 1
+    ends = [at + len(mark) for mark in (b"\r\n\r\n", b"\n\n") if (at := octets.find(mark)) >= 0]
+    return min(ends, default=None)
+
+
+def open_target(settings: JmapSettings) -> JmapTarget:
+    """Connect and log in.
+
+    Raises:
+        Unreachable, AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved,
+        SettingsError.
+    """
+    return JmapTarget(settings)

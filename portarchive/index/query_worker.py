@@ -1,0 +1,302 @@
+"""The process that runs SQL over an index: it sees the index, and nothing else.
+
+Its database is in memory, with a view for each table. Once these are there DuckDB is locked: no
+file but the tables, no network, no extension, no setting, no temporary file, nothing written; the
+process itself may write no file at all, and opens no socket. It ends with its input, and whoever
+started it may kill it at any moment: there is nothing to lose.
+
+Frames on both pipes are one letter, four octets of length, and JSON (``octets``: as they are).
+A request is ``Q`` ``{sql, parameters, form, limit}``. It is answered by ``H`` (names and types of
+the columns), then ``R`` (rows as arrays) or ``O`` (octets of a Parquet file), then ``E`` (rows,
+whether there are more); or at any place by ``X`` (kind and text of an error).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import decimal
+import io
+import json
+import os
+import re
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, Final
+
+from portarchive.index.columns import TABLES, names
+from portarchive.index.query_guard import RefusedSqlError, check
+
+MEMORY: Final = "1GB"
+"""What DuckDB may take; what needs more fails, and says so."""
+BATCH: Final = 2048
+"""Rows of a frame."""
+THREADS: Final = 4
+_CONFIG: Final = {
+    "threads": min(os.cpu_count() or 1, THREADS),
+    "memory_limit": MEMORY,
+    "temp_directory": "",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
+}
+_LOCK: Final = (
+    "SET python_enable_replacements=false",
+    "SET TimeZone='UTC'",
+    "SET allowed_paths=[{paths}]",
+    "SET enable_external_access=false",
+    "SET lock_configuration=true",
+    "BEGIN TRANSACTION READ ONLY",
+)
+_FORBIDDEN: Final = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork")
+_NOISE: Final = re.compile(r"\s*\n\s*\n?LINE \d+:.*", re.DOTALL)
+_LAST_EXACT: Final = 2**53
+
+
+def write(pipe: BinaryIO, kind: bytes, value: Any) -> None:
+    """One frame."""
+    octets = value if isinstance(value, bytes) else json.dumps(value).encode()
+    pipe.write(kind + len(octets).to_bytes(4, "little") + octets)
+    pipe.flush()
+
+
+def read(pipe: BinaryIO) -> tuple[bytes, bytes] | None:
+    """The next frame; None where the pipe ends, also in the middle of one."""
+    head = pipe.read(5)
+    if len(head) < 5:
+        return None
+    length = int.from_bytes(head[1:], "little")
+    octets = pipe.read(length)
+    return None if len(octets) < length else (head[:1], octets)
+
+
+def serve(place: str) -> None:
+    """Answer until the input ends.
+
+    Args:
+        place: the directory of the index.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides, and kills
+    out = sys.stdout.buffer
+    with contextlib.suppress(BrokenPipeError):
+        try:
+            connection = _opened(place)
+        except Exception as error:  # noqa: BLE001 - of a stranger's file, by a library of others
+            write(out, b"X", {"kind": "index", "text": _words(error)})
+            return
+        _lock_process()
+        while (frame := read(sys.stdin.buffer)) is not None:
+            _answer(connection, json.loads(frame[1]), out)
+
+
+def _opened(place: str) -> Any:
+    import duckdb  # noqa: PLC0415 - this process is the only one that needs it
+
+    os.chdir(place)  # so that no sign of a path can be taken for a pattern of names
+    connection = duckdb.connect(":memory:", config=_CONFIG)
+    for name, columns in TABLES.items():
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{name}.parquet')")
+        found = connection.execute(f"DESCRIBE {name}").fetchall()
+        if [row[0] for row in found] != names(columns):
+            raise ValueError(f"{name} has other columns than it should")
+    paths = ", ".join(f"'{name}.parquet'" for name in TABLES)
+    for statement in _LOCK:
+        connection.execute(statement.format(paths=paths))
+    return connection
+
+
+def _lock_process() -> None:
+    import pyarrow.parquet  # noqa: F401, PLC0415 - its files are read before that is forbidden
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if event.startswith(_FORBIDDEN):
+        raise PermissionError(event)
+    if event == "open" and len(arguments) > 1 and isinstance(arguments[1], str):
+        if not set(arguments[1]) <= set("rbt"):
+            raise PermissionError(event)
+
+
+def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
+    sql, parameters = asked["sql"], asked["parameters"]
+    try:
+        check(connection, sql)
+        relation = connection.sql(sql, params=parameters or None)
+        if relation is None:
+            raise RefusedSqlError("it gives no rows")  # noqa: TRY301 - answered like the others
+        heads = [
+            [str(name), str(kind).strip('"')]
+            for name, kind in zip(relation.columns, relation.types, strict=True)
+        ]
+        write(out, b"H", heads)
+        count, more = _send(relation, asked["form"], asked["limit"], out)
+        write(out, b"E", {"rows": count, "more": more})
+    except BrokenPipeError:
+        raise
+    except RefusedSqlError as error:
+        write(out, b"X", {"kind": "refused", "text": str(error)})
+    except Exception as error:  # noqa: BLE001 - whatever DuckDB makes of SQL of anybody
+        write(out, b"X", {"kind": _kind(error), "text": _words(error)})
+    # an error ends the transaction; reading goes on in a new one
+    with contextlib.suppress(Exception):
+        connection.execute("ROLLBACK")
+    connection.execute("BEGIN TRANSACTION READ ONLY")
+
+
+def _reader(relation: Any) -> Any:
+    newer = getattr(relation, "to_arrow_reader", None)
+    return newer(BATCH) if newer is not None else relation.fetch_arrow_reader(BATCH)
+
+
+def _send(relation: Any, form: str, limit: int | None, out: BinaryIO) -> tuple[int, bool]:
+    reader = _reader(relation)
+    try:
+        taken = _Taken(reader, limit)
+        if form == "parquet":
+            import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when the process was locked
+
+            with pq.ParquetWriter(_Sink(out), reader.schema, compression="zstd") as writer:
+                for batch in taken:
+                    writer.write_batch(batch)
+        else:
+            for batch in taken:
+                write(out, b"R", _rows(batch))
+    finally:
+        reader.close()
+    return taken.rows, taken.more
+
+
+class _Taken:
+    """The batches of a reader up to a number of rows."""
+
+    def __init__(self, reader: Any, limit: int | None) -> None:
+        self._reader = reader
+        self._limit = limit
+        self.rows = 0
+        self.more = False
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._reader:
+            left = batch.num_rows if self._limit is None else self._limit - self.rows
+            piece = batch.slice(0, left)
+            self.rows += piece.num_rows
+            if piece.num_rows:
+                yield piece
+            if piece.num_rows < batch.num_rows:
+                self.more = True
+                return
+
+
+class _Sink(io.RawIOBase):
+    """Where a Parquet file is written piece by piece: a writer of it never goes back."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__()
+        self._out = out
+        self._at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, octets: Any) -> int:
+        piece = bytes(octets)
+        write(self._out, b"O", piece)
+        self._at += len(piece)
+        return len(piece)
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def _rows(batch: Any) -> list[list[Any]]:
+    columns = [_values(column) for column in batch.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[Any]:
+    import pyarrow as pa  # noqa: PLC0415 - loaded when the process was locked
+
+    kind = column.type
+    try:
+        told: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):
+        # instants before the year 1 and after 9999, which Python has no value for
+        return [None if one is None else str(one) for one in column.cast(pa.string()).to_pylist()]
+    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return told
+    return [one if one is None else plain(one) for one in told]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can have it: instants in RFC 3339 or without zone, octets in hex."""
+    found = _PLAIN.get(type(value))
+    if found is not None:
+        return found(value)
+    if isinstance(value, datetime.datetime):
+        return _instant(value)
+    return str(value)
+
+
+def _instant(value: datetime.datetime) -> str:
+    text = value.isoformat()
+    return text.removesuffix("+00:00") + "Z" if value.tzinfo is not None else text
+
+
+def _number(value: float) -> float | str:
+    return value if value - value == 0 else str(value)  # noqa: PLR0124 - no infinity, no NaN
+
+
+def _decimal(value: decimal.Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _whole(value: int) -> int | str:
+    return value if abs(value) <= _LAST_EXACT else str(value)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
+    str: _same,
+    bool: _same,
+    type(None): _same,
+    int: _whole,
+    float: _number,
+    decimal.Decimal: _decimal,
+    datetime.datetime: _instant,
+    datetime.date: lambda value: value.isoformat(),
+    datetime.time: lambda value: value.isoformat(),
+    bytes: lambda value: value.hex(),
+    list: lambda value: [plain(one) for one in value],
+    tuple: lambda value: [plain(one) for one in value],
+    dict: lambda value: {str(name): plain(one) for name, one in value.items()},
+}
+
+
+def _kind(error: Exception) -> str:
+    name = type(error).__name__
+    if name == "OutOfMemoryException":
+        return "memory"
+    if name == "PermissionException":
+        return "refused"
+    if name in {"IOException", "FatalException", "InternalException", "SerializationException"}:
+        return "index"
+    return "failed"
+
+
+def _words(error: Exception) -> str:
+    """The first line of what a library says."""
+    text = _NOISE.sub("", str(error))
+    return " ".join(text.split())[:400] or type(error).__name__
