@@ -39,7 +39,7 @@ class Alteration(StrEnum):
     CR_RUN = "cr-run"
     """One CR of several before an LF, and one at the very end, are lost (docs/adr/0014)."""
     EARLY_DATE = "early-date"
-    """An instant before 1901-12-13T20:45:52Z becomes that, or is refused."""
+    """An instant before ``TargetCapabilities.earliest`` becomes another, or is refused."""
     FUTURE_DATE = "future-date"
     """An instant in the future becomes now."""
     OFFSET = "offset"
@@ -93,6 +93,7 @@ class TargetCapabilities:
         roles: those that can be given to a mailbox that is created (RFC 6154 CREATE-SPECIAL-USE).
         subscriptions: it keeps them.
         keywords: it can keep keywords at all; which ones is ``FolderLook``'s to say.
+        earliest: with ``EARLY_DATE``: the first instant that is kept, seconds since 1970.
         offsets: instants keep their zone offset.
         alterations: the closed list of what this server does to messages.
         object_ids: ``Present.email_id`` is given.
@@ -106,6 +107,7 @@ class TargetCapabilities:
     roles: frozenset[str] = frozenset()
     subscriptions: bool = True
     keywords: bool = True
+    earliest: int = -(1 << 31)
     offsets: bool = False
     alterations: frozenset[Alteration] = frozenset()
     object_ids: bool = False

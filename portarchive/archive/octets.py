@@ -33,7 +33,7 @@ class Found(NamedTuple):
     known: Written
 
 
-def email_id_of(line: bytes) -> str | None:
+def object_id_of(line: bytes) -> str | None:
     """The EMAILID of an entry as it is written, None if it has none."""
     match = _EMAIL_ID.search(line)
     return None if match is None else match[1].decode()
@@ -63,7 +63,7 @@ class OctetIndex:
         self._void: dict[int, int] = {}
         self.trusted: bool | None = None
         for ticket, line in writer.stored_entries():
-            email_id = email_id_of(line)
+            email_id = object_id_of(line)
             if email_id is not None:
                 earlier = self._tickets.setdefault(email_id, ticket)
                 if earlier != ticket and self.trusted is None:
@@ -119,7 +119,7 @@ class OctetIndex:
             if state.published is None:
                 continue
             for offset, line in state.published.lines_with_offsets():
-                email_id = email_id_of(line)
+                email_id = object_id_of(line)
                 if email_id is None:
                     continue
                 place = found.setdefault(email_id, (state, offset))

@@ -201,6 +201,12 @@ def _open_jmap(address: SourceAddress, observer: Observer) -> Source:
     return jmap.open_source(_jmap_settings(address, observer))
 
 
+def _open_jmap_target(address: SourceAddress, observer: Observer) -> Target:
+    from portarchive.connectors import jmap  # noqa: PLC0415  start-up time
+
+    return jmap.open_target(_jmap_settings(address, observer))
+
+
 def _jmap_settings(address: SourceAddress, observer: Observer) -> JmapSettings:
     from portarchive.connectors import jmap  # noqa: PLC0415  start-up time
 
@@ -264,4 +270,6 @@ _LOCAL_TARGETS: Mapping[str, Callable[[str, Mapping[str, str]], Target]] = {
 _TARGETS: Mapping[str, Callable[[SourceAddress, Observer], Target]] = {
     "imaps": _open_imap_target,
     "imap": _open_imap_target,
+    "jmaps": _open_jmap_target,
+    "jmap": _open_jmap_target,
 }

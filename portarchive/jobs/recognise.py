@@ -16,7 +16,7 @@ from portarchive.archive import model
 from portarchive.archive.folder_file import parse_entry
 from portarchive.archive.folder_state import FolderState, order_key, split_head
 from portarchive.archive.journal import Journal
-from portarchive.archive.octets import email_id_of, instant
+from portarchive.archive.octets import instant, object_id_of
 from portarchive.jobs.rematch import Items, normal
 from portarchive.records import MessageRef, Received
 
@@ -77,7 +77,7 @@ class Recogniser:
 
 def _email_ids(state: FolderState, journal: Journal | None) -> Iterator[tuple[str, int]]:
     for line in state.merged_items(journal):
-        email_id = email_id_of(line)
+        email_id = object_id_of(line)
         if email_id is not None:
             yield split_head(line)[0], hash(email_id)
 

@@ -16,7 +16,7 @@ from typing import Any
 from portarchive.archive import model
 from portarchive.archive.folder_file import parse_entry
 from portarchive.archive.naming import resolve_item
-from portarchive.archive.octets import email_id_of, instant
+from portarchive.archive.octets import instant, object_id_of
 from portarchive.records import MessageRef
 
 _HEADER_LIMIT = 1 << 20
@@ -86,7 +86,7 @@ class Rematcher:
         if self._ids:
             first, following = _chains(refs)
             for line in self._lines() if first else ():
-                email_id = email_id_of(line) or ""
+                email_id = object_id_of(line) or ""
                 at = first.get(email_id, _NONE)
                 entry = parse_entry(line) if at >= 0 else {}
                 if at >= 0 and not self._agree(refs[at], entry):

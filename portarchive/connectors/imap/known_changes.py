@@ -57,6 +57,9 @@ ALTERATIONS: Final[Mapping[Server, frozenset[Alteration]]] = MappingProxyType(
 )
 """The closed list. RFC 9051 keeps neither empty messages (§6.3.12) nor offsets (§2.3.3)."""
 
+EARLIEST: Final[Mapping[Server, int]] = MappingProxyType({Server.DOVECOT: 1, Server.CYRUS: 1})
+"""The first instant that is kept: Dovecot counts in unsigned 32 bits, Cyrus takes 0 for now."""
+
 _PYMAP: Final = frozenset({"APPENDLIMIT=1000000000", "OBJECTID", "MULTIAPPEND", "BINARY"})
 """Its capabilities in this combination, without ENABLE; it answers ID with NIL."""
 

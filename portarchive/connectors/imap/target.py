@@ -15,7 +15,7 @@ from portarchive.connectors.imap.append_settle import Breaks
 from portarchive.connectors.imap.append_windows import Suspects, Ways
 from portarchive.connectors.imap.create import Maker
 from portarchive.connectors.imap.fetch import Fetcher
-from portarchive.connectors.imap.known_changes import ALTERATIONS, recognise
+from portarchive.connectors.imap.known_changes import ALTERATIONS, EARLIEST, recognise
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.look import Looker
 from portarchive.connectors.imap.look_headers import Headers
@@ -87,6 +87,7 @@ class ImapTarget:
             names=mailbox_rules.rules(kind, self._separator, settings.user),
             append_limit=_limit(have),
             roles=mailbox_rules.roles(kind, have),
+            earliest=EARLIEST.get(kind, -(1 << 31)),
             offsets=Alteration.OFFSET not in alterations,
             alterations=alterations,
             object_ids=bool({"OBJECTID", "X-GM-EXT-1"} & have or "OBJECTID+" in session.enabled),

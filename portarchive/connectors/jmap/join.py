@@ -48,10 +48,9 @@ def join(
             failed |= dict.fromkeys(part, f"{printable(answer.type, 60)} {answer.description}")
             continue
         for key, error in (answer.get("notUpdated") or {}).items():
-            words = error if isinstance(error, Mapping) else {}
-            failed[key] = (
-                f"{printable(words.get('type'), 60)} {printable(words.get('description'))}"
-            )
+            said = error if isinstance(error, Mapping) else {}
+            kind, text = printable(said.get("type"), 60), printable(said.get("description"))
+            failed[key] = f"{kind} {text}"
     results: list[tuple[Parcel, PlaceOutcome]] = []
     for parcel, email_id in twins:
         if email_id not in there:

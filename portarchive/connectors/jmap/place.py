@@ -1,10 +1,10 @@
 """Messages are placed: octets become blobs, blobs become Emails, many at a time.
 
-A window of messages is one request where the server can make blobs in a request (``Blob/upload`` of
-RFC 9404, Cyrus's ``Blob/set``), since an import costs a server much more time than the way to it;
-larger messages, and all of them elsewhere, are uploaded first (RFC 8620 section 6.1). Several windows
-are on their way at once, as far as the server permits. Nothing is kept as a blob for later: each
-window's are used at once, long before they could expire.
+A window of messages is one request where the server can make blobs in a request (``Blob/upload``
+of RFC 9404, Cyrus's ``Blob/set``), since an import costs a server much more time than the way to
+it; larger messages, and all of them elsewhere, are uploaded first (RFC 8620 section 6.1). Several
+windows are on their way at once, as far as the server permits. Nothing is kept as a blob for
+later: each window's are used at once, long before they could expire.
 """
 
 from __future__ import annotations

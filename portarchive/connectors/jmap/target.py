@@ -104,6 +104,7 @@ class JmapTarget:
             append_limit=self._session.limits.max_size_upload,
             memberships=True,
             roles=frozenset(ROLES) - {"inbox", "scheduled"},
+            earliest=1 if self._is_cyrus else -(1 << 31),
             alterations=ALTERATIONS[self._is_cyrus],
             object_ids=True,
         )

@@ -112,8 +112,7 @@ class FolderMaker:
             if f"m{number}" in made:
                 self._created.add(path)
                 continue
-            error = failed.get(f"m{number}")
-            words = error if isinstance(error, Mapping) else {}
+            words = _mapping(failed.get(f"m{number}"))
             lesser = self._lesser(path, todo[path], words)
             if lesser is not None:
                 again[path] = lesser
@@ -153,13 +152,12 @@ class FolderMaker:
         try:
             answer = self._session.ask("Mailbox/set", {"update": updates})
         except MethodRefused as error:
-            failed: Mapping[str, Any] = dict.fromkeys(updates, {"description": error.text})
+            failed: Mapping[str, Any] = {key: {"description": error.text} for key in updates}
         else:
             failed = _mapping(answer.get("notUpdated"))
-        for key, error_of in failed.items():
-            words = error_of.get("description") if isinstance(error_of, Mapping) else ""
-            if key in paths:
-                self._lost.setdefault(paths[key], []).append(f"subscription: {printable(words)}")
+        for key in paths.keys() & failed.keys():
+            text = printable(_mapping(failed[key]).get("description"))
+            self._lost.setdefault(paths[key], []).append(f"subscription: {text}")
 
 
 def _key(path: Path) -> Path:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from portarchive import keywords
 from portarchive.archive.contents import Contents
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError
-from portarchive.jobs.replay.match import EARLIEST, Matcher
+from portarchive.jobs.replay.match import Matcher
 from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of_octets
 from portarchive.jobs.replay.survey import Box, survey
 from portarchive.likeness import converted
@@ -282,8 +283,12 @@ class Courier:
         epoch = received.epoch
         if piece.key in self._undated:
             received = _NO_DATE
-        elif epoch is not None and epoch < EARLIEST and Alteration.EARLY_DATE in known:
-            received = Received("1901-12-13T20:45:52Z", EARLIEST)
+        elif (
+            epoch is not None
+            and epoch < self._target.capabilities.earliest
+            and Alteration.EARLY_DATE in known
+        ):
+            received = _instant(self._target.capabilities.earliest)
         return Spot(piece.folder_id, flags, received)
 
     # --- keywords that a mailbox does not promise to keep ---------------------------------------
@@ -369,3 +374,9 @@ class Courier:
         for key in self._left_out.get(piece.key, ()):
             for part in piece.parts:
                 self.dropped[part.folder_id].setdefault(key, "refused-by-target")
+
+
+def _instant(epoch: int) -> Received:
+    """Seconds since 1970 as a received date."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=epoch)
+    return Received(moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"), epoch)

@@ -17,10 +17,8 @@ from portarchive.jobs.replay.looking import Looker, Pair, Round, Work
 from portarchive.jobs.replay.pieces import NOTHING, Piece, Print
 from portarchive.placing import Alteration, Present, TargetCapabilities
 
-__all__ = ["EARLIEST", "Matcher", "Pair", "Round", "changes_instant"]
+__all__ = ["Matcher", "Pair", "Round", "changes_instant"]
 
-EARLIEST: Final = -2147483648
-"""1901-12-13T20:45:52Z: what a date before it becomes on a server that counts in 32 bits."""
 
 WINDOW: Final = 4000
 """So many messages of the target are looked at together in the round of equal octets."""
@@ -401,6 +399,6 @@ def changes_instant(epoch: int | None, capabilities: TargetCapabilities) -> bool
     """Whether the target is known not to keep this instant (None: the message has none)."""
     if epoch is None:
         return True
-    if epoch < EARLIEST and Alteration.EARLY_DATE in capabilities.alterations:
+    if epoch < capabilities.earliest and Alteration.EARLY_DATE in capabilities.alterations:
         return True
     return Alteration.FUTURE_DATE in capabilities.alterations and epoch > time.time()

@@ -21,7 +21,7 @@ from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record
 from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, join_trash, make
-from portarchive.jobs.replay.match import EARLIEST, Matcher, Round
+from portarchive.jobs.replay.match import Matcher, Round
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies
@@ -299,7 +299,8 @@ class _Run:
             if limit is not None and look.size > limit:
                 losses.append("too-big")
             epoch = piece.epoch
-            if epoch is not None and epoch < EARLIEST and Alteration.EARLY_DATE in known:
+            early = epoch is not None and epoch < capabilities.earliest
+            if early and Alteration.EARLY_DATE in known:
                 losses.append(Alteration.EARLY_DATE.value)
             if not capabilities.keywords and piece.flags:
                 losses.append("flags")

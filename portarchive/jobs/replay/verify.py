@@ -16,7 +16,8 @@ from portarchive import keywords
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.ledger import Entry
-from portarchive.jobs.replay.match import EARLIEST, Matcher, changes_instant
+from portarchive.jobs.replay.looking import print_of_body
+from portarchive.jobs.replay.match import Matcher, changes_instant
 from portarchive.jobs.replay.options import SAMPLE, ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State
 from portarchive.jobs.replay.survey import Box, survey
@@ -150,7 +151,7 @@ class Checker:
         if epoch is None or epoch == present.received.epoch or piece.state is State.MERGED:
             return
         if changes_instant(epoch, self._target.capabilities):
-            early = epoch < EARLIEST
+            early = epoch < self._target.capabilities.earliest
             yield (Alteration.EARLY_DATE if early else Alteration.FUTURE_DATE).value
         else:
             yield "date"

@@ -1,0 +1,459 @@
+"""Laws of the import under any history of faults: nothing twice, nothing missing in silence.
+
+The target is an account in memory behind ``RetryingTarget``. What its **rewriting model** can do,
+drawn anew for each history:
+
+* put another ``Received`` field before each message (failure 12), fold header lines over 78 octets,
+  turn bare LF into CR LF, or CR LF into LF, in all that it stores;
+* give each message a new ``Message-ID`` and keep the old one in
+  ``X-MS-Exchange-Parent-Message-Id`` (failure 14);
+* lose keywords without a word, refuse them, announce only some and lose or keep the others;
+* clamp dates before 1901-12-13 and in the future;
+* refuse single messages, messages over a limit, and all when the account is full;
+* accept a message and store it nowhere (failure 9);
+* tell no uids (no UIDPLUS), answer a whole window at once and late, take one or many ahead;
+* know one message in several mailboxes, as JMAP does (then without rewriting);
+* break the connection at any step, before or after a message is stored or a mailbox is made,
+  once or again and again, or while it is read.
+
+It does not rewrite bodies: what happens then is Message-ID and date alone, a rule of its own
+(``tests/unit/test_import_match.py``).
+
+Two messages are *the same one* for this model if Message-ID and body are equal (line ends and
+empty lines at the end apart), without Message-ID if From, Date, Subject and body are, and if there
+is none of these either, if their dates are equal too. Messages of one Message-ID and different
+bodies have different dates here.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import event as noted
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+import archive_facts
+from importing import account, archived, check_equation, letter, normal, place, totals
+from portarchive.archive.contents import open_contents
+from portarchive.connectors.memory import (
+    Fault,
+    MemoryAccount,
+    MemorySource,
+    MemoryTarget,
+    Rewriting,
+)
+from portarchive.errors import ConnectionLost, ConnectorError, RateLimited
+from portarchive.jobs.replay.report import ImportReport
+from portarchive.placing import LineEnds, Parcel
+from portarchive.records import Received
+
+Path_ = tuple[str, ...]
+Key = tuple[bytes, ...]
+Held = dict[Path_, Counter[Key]]
+
+SOURCES = ("INBOX", "Work", "Work/2019", "Bin")
+LOST = ConnectionLost("the server closed the connection")
+
+
+# --- identity, apart from the program under test --------------------------------------------------
+
+
+def key(message: bytes, epoch: int | None) -> Key:
+    text = normal(message)
+    head, body = ("", text[1:]) if text[:1] == b"\n" else (text, b"")
+    if text[:1] != b"\n" and b"\n\n" in text:
+        head, _, body = text.partition(b"\n\n")
+    fields: dict[bytes, bytes] = {}
+    for line in re.sub(rb"\n[ \t]", b" ", head or b"").split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.setdefault(name.strip().lower(), b" ".join(value.split()))
+    body = body.rstrip(b"\n")
+    name = fields.get(b"x-ms-exchange-parent-message-id") or fields.get(b"message-id", b"")
+    if name and not name.endswith(b"@memory.example>"):
+        return name, body
+    words = tuple(fields.get(each, b"") for each in (b"date", b"from", b"subject"))
+    return (*words, body) if any(words) else (b"%d" % (epoch or 0), body)
+
+
+# --- what there is --------------------------------------------------------------------------------
+
+
+def bodies() -> st.SearchStrategy[bytes]:
+    return st.sampled_from(
+        [
+            b"",
+            b"hello\r\n",
+            b"no end",
+            b"\r\n\r\nempty lines\r\n\r\n",
+            b"\xff\xfe 8bit\r\n",
+            b"dots\r\n.\r\n..\r\nFrom me\r\n",
+            b"x" * 3000 + b"\r\n",
+        ]
+    )
+
+
+@st.composite
+def messages(draw: st.DrawFn, number: int) -> bytes:
+    """The number is that of the message; no two of them are the same one unless it is meant."""
+    kind = draw(
+        st.sampled_from(["plain", "plain", "twin", "nameless", "lf", "mixed", "bare", "long"])
+    )
+    body = draw(bodies()) + b"%d" % number
+    if kind == "twin":
+        return letter("twin", body)
+    if kind == "nameless":
+        return b"From: x\r\nSubject: %d\r\n\r\n" % number + body
+    if kind == "lf":
+        return normal(letter(f"m{number}", body))
+    if kind == "mixed":
+        return letter(f"m{number}", b"one\ntwo\r\n" + body)
+    if kind == "bare":
+        return draw(st.sampled_from([b"\r\n", b"X: y\r\n\r\n", b"X: y\r\n", b"words\r\n"])) + body
+    if kind == "long":
+        words = b"".join(b" <%d.%d@example.org>" % (number, n) for n in range(9))
+        return letter(f"m{number}", body, fields=b"References:" + words + b"\r\n")
+    return letter(f"m{number}", body)
+
+
+FLAGS = st.sets(
+    st.sampled_from(["$seen", "$flagged", "Label1", "Label2", "$Junk", "$notify", "\\Deleted"]),
+    max_size=3,
+)
+
+
+def refuses(parcel: Parcel, octets: bytes) -> tuple[str, str] | None:
+    return ("refused", "not this one") if octets.endswith(b"3") else None
+
+
+REWRITING = st.builds(
+    Rewriting,
+    adds_received=st.booleans(),
+    folds_headers=st.booleans(),
+    line_ends=st.sampled_from([None, None, LineEnds.CRLF, LineEnds.LF]),
+    drops_keywords=st.sampled_from([frozenset(), frozenset({"label1"})]),
+    refuses_keywords=st.sampled_from([frozenset(), frozenset({"Label2"})]),
+    no_new_keywords=st.booleans(),
+    keeps_unannounced=st.booleans(),
+    clamps_dates=st.booleans(),
+    changes_message_id=st.booleans(),
+    refuses=st.sampled_from([None, None, refuses]),
+    append_limit=st.sampled_from([None, None, 2500]),
+    loses=st.sampled_from([None, None, 5]),
+)
+
+
+class Traced(MemoryTarget):
+    """Knows of each message that it stored what was sent for it."""
+
+    def __init__(self, account: MemoryAccount, origins: dict[int, Key], **how) -> None:
+        super().__init__(account, **how)
+        self.origins = origins
+
+    def _store(self, parcel):
+        outcome = super()._store(parcel)
+        sent = b"".join(parcel.chunks())
+        epoch = parcel.spots[0].received.epoch
+        for box in self.account.mailboxes().values():
+            for item in box.items.values():
+                self.origins.setdefault(id(item.message), key(sent, epoch))
+        return outcome
+
+
+class Importing(RuleBasedStateMachine):
+    """An old account, its archive, and a new account; see the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp(prefix="import-laws-"))
+        self.archive, self.state = self.root / "archive", self.root / "state"
+        self.source = account()
+        for name in SOURCES[1:]:
+            roles = ("trash",) if name == "Bin" else ()
+            self.source.create_folder(name, roles=roles)
+        self.target = MemoryAccount()
+        self.numbers = iter(range(1, 10_000))
+        self.origins: dict[int, Key] = {}
+        self.kept: list[object] = []  # messages whose ids must not be given to others
+        self.tree: dict[str, str] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.root)
+
+    @initialize(
+        rewriting=REWRITING,
+        memberships=st.booleans(),
+        uidplus=st.booleans(),
+        late=st.booleans(),
+        window=st.integers(1, 9),
+        roles=st.booleans(),
+        data=st.data(),
+    )
+    def begin(self, rewriting, memberships, uidplus, late, window, roles, data) -> None:
+        self.memberships = memberships
+        self.rewriting = Rewriting() if memberships else rewriting
+        self.how = {"uidplus": uidplus, "answers_late": late, "window": window}
+        if roles:
+            self.target.create_folder("Deleted Items", roles=("trash",))
+        for _ in range(data.draw(st.integers(1, 12))):
+            self.add(data)
+        self.export()
+
+    def export(self) -> None:
+        archived(self.archive, self.source)
+        self.tree = archive_facts.files(self.archive, private=True)
+
+    def add(self, data: st.DataObject) -> None:
+        number = next(self.numbers)
+        octets = data.draw(messages(number))
+        names = st.lists(st.sampled_from(SOURCES), min_size=1, max_size=2, unique=True)
+        flags = data.draw(FLAGS)
+        if not self.memberships:  # several mailboxes of one message bear one set of flags there
+            names = st.lists(st.sampled_from(SOURCES), min_size=1, max_size=1)
+        when = 1_600_000_000 + number * 60
+        if data.draw(st.integers(0, 9)) == 0:
+            when = data.draw(st.sampled_from([-3_000_000_000, 4_000_000_000])) + number
+        offset = data.draw(st.sampled_from(["+00:00", "+05:30"]))
+        received = Received(_text(when, offset), when)
+        for _ in range(data.draw(st.sampled_from([1, 1, 1, 1, 2]))):  # twice: equal octets
+            self.source.add(octets, data.draw(names), flags=flags, received=received)
+
+    # --- what happens to the old account ------------------------------------------------------
+
+    @rule(data=st.data())
+    def more_mail_comes_and_is_exported(self, data) -> None:
+        self.add(data)
+        self.export()
+
+    @rule(data=st.data(), flags=FLAGS)
+    def the_old_account_changes_and_is_exported(self, data, flags) -> None:
+        places = [
+            (name, uid)
+            for name in SOURCES
+            for uid in self.source.contents()[tuple(name.split("/"))]
+        ]
+        if places:
+            name, uid = data.draw(st.sampled_from(places))
+            if data.draw(st.booleans()):
+                self.source.set_flags(name, uid, flags)
+            else:
+                self.source.expunge(name, uid)
+            self.export()
+
+    # --- what happens to the new account ------------------------------------------------------
+
+    @rule(data=st.data())
+    def its_owner_throws_mail_away(self, data) -> None:
+        held = [(path, uid) for path, box in self.target.contents().items() for uid in box]
+        if held:
+            self._keep()
+            path, uid = data.draw(st.sampled_from(held))
+            self.target.expunge(path, uid)
+
+    @rule(data=st.data(), known=st.booleans())
+    def its_owner_gets_mail(self, data, known) -> None:
+        """Their own, or a copy of what the archive has, by another way and on another day."""
+        paths = list(self.target.contents())
+        octets = letter(f"owner{next(self.numbers)}")
+        received = None
+        mail = [item for items in self.source.contents().values() for item in items.values()]
+        if known and mail:
+            _, octets = data.draw(st.sampled_from(mail))
+            if b"-ID: <" not in octets.replace(b"-Id: <", b"-ID: <"):
+                return  # nothing but its date tells it from others
+        ref = self.target.add(octets, data.draw(st.sampled_from(paths)), received=received)
+        uid = int(ref.placements[0].uid)
+        box = self.target.mailboxes()[ref.placements[0].folder_id]
+        message = box.items[uid].message
+        self.origins[id(message)] = key(octets, message.received.epoch)
+
+    @rule()
+    def the_ledger_is_deleted(self) -> None:
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    # --- imports ------------------------------------------------------------------------------
+
+    @rule(
+        faults=st.lists(
+            st.builds(
+                Fault,
+                where=st.sampled_from(
+                    ["any", "folders", "ensure", "made", "existing", "headers", "fetch", "chunks",
+                     "place", "stored"]
+                ),
+                error=st.sampled_from([LOST, LOST, RateLimited("slow", retry_after=3.0)]),
+                after=st.integers(0, 15),
+                times=st.sampled_from([1, 1, 2, 4, 9]),
+            ),
+            max_size=3,
+        ),
+        drop_every=st.sampled_from([None, None, 3, 7, 11, 29]),
+        ledger=st.booleans(),
+        options=st.fixed_dictionaries(
+            {},
+            optional={
+                "deleted": st.sampled_from(["trash", "skip", "keep"]),
+                "include_kept": st.booleans(),
+                "mark_imported": st.booleans(),
+                "hold_junk": st.booleans(),
+                "normalise": st.booleans(),
+                "verify": st.sampled_from(["sample", "bytes"]),
+                "strict_match": st.booleans(),
+            },
+        ),
+        quota=st.sampled_from([None, None, None, 0, 400]),
+    )  # fmt: skip
+    def an_import(self, faults, drop_every, ledger, options, quota) -> None:
+        if self._rewrites():
+            options.pop("strict_match", None)  # which says of itself that it makes duplicates then
+        faults = [Fault(where=f.where, error=f.error, after=f.after, times=f.times) for f in faults]
+        rewriting = self.rewriting
+        if quota is not None and not self.memberships:
+            used = sum(len(o) for box in self.target.contents().values() for _, o in box.values())
+            rewriting = _with_quota(rewriting, used + quota)
+        target = Traced(
+            self.target,
+            self.origins,
+            rewriting=rewriting,
+            memberships=self.memberships,
+            faults=faults,
+            drop_every=drop_every,
+            large=1500,
+            chunk=700,
+            **self.how,
+        )
+        before = self.held()
+        ended: ConnectorError | None = None
+        report: ImportReport | None = None
+        try:
+            report = place(self.archive, target, self.state if ledger else None, **options)
+        except ConnectorError as error:
+            ended = error
+        self._keep()
+        after = self.held()
+        note(f"{totals(report) if report else ended!r}")
+        noted("ended by an error" if ended else "went through")
+        wanted = self.wanted(report, options)
+        if report is None:
+            # wherever things went: nothing is there more often than the archive has it
+            for name in {each for box in after.values() for each in box}:
+                more = _sum(after, name) - _sum(before, name)
+                assert 0 <= more <= max(0, self.archive_count(name)), (name, more)
+            return
+        failed = self.failed(report, options)
+        for path in {*before, *after, *wanted}:
+            for name in {*before.get(path, ()), *after.get(path, ()), *wanted.get(path, ())}:
+                had, has = before.get(path, Counter())[name], after.get(path, Counter())[name]
+                want = wanted.get(path, Counter())[name]
+                if self.memberships:
+                    want = min(want, 1) if had == 0 else min(want, had)
+                lack = max(0, want - had)
+                placed = has - had
+                assert 0 <= placed <= lack, ("twice", path, name, had, has, want)
+                missing = lack - placed
+                assert missing <= failed.get(path, Counter())[name], (
+                    "missing", path, name, had, has, want,
+                )  # fmt: skip
+
+    @precondition(lambda self: self.tree)
+    @invariant()
+    def the_archive_is_as_it_was(self) -> None:
+        assert archive_facts.files(self.archive, private=True) == self.tree
+
+    # --- the model's own counting -------------------------------------------------------------
+
+    def _rewrites(self) -> bool:
+        plain = Rewriting()
+        names = ("adds_received", "folds_headers", "line_ends", "changes_message_id")
+        return any(getattr(self.rewriting, name) != getattr(plain, name) for name in names)
+
+    def _keep(self) -> None:
+        boxes = self.target.mailboxes().values()
+        self.kept += [item.message for box in boxes for item in box.items.values()]
+
+    def held(self) -> Held:
+        """What the new account has, by what it was when it was sent there."""
+        return {
+            box.record.path: Counter(self.origins[id(item.message)] for item in box.items.values())
+            for box in self.target.mailboxes().values()
+        }
+
+    def items(self, options) -> Iterator[tuple[str, str, Key, bool]]:
+        """Archive path, file, identity, and whether it is marked as deleted."""
+        with open_contents(self.archive) as contents:
+            for folder in contents.folders():
+                for kept in (False, True) if options.get("include_kept") else (False,):
+                    for item in contents.items(folder, kept=kept):
+                        name = key(contents.octets(item), item.received.epoch)
+                        yield folder.path, item.member, name, "\\Deleted" in item.flags
+
+    def archive_count(self, name: Key) -> int:
+        return sum(each == name for _, _, each, _ in self.items({"include_kept": True}))
+
+    def place_of(self, report: ImportReport, path: str, deleted: bool, options) -> Path_ | None:
+        policy = options.get("deleted", "trash")
+        if deleted and policy == "skip":
+            return None
+        if deleted and policy == "trash":
+            return next(folder.target for folder in report.folders if folder.path == "Bin")
+        return next(folder.target for folder in report.folders if folder.path == path)
+
+    def wanted(self, report: ImportReport | None, options) -> Held:
+        found: Held = {}
+        if report is not None:
+            for path, _, name, deleted in self.items(options):
+                place = self.place_of(report, path, deleted, options)
+                if place is not None:
+                    found.setdefault(place, Counter())[name] += 1
+        return found
+
+    def failed(self, report: ImportReport, options) -> Held:
+        """What is named as missing, with its reason."""
+        named = {entry["file"] for folder in report.folders for entry in folder.failed}
+        found: Held = {}
+        for path, file, name, deleted in self.items(options):
+            place = self.place_of(report, path, deleted, options)
+            if place is not None and file in named:
+                found.setdefault(place, Counter())[name] += 1
+        return found
+
+
+def _sum(held: Held, name: Key) -> int:
+    return sum(box[name] for box in held.values())
+
+
+def _text(epoch: int, offset: str) -> str:
+    import datetime as dt
+
+    zone = dt.datetime.strptime(offset, "%z").tzinfo
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=epoch)
+    return moment.astimezone(zone).isoformat()
+
+
+def _with_quota(rewriting: Rewriting, quota: int) -> Rewriting:
+    from dataclasses import replace
+
+    return replace(rewriting, quota=quota)
+
+
+TestImporting = Importing.TestCase
+TestImporting.settings = settings(
+    max_examples=80,
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
