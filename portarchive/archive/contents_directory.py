@@ -92,7 +92,7 @@ class DirectoryStore:
                     else:
                         has_files = has_files or name not in JUNK
             if left < 0:
-                raise Damaged(f"the archive has over {limits.entries:,} entries", code="F-016")
+                raise Damaged(f"the archive has over {limits.entries:,} entries", code="too-large")
             if has_folder:
                 self.folder_files.append(here)
             elif has_files and here != model.MAIL:

@@ -91,7 +91,7 @@ class PlacedTar(TarTree):
         except OSError as error:
             if error.errno is not None:
                 raise
-        raise Damaged(f"{name} is damaged or cut off", code="Z-014")
+        raise Damaged(f"{name} is damaged or cut off")
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
         for tar, info in super()._members():
@@ -114,7 +114,7 @@ def _bomb(name: str, limits: Limits) -> Damaged:
     return Damaged(
         f"{name} holds over {limits.expansion} times its size",
         hint="it may have been made to fill the disk",
-        code="F-017",
+        code="too-large",
     )
 
 

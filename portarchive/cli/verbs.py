@@ -34,6 +34,11 @@ VERBS = (
     Verb("migrate", "migrate", "Export, import and compare: from one provider to another."),
     Verb("info", "info", "What an archive holds, from where, and what is missing and why."),
     Verb("ls", "ls", "The folders of an archive, or the messages of a folder."),
+    Verb("search", "search", "Messages of an archive by words, people, dates, flags …"),
+    Verb("show", "show", "One message of an archive, safe to look at."),
+    Verb("query", "query", "Ask an archive with SQL, or with a query that is there already."),
+    Verb("report", "report", "An archive at a glance: one page with plots, for a browser."),
+    Verb("index", "index", "Make the tables that search, query and report need."),
     Verb("diff", "diff", "What differs between two archives, or an archive and an account."),
     Verb("validate", "validate", "Whether an archive, by anybody, keeps the draft."),
 )
@@ -78,6 +83,22 @@ class PanelCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """The parameters, help included."""
         return _taken_as_written(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As usual; an option whose metavar is ``[NAME]`` may go without a value: ""."""
+        optional = {
+            spelling
+            for param in self.params
+            if param.param_type_name == "option" and str(param.metavar).startswith("[")
+            for spelling in param.opts
+        }
+        words: list[str] = []
+        for at, word in enumerate(args):
+            words.append(word)
+            if word in optional and (at + 1 == len(args) or args[at + 1].startswith("-")):
+                words.append("")
+        parsed: list[str] = super().parse_args(ctx, words)
+        return parsed
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """``[OPTIONS] SOURCE ARCHIVE``."""

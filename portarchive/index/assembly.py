@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from portarchive.index import arrow
@@ -60,13 +59,13 @@ class Plan:
                 yield True, -first - 1, -first - 1 + length
             at += length
 
-    def new_rows(self, previous: int) -> Any:
+    def new_rows(self, previous: int) -> array[int]:
         """For each row of the previous index the row that took it over, else -1."""
         found = array("q", [-1]) * previous
         for row, source in enumerate(self.sources):
             if source < 0:
                 found[-source - 1] = row
-        return pa.array(found, pa.int64())
+        return found
 
 
 class Links:
@@ -77,18 +76,18 @@ class Links:
     """
 
     def __init__(self, wanted: Sequence[str]) -> None:
-        self._wanted = pa.array(sorted(set(wanted)), pa.string())
+        self._wanted = frozenset(wanted)
         self._found: dict[str, tuple[tuple[bool, bool, int], int]] = {}
 
     def look(self, table: Any) -> None:
         """See whether rows of messages are wanted."""
-        if not len(self._wanted):
+        if not self._wanted:
             return
-        hits = table.filter(pc.is_in(table.column("message_id"), value_set=self._wanted))
-        told = hits.select(["row_id", "message_id", "roles", "kept"]).to_pylist()
-        for row in told:
-            rank = ("sent" not in row["roles"], row["kept"], row["row_id"])
-            identifier = row["message_id"]
+        for number, identifier in enumerate(table.column("message_id").to_pylist()):
+            if identifier not in self._wanted:
+                continue
+            (row,) = table.slice(number, 1).select(["row_id", "roles", "kept"]).to_pylist()
+            rank = "sent" not in row["roles"], row["kept"], row["row_id"]
             best = self._found.get(identifier)
             if best is None or rank < best[0]:
                 self._found[identifier] = rank, row["row_id"]
@@ -129,7 +128,7 @@ def wanted_of(table: Any) -> list[str]:
     ]
 
 
-def children(new: Any, old: Any | None, rows: Any | None) -> Any:
+def children(new: Any, old: Any | None, rows: Sequence[int] | None) -> Any:
     """A smaller table: rows of this run, and those taken over under their new numbers.
 
     Args:
@@ -139,8 +138,9 @@ def children(new: Any, old: Any | None, rows: Any | None) -> Any:
     """
     if old is None or rows is None or not old.num_rows:
         return new
-    numbers = pc.take(rows, old.column("row_id").combine_chunks())
-    kept = old.set_column(0, new.schema.field(0), numbers).filter(pc.greater_equal(numbers, 0))
+    numbers = [rows[row] for row in old.column("row_id").to_pylist()]
+    renumbered = old.set_column(0, new.schema.field(0), pa.array(numbers, pa.int64()))
+    kept = renumbered.filter(pa.array([number >= 0 for number in numbers], pa.bool_()))
     whole = pa.concat_tables([new, kept])
     return whole.sort_by([("row_id", "ascending"), ("ordinal", "ascending")])
 
@@ -163,7 +163,7 @@ def write_messages(
     taken: Sliced | None,
     threads: Threads,
     look: Callable[[Any], None],
-) -> Any:
+) -> None:
     """messages.parquet, row group by row group.
 
     Args:
@@ -174,12 +174,8 @@ def write_messages(
         taken: contents of the previous index.
         threads: of all rows in order.
         look: is shown each piece.
-
-    Returns:
-        The columns that ``senders`` needs, of all rows.
     """
     count = len(plan.sources)
-    needed = []
     schema = arrow.SCHEMAS["messages"]
     with pq.ParquetWriter(path, schema, compression=_COMPRESSION) as writer:
         for start in range(0, count, GROUP):
@@ -193,8 +189,6 @@ def write_messages(
             table = _joined(start, item, content, threads)
             look(table)
             writer.write_table(table, row_group_size=GROUP)
-            needed.append(table.select(_OF_SENDERS).combine_chunks())
-    return pa.concat_tables(needed) if needed else schema.empty_table().select(_OF_SENDERS)
 
 
 def _joined(start: int, item: Any, content: Any, threads: Threads) -> Any:
@@ -213,83 +207,3 @@ def _joined(start: int, item: Any, content: Any, threads: Threads) -> Any:
     rows = pa.array(range(start, start + len(names)), pa.int64())
     arrays = [rows, *item.columns, *content.columns, pa.array(names), pa.array(ways)]
     return pa.Table.from_arrays(arrays, schema=arrow.SCHEMAS["messages"])
-
-
-# --- senders ------------------------------------------------------------------------------------
-
-_OF_SENDERS: Final = [
-    "from_address", "from_domain", "from_name", "kept", "size", "attachment_count",
-    "received_at", "one_click", "wrong_recipient", "list_unsubscribe",
-]  # fmt: skip
-
-
-def senders(needed: Any) -> Any:
-    """The table of senders, most messages first."""
-    schema = arrow.SCHEMAS["senders"]
-    known = needed.filter(pc.is_valid(needed.column("from_address")))
-    if not known.num_rows:
-        return schema.empty_table()
-    lists = pc.greater(pc.list_value_length(known.column("list_unsubscribe")), 0)
-    numbers = {
-        "kept": pc.cast(known.column("kept"), pa.int64()),
-        "one_click": pc.cast(known.column("one_click"), pa.int64()),
-        "wrong_recipient": pc.cast(known.column("wrong_recipient"), pa.int64()),
-        "attachments": pc.cast(known.column("attachment_count"), pa.int64()),
-        "lists": pc.cast(lists, pa.int64()),
-        "octets": pc.fill_null(known.column("size"), 0),
-    }
-    plain = pa.table(
-        {
-            "address": known.column("from_address"),
-            "domain": known.column("from_domain"),
-            "received_at": known.column("received_at"),
-            **numbers,
-        }
-    )
-    sums = [(name, "sum") for name in numbers]
-    grouped = plain.group_by("address", use_threads=False).aggregate(
-        [
-            ("domain", "min"),
-            ("address", "count"),
-            ("received_at", "min"),
-            ("received_at", "max"),
-            *sums,
-        ]
-    )
-    best = _names(known)
-    made = [
-        {
-            "address": row["address"],
-            "domain": row["domain_min"],
-            "name": best.get(row["address"], (None, 0))[0],
-            "names": best.get(row["address"], (None, 0))[1],
-            "messages": row["address_count"] - row["kept_sum"],
-            "kept": row["kept_sum"],
-            "octets": row["octets_sum"],
-            "attachments": row["attachments_sum"],
-            "first_received_at": row["received_at_min"],
-            "last_received_at": row["received_at_max"],
-            "one_click": row["one_click_sum"],
-            "wrong_recipient": row["wrong_recipient_sum"],
-            "lists": row["lists_sum"],
-        }
-        for row in grouped.to_pylist()
-    ]
-    made.sort(key=lambda row: (-row["messages"], -row["kept"], row["address"]))
-    return arrow.table_of("senders", made)
-
-
-def _names(known: Any) -> dict[str, tuple[str, int]]:
-    """The name seen most often, and how many there are, by address."""
-    named = known.filter(pc.is_valid(known.column("from_name")))
-    plain = pa.table({"address": named.column("from_address"), "name": named.column("from_name")})
-    counted = plain.group_by(["address", "name"], use_threads=False).aggregate([([], "count_all")])
-    best: dict[str, tuple[tuple[int, str], int]] = {}
-    for row in counted.to_pylist():
-        rank = -row["count_all"], row["name"]
-        known_best = best.get(row["address"])
-        if known_best is None:
-            best[row["address"]] = rank, 1
-        else:
-            best[row["address"]] = min(rank, known_best[0]), known_best[1] + 1
-    return {address: (rank[1], count) for address, (rank, count) in best.items()}

@@ -128,7 +128,14 @@ class _Build:
         started: float,
     ) -> None:
         # 200 ms, and half of it is needed to know whether there is anything to do
-        from portarchive.index import arrow, assembly, previous, spool, threads  # noqa: PLC0415
+        from portarchive.index import (  # noqa: PLC0415
+            arrow,
+            assembly,
+            previous,
+            senders,
+            spool,
+            threads,
+        )
 
         self._contents = contents
         self._place = place
@@ -138,6 +145,7 @@ class _Build:
         self._started = started
         self._arrow, self._assembly = arrow, assembly
         self._previous_module, self._spool = previous, spool
+        self._senders = senders
         self._previous: previous.Previous | None = None
         self._plan = assembly.Plan()
         self._threads = threads.Threads()
@@ -305,12 +313,18 @@ class _Build:
             [one for name in reports for one in self._assembly.wanted_of(tables[name])]
         )
         path = self._made / "messages.parquet"
-        needed = self._assembly.write_messages(
-            path, self._plan, self._items, self._read, previous, self._threads, links.look
+        senders = self._senders.Senders()
+
+        def look(piece: Any) -> None:
+            links.look(piece)
+            senders.look(piece)
+
+        self._assembly.write_messages(
+            path, self._plan, self._items, self._read, previous, self._threads, look
         )
         for name in reports:
             tables[name] = links.fill(tables[name])
-        tables["senders"] = self._assembly.senders(needed)
+        tables["senders"] = senders.table()
         for name, table in tables.items():
             self._assembly.write(self._made / f"{name}.parquet", table)
         rows = {"messages": count, **{name: table.num_rows for name, table in tables.items()}}
@@ -338,7 +352,7 @@ class _Build:
     def _join_threads(self) -> None:
         """Threads want all rows in order; those taken over tell their identifiers once more."""
         if self._previous is not None:
-            numbers = self._plan.new_rows(self._previous.rows).to_pylist()
+            numbers = self._plan.new_rows(self._previous.rows)
             told = zip(numbers, self._previous.thread_ids(), self._previous.defects(), strict=True)
             for row, ids, defects in told:
                 if row >= 0:

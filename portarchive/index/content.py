@@ -33,9 +33,11 @@ _TYPES: Final = 64
 _NAMES: Final = 100
 _MOST: Final = 32767
 
-_ONCE: Final = (
-    b"date", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc",
-    b"message-id", b"in-reply-to", b"references", b"subject",
+_ONCE: Final = frozenset(
+    {
+        b"date", b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc",
+        b"message-id", b"in-reply-to", b"references", b"subject",
+    }
 )  # fmt: skip
 _WANTED: Final = header.Wanted(
     {
@@ -117,7 +119,6 @@ def read(octets: Octets, size: int | None = None, sha256: str | None = None) -> 
     if mail.expires_count and not all(dates.parse(one) for one in fields[b"expires"]):
         defects.add("expires-bad")
     parts = _attachments(octets, shape)
-    counted = [part for part in parts if part[4] != "signature"]
     status: list[dict[str, Any]] = []
     reports: list[dict[str, Any]] = []
     if not _REPORTS.isdisjoint(shape.media_types):
@@ -147,10 +148,7 @@ def read(octets: Octets, size: int | None = None, sha256: str | None = None) -> 
         shape.media_type,
         list(dict.fromkeys(shape.media_types))[:_TYPES],
         _report_type(shape),
-        min(sum(part[4] == "attachment" for part in parts), _MOST),
-        min(sum(part[4] == "inline" for part in parts), _MOST),
-        sum(part[8] for part in counted),
-        [part[2] for part in counted if part[2]][:_NAMES],
+        *_summary(parts),
         authentication.results(fields.get(b"authentication-results", ())),
         sorted(defects),
     ]
@@ -177,8 +175,8 @@ def _look_for_what_is_missing(fields: Fields, defects: set[str]) -> None:
         defects.add("no-header")
     if b"date" not in fields:
         defects.add("date-missing")
-    for name in _ONCE:
-        if len(fields.get(name, ())) > 1:
+    for name, told in fields.items():
+        if len(told) > 1 and name in _ONCE:
             defects.add("repeated-field")
 
 
@@ -268,6 +266,20 @@ def _report_type(shape: structure.Structure) -> str | None:
         return None
     told = shape.valued.token(b"report-type")
     return None if told is None else told[:64]
+
+
+def _summary(parts: list[tuple[Any, ...]]) -> tuple[int, int, int, list[str]]:
+    """How many attachments and inline parts, their octets, their names."""
+    if not parts:
+        return 0, 0, 0, []
+    counted = [part for part in parts if part[4] != "signature"]
+    attached = sum(part[4] == "attachment" for part in counted)
+    return (
+        min(attached, _MOST),
+        min(len(counted) - attached, _MOST),
+        sum(part[8] for part in counted),
+        [part[2] for part in counted if part[2]][:_NAMES],
+    )
 
 
 def _attachments(octets: Octets, shape: structure.Structure) -> list[tuple[Any, ...]]:

@@ -20,7 +20,7 @@ COMMANDS = (
 )
 FLAGS: tuple[tuple[str, ...], ...] = (
     ("\\Bogus",), ("a b (c",), ("$x) {3+}\r\n",), ("$x) {3+}\r\nx DELETE victim\r\n",),
-    ('"', ")", "("), ("\\Recent", "\\*"), ("{5}", "{5+}"), ("$Forwarded\0", "ä", "\ud800"),
+    ('"', ")", "("), ("\\Recent", "\\*"), ("{5}", "{5+}"), ("$Forwarded\0", "ä", "\uffff"),
     ("+FLAGS", "~{4}", "*", "%", ""), ("\x1b[2J\x1b]0;owned\x07",), ("\u202egnp.exe", "\x9b31m"),
 )  # fmt: skip
 SPELLABLE = {"+flags"}
@@ -184,17 +184,20 @@ class Tampering(Relay):
             sink.shutdown(socket.SHUT_WR)
 
 
-@pytest.mark.parametrize("at", [0, 150, 299])
+@pytest.mark.parametrize("at", [0, 50, 99])
 def test_bad_in_the_middle_of_a_window(
     goal: ImapGoal, root: Path, tmp_path: Path, at: int
 ) -> None:
-    """What comes behind the APPEND that went wrong is full of commands: none is obeyed."""
+    """What comes behind the APPEND that went wrong is full of commands: none is obeyed.
+
+    No archive can do that: it takes a wire that changes what is sent.
+    """
     letters = made_archive(
         root,
         {
             "INBOX": [
                 Letter(
-                    b"Message-ID: <%d@x>\r\n\r\n%s" % (number, COMMANDS),
+                    b"Message-ID: <%d@x>\r\n\r\n%s" % (number, COMMANDS if number > 99 else b""),
                     ("$evil!",) if number == at else (),
                     moment(number),
                 )

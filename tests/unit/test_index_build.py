@@ -26,11 +26,10 @@ from exporting import account, export, mail
 from portarchive.archive.contents import Contents, open_contents
 from portarchive.archive.lock import WriterLock
 from portarchive.connectors.memory import MemorySource
-from portarchive.errors import NotAnArchive, Refused, SettingsError
+from portarchive.errors import Refused
 from portarchive.index import build as build_module
 from portarchive.index import columns, content, worker
 from portarchive.index.build import IndexReport, build
-from portarchive.index.connection import Tables
 from portarchive.index.place import is_current, locate, state_of
 from portarchive.index.workers import Workers
 from portarchive.progress import Event, FolderStarted, Notice, Passed
@@ -514,8 +513,6 @@ def test_no_connection_is_ever_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(socket, name, refuse)
     indexed(SAMPLE, tmp_path / "i")
     assert len(rows(tmp_path / "i")) > 50
-    with Tables(tmp_path / "i") as tables:
-        assert tables.select("select count(*) from messages where one_click").fetchall()
 
 
 def test_no_address_of_a_message_is_connected_to_by_a_process(tmp_path: Path) -> None:
@@ -545,62 +542,6 @@ def test_loading_the_place_loads_no_arrow() -> None:
         "sys.exit('pyarrow' in sys.modules or 'duckdb' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select 1; select 2",
-        "",
-        "create table t as select 1",
-        "drop view messages",
-        "insert into messages select * from messages",
-        "copy messages to '{}'",
-        "copy (select 1) to '{}' (use_tmp_file false)",
-        "attach '{}' as other",
-        "install httpfs",
-        "load httpfs",
-        "set enable_external_access=true",
-        "pragma database_list",
-        "export database '{}'",
-        "select * from read_text('{}')",
-        "select * from read_csv('{}')",
-        "select * from '{}'",
-        "select * from glob('{}')",
-        "select * from read_text('https://example.org/')",
-        "select nothing from messages",
-    ],
-)
-def test_sql_reads_the_tables_and_nothing_else(sample: Path, tmp_path: Path, sql: str) -> None:
-    secret = tmp_path / "secret.csv"
-    secret.write_text("secret\n")
-    before = archive_facts.files(sample)
-    with Tables(sample) as tables, pytest.raises(SettingsError):
-        tables.select(sql.replace("{}", str(secret))).fetchall()
-    assert secret.read_text() == "secret\n"
-    assert archive_facts.files(sample) == before
-
-
-def test_sql_over_the_tables(sample: Path) -> None:
-    with Tables(sample) as tables:
-        assert tables.state["tables"]["messages"]["rows"] == len(rows(sample))
-        (count,) = tables.select(
-            "select count(*) from messages where folder = ?", ["INBOX"]
-        ).fetchall()
-        assert count[0] == len(archive_facts.read(SAMPLE).items["INBOX"])
-        joined = tables.select(
-            "select count(*) from attachments a join messages m using (row_id) where a.size >= 0"
-        )
-        assert joined.fetchall() == [(len(rows(sample, "attachments")),)]
-        month = tables.select(
-            "select date_trunc('month', received_at)::varchar from messages limit 1"
-        )
-        assert month.fetchall()[0][0].endswith("+00")
-
-
-def test_no_index_no_tables(tmp_path: Path) -> None:
-    with pytest.raises(NotAnArchive, match="no index"):
-        Tables(tmp_path)
 
 
 def test_building_does_not_wait_for_an_export(tmp_path: Path) -> None:
