@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ from portarchive.cli.import_view import summary
 from portarchive.cli.output import report_head, say, to_json
 from portarchive.cli.place_order import file_options, import_options, state_directory, target_of
 from portarchive.cli.progress_view import Speech, observing
-from portarchive.errors import ExitCode
+from portarchive.errors import ExitCode, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from portarchive.cli.query_select import Selected
     from portarchive.connectors.base import Target
     from portarchive.jobs.replay.options import ImportOptions
     from portarchive.jobs.replay.report import ImportReport
@@ -43,6 +45,8 @@ def import_(
     max_size: options.MaxSize = None,
     keyword: options.Keywords = None,
     select: place_options.Select = None,
+    select_query: place_options.SelectQuery = None,
+    select_search: place_options.SelectSearch = None,
     deleted: place_options.Deleted = "trash",
     labels: place_options.Labels = "copies",
     keep_keyword: place_options.KeepKeyword = None,
@@ -79,14 +83,44 @@ def import_(
     url, access = target_of(given)
     settings = import_options(given)
     path = parse_archive(archive, writing=False)
+    selected = _select(given)
+    if selected is not None:
+        settings = dataclasses.replace(settings, select=frozenset(selected.words))
     report = run(path, url, access, settings, speech, files=file_options(given, url))
     with contextlib.suppress(BrokenPipeError):
         if json:
-            say(to_json({**report_head("import"), **report.to_json()}))
+            more = {} if selected is None else {"selected": selected.messages}
+            say(to_json({**report_head("import"), **report.to_json(), **more}))
         elif not quiet:
+            if selected is not None and dry_run:
+                for line in selected.lines():
+                    say(line)
             for line in summary(report):
                 say(line)
     return int(ExitCode.OK if report.complete else ExitCode.INCOMPLETE)
+
+
+def _select(given: Mapping[str, Any]) -> Selected | None:
+    """What a query or a search names; None if neither was given.
+
+    Raises:
+        SettingsError: more than one way to select was given, or nothing is selected.
+    """
+    ways = ("select", "select_query", "select_search")
+    chosen = ["--" + way.replace("_", "-") for way in ways if given[way] is not None]
+    if len(chosen) > 1:
+        raise SettingsError(f"{' and '.join(chosen)} do not go together", hint="leave one out")
+    if given["select_query"] is None and given["select_search"] is None:
+        return None
+    from portarchive.cli.query_select import select  # noqa: PLC0415  start-up time
+
+    return select(
+        given["archive"],
+        sql=given["select_query"],
+        search=given["select_search"],
+        progress=given["progress"],
+        quiet=given["quiet"],
+    )
 
 
 def run(

@@ -97,10 +97,11 @@ def _words(report: IndexReport, path: Path) -> list[str]:
     from portarchive.index.columns import DEFECTS  # noqa: PLC0415  start-up time
 
     rows = report.rows
-    lines = [
-        f"index of {safe(path)}: {counted(rows['messages'], 'message')},"
-        f" {counted(rows['attachments'], 'attachment')}, {counted(rows['senders'], 'sender')}"
-    ]
+    made = ", ".join(
+        counted(rows[name], name.removesuffix("s"))
+        for name in ("messages", "attachments", "senders")
+    )
+    lines = [f"index of {safe(path)}: {made}"]
     if report.was_current:
         lines.append("  up to date: nothing to do")
     else:

@@ -65,8 +65,8 @@ class _Lines:
         self._live = live
         self._only_warnings = only_warnings
         self._clock = clock
-        self._begun = clock()
-        self._spoke = self._begun + _PATIENCE - _PAUSE[live]
+        self._begun: float | None = None
+        self._spoke = 0.0
         self._count = 0
         self._shown = False
 
@@ -78,6 +78,9 @@ class _Lines:
         elif isinstance(event, progress.Checked):
             self._count += event.files
             now = self._clock()
+            if self._begun is None:
+                self._begun = now
+                self._spoke = now + _PATIENCE - _PAUSE[self._live]
             if not self._only_warnings and now - self._spoke >= _PAUSE[self._live]:
                 self._spoke = now
                 rate = self._count / max(now - self._begun, 0.001)

@@ -37,6 +37,24 @@ Select = Annotated[
         "MESSAGE",
     ),
 ]
+SelectQuery = Annotated[
+    str | None,
+    option(
+        FILTER,
+        "--select-query",
+        "Only what this SQL over the index names, by folder and uid, or file (portarchive query).",
+        "SQL",
+    ),
+]
+SelectSearch = Annotated[
+    str | None,
+    option(
+        FILTER,
+        "--select-search",
+        "Only what this search finds (portarchive search), e.g. 'from:jane since:2024'.",
+        "WORDS",
+    ),
+]
 Into = Annotated[
     str | None,
     option(MODE, "--into", "Put everything below this folder; / separates names.", "FOLDER"),

@@ -125,9 +125,7 @@ def query(
     from portarchive.index.query import Session  # noqa: PLC0415  start-up time
 
     with (
-        opened(
-            archive, index=index, no_update=no_update, progress=progress, quiet=quiet
-        ) as found,
+        opened(archive, index=index, no_update=no_update, progress=progress, quiet=quiet) as found,
         Session(found.place, timeout=seconds) as session,
     ):
         result = session.ask(

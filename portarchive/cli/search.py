@@ -17,6 +17,7 @@ from portarchive.cli.output import columns, counted, octets, report_head, say, t
 from portarchive.cli.query_view import cut
 from portarchive.cli.safe_text import safe
 from portarchive.cli.survey import changed_meanwhile
+from portarchive.cli.verbs import WORDS
 from portarchive.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _WHAT = "What is looked for"
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="WORDS…",
-        help="All must be there: words, \"phrases\", from:, to:, cc:, subject:, before:, after:,"
+        metavar=WORDS,
+        help='All must be there: words, "phrases", from:, to:, cc:, subject:, before:, after:,'
         " since:, has:attachment, filename:, keyword:, is:unread, folder:, larger:, list: …;"
         " -word must not; OR and ( ) combine. docs/query.md has the grammar.",
     ),
@@ -72,9 +73,8 @@ def search(
     """Find messages, the newest first: by words, people, dates, flags, sizes, attachments.
 
     Looks in subjects, addresses, names of lists and of attached files, without regard to case and
-    accents. Each message comes with its folder, uid and file, for show and import --select. A word
-    that begins with - stands behind --: search ARCHIVE -- invoice -draft. Exit code 0 also if
-    nothing is found.
+    accents. Each message comes with its folder, uid and file, for show and import --select. Exit
+    code 0 also if nothing is found.
     """
     if json and jsonl:
         raise SettingsError("--json and --jsonl cannot both be given", hint="leave one out")
@@ -86,9 +86,7 @@ def search(
 
     job = Search(parse(words or ()), bodies=body)
     with (
-        opened(
-            archive, index=index, no_update=no_update, progress=progress, quiet=quiet
-        ) as found,
+        opened(archive, index=index, no_update=no_update, progress=progress, quiet=quiet) as found,
         Session(found.place) as session,
         watching("reading", found.mode, quiet=quiet) as observer,
     ):

@@ -141,5 +141,6 @@ def _write(item: Item, shown: Message, *, headers: bool) -> None:
     if shown.attachments:
         say()
         say(bold("Attached:"))
-    for part, name, media_type, size in shown.attachments:
-        say(f"  {safe(part):>5}  {safe(media_type)}, {octets(size)}  {safe(name or '')}".rstrip())
+    for one in shown.attachments:
+        about = f"{safe(one.media_type)}, {octets(one.size)}  {safe(one.name or '')}"
+        say(f"  {safe(one.part):>5}  {about}".rstrip())

@@ -61,6 +61,10 @@ EXIT_CODES = (
 """The published exit codes with their words; any other code means failure."""
 
 
+WORDS = "WORDS…"
+"""Metavar of an argument that takes words of which some begin with a minus."""
+
+
 class _AsWritten:
     """Takes a value as it was typed. The options' meaning is read by ``arguments``."""
 
@@ -97,8 +101,34 @@ class PanelCommand(TyperCommand):
             words.append(word)
             if word in optional and (at + 1 == len(args) or args[at + 1].startswith("-")):
                 words.append("")
+        if any(param.metavar == WORDS for param in self.params):
+            words = self._options_first(ctx, words)
         parsed: list[str] = super().parse_args(ctx, words)
         return parsed
+
+    def _options_first(self, ctx: Any, args: list[str]) -> list[str]:
+        """Options, ``--``, and all else in its order: ``-word`` is no option of these verbs."""
+        takes_value = {
+            spelling: not (getattr(param, "is_flag", False) or getattr(param, "count", False))
+            for param in self.get_params(ctx)
+            if param.param_type_name == "option"
+            for spelling in param.opts
+        }
+        options: list[str] = []
+        others: list[str] = []
+        waiting = list(args)
+        while waiting:
+            word = waiting.pop(0)
+            if word == "--":
+                others += waiting
+                break
+            if word in takes_value:
+                options.append(word)
+                if takes_value[word] and waiting:
+                    options.append(waiting.pop(0))
+            else:
+                (options if word.startswith("--") else others).append(word)
+        return [*options, "--", *others]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """``[OPTIONS] SOURCE ARCHIVE``."""

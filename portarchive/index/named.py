@@ -1,4 +1,4 @@
-"""Queries with a name: what people ask of their mail most, ready to run, and to be read as examples.
+"""Queries with a name: what people ask of their mail most, to be run, and read as examples.
 
 What names messages has the columns ``folder``, ``uid`` and ``file``, so that
 ``import --select-query`` can restore exactly these.
@@ -44,10 +44,7 @@ class NamedQuery:
         return {name: given.get(name, told) for name, (told, _) in self.parameters.items()}
 
 
-_HERE: Final = "folder, uid, member AS file"
-_THOSE: Final = "m.folder, m.uid, m.member AS file"
 _SINCE: Final = ("1970-01-01", "received on that day or later")
-_SINCE_SQL: Final = "coalesce(received_at, date) >= $since::DATE"
 
 _ALL: Final = (
     NamedQuery(
@@ -78,7 +75,8 @@ FROM messages GROUP BY folder ORDER BY folder""",
     NamedQuery(
         name="largest",
         text="the largest messages, and what is attached to them",
-        sql=f"""SELECT size, received_at, from_address, subject, attachment_names, {_HERE}
+        sql="""SELECT size, received_at, from_address, subject, attachment_names,
+  folder, uid, member AS file
 FROM messages WHERE size >= $least::BIGINT ORDER BY size DESC, row_id""",
         parameters={"least": ("0", "octets")},
     ),
@@ -106,9 +104,9 @@ ORDER BY octets_over DESC, min(row_id)""",
     NamedQuery(
         name="unread",
         text="what was never read",
-        sql=f"""SELECT received_at, from_address, subject, {_HERE}
+        sql="""SELECT received_at, from_address, subject, folder, uid, member AS file
 FROM messages
-WHERE NOT kept AND NOT list_contains(flags, '$seen') AND {_SINCE_SQL}
+WHERE NOT kept AND NOT list_contains(flags, '$seen') AND coalesce(received_at, date) >= $since::DATE
 ORDER BY received_at DESC NULLS LAST, row_id""",
         parameters={"since": _SINCE},
     ),
@@ -131,14 +129,15 @@ GROUP BY keyword ORDER BY messages DESC, keyword""",
     NamedQuery(
         name="flagged",
         text="flagged messages with their colours (RFC 9979)",
-        sql=f"""SELECT colour, received_at, from_address, subject, {_HERE}
+        sql="""SELECT colour, received_at, from_address, subject, folder, uid, member AS file
 FROM messages WHERE NOT kept AND list_contains(flags, '$flagged')
 ORDER BY received_at DESC NULLS LAST, row_id""",
     ),
     NamedQuery(
         name="expired",
         text="messages that have expired by their own word (RFC 10080); nothing acts on it",
-        sql=f"""SELECT expires_at, expires_ambiguous, expires_because, from_address, subject, {_HERE}
+        sql="""SELECT expires_at, expires_ambiguous, expires_because, from_address, subject,
+  folder, uid, member AS file
 FROM messages WHERE expires_at < coalesce($at::TIMESTAMPTZ, now())
 ORDER BY expires_at, row_id""",
         parameters={"at": (None, "expired at that instant; now without it")},
@@ -146,9 +145,10 @@ ORDER BY expires_at, row_id""",
     NamedQuery(
         name="bounces",
         text="mail that did not arrive, and why (RFC 3464): a row for each recipient",
-        sql=f"""SELECT m.received_at, coalesce(d.final_recipient, d.original_recipient) AS recipient,
+        sql="""SELECT m.received_at, coalesce(d.final_recipient, d.original_recipient) AS recipient,
   d.action, d.status, d.class_text, d.detail_text, d.diagnostic_text, d.remote_mta,
-  s.subject AS sent_subject, s.folder AS sent_folder, s.uid AS sent_uid, d.error, {_THOSE}
+  s.subject AS sent_subject, s.folder AS sent_folder, s.uid AS sent_uid, d.error,
+  m.folder, m.uid, m.member AS file
 FROM delivery_status d JOIN messages m USING (row_id)
 LEFT JOIN messages s ON s.row_id = d.sent_row_id
 WHERE d.action IS NULL OR d.action IN ('failed', 'delayed') OR d.error IS NOT NULL
@@ -157,9 +157,9 @@ ORDER BY m.received_at DESC NULLS LAST, d.row_id, d.ordinal""",
     NamedQuery(
         name="feedback",
         text="complaints and other feedback reports (ARF, RFC 5965)",
-        sql=f"""SELECT m.received_at, f.feedback_type, f.source_ip, f.original_rcpt_to,
+        sql="""SELECT m.received_at, f.feedback_type, f.source_ip, f.original_rcpt_to,
   f.reported_domains, coalesce(f.incidents, 1) AS incidents, s.subject AS sent_subject,
-  f.errors, {_THOSE}
+  f.errors, m.folder, m.uid, m.member AS file
 FROM feedback_reports f JOIN messages m USING (row_id)
 LEFT JOIN messages s ON s.row_id = f.sent_row_id
 ORDER BY m.received_at DESC NULLS LAST, f.row_id, f.ordinal""",
@@ -190,7 +190,8 @@ FROM messages WHERE wrong_recipient GROUP BY from_address ORDER BY messages DESC
     NamedQuery(
         name="missing-dates",
         text="messages without a date, or with one that nobody can read",
-        sql=f"""SELECT received_at, received_from, received_raw, date_raw, subject, {_HERE}
+        sql="""SELECT received_at, received_from, received_raw, date_raw, subject,
+  folder, uid, member AS file
 FROM messages
 WHERE received_at IS NULL OR received_from <> 'archive' OR date IS NULL ORDER BY row_id""",
     ),

@@ -14,7 +14,7 @@ whether there are more); or at any place by ``X`` (kind and text of an error).
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import decimal
 import io
 import json
@@ -34,7 +34,7 @@ MEMORY: Final = "1GB"
 BATCH: Final = 2048
 """Rows of a frame."""
 THREADS: Final = 4
-_CONFIG: Final = {
+_CONFIG: Final[dict[str, Any]] = {
     "threads": min(os.cpu_count() or 1, THREADS),
     "memory_limit": MEMORY,
     "temp_directory": "",
@@ -98,7 +98,8 @@ def _opened(place: str) -> Any:
     os.chdir(place)  # so that no sign of a path can be taken for a pattern of names
     connection = duckdb.connect(":memory:", config=_CONFIG)
     for name, columns in TABLES.items():
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{name}.parquet')")
+        file = f"'{name}.parquet'"
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({file})")  # noqa: S608 - our own names
         found = connection.execute(f"DESCRIBE {name}").fetchall()
         if [row[0] for row in found] != names(columns):
             raise ValueError(f"{name} has other columns than it should")
@@ -119,9 +120,9 @@ def _lock_process() -> None:
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event.startswith(_FORBIDDEN):
         raise PermissionError(event)
-    if event == "open" and len(arguments) > 1 and isinstance(arguments[1], str):
-        if not set(arguments[1]) <= set("rbt"):
-            raise PermissionError(event)
+    mode = arguments[1] if event == "open" and len(arguments) > 1 else None
+    if isinstance(mode, str) and not set(mode) <= set("rbt"):
+        raise PermissionError(event)
 
 
 def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
@@ -242,18 +243,18 @@ def plain(value: Any) -> Any:
     found = _PLAIN.get(type(value))
     if found is not None:
         return found(value)
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return _instant(value)
     return str(value)
 
 
-def _instant(value: datetime.datetime) -> str:
+def _instant(value: dt.datetime) -> str:
     text = value.isoformat()
     return text.removesuffix("+00:00") + "Z" if value.tzinfo is not None else text
 
 
 def _number(value: float) -> float | str:
-    return value if value - value == 0 else str(value)  # noqa: PLR0124 - no infinity, no NaN
+    return value if value - value == 0 else str(value)  # neither infinite nor NaN
 
 
 def _decimal(value: decimal.Decimal) -> int | float:
@@ -275,9 +276,9 @@ _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
     int: _whole,
     float: _number,
     decimal.Decimal: _decimal,
-    datetime.datetime: _instant,
-    datetime.date: lambda value: value.isoformat(),
-    datetime.time: lambda value: value.isoformat(),
+    dt.datetime: _instant,
+    dt.date: lambda value: value.isoformat(),
+    dt.time: lambda value: value.isoformat(),
     bytes: lambda value: value.hex(),
     list: lambda value: [plain(one) for one in value],
     tuple: lambda value: [plain(one) for one in value],

@@ -19,7 +19,7 @@ from portarchive.errors import ArchiveError, StorageFailed, UnsafePath
 from portarchive.index.header import Octets
 from portarchive.index.query import Session
 from portarchive.index.search_sql import Compiler
-from portarchive.index.search_syntax import Either, Every, Node, Not, Term, terms_of
+from portarchive.index.search_syntax import Either, Node, Not, Term, terms_of
 from portarchive.index.search_text import body_of, folded
 from portarchive.progress import Checked, Observer, silent
 from portarchive.records import Received
@@ -94,9 +94,7 @@ class Search:
         )
         for row in session.ask(sql, compiler.parameters).rows():
             if doubt:
-                known: dict[Term, bool | None] = dict(
-                    zip(terms, row[len(COLUMNS) :], strict=True)
-                )
+                known: dict[Term, bool | None] = dict(zip(terms, row[len(COLUMNS) :], strict=True))
                 for term in terms:
                     if not known[term] and compiler.is_open(term):
                         known[term] = None
@@ -169,9 +167,6 @@ def octets_of(contents: Contents, item: Item, file: Any) -> Octets:
     if not file.tell():
         return b""
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-
 
 
 def _decided(node: Node, known: dict[Term, bool | None]) -> bool | None:

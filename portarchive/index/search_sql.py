@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from portarchive.errors import SettingsError
-from portarchive.index.search_syntax import Either, Every, Node, Not, Term
+from portarchive.index.search_syntax import Every, Node, Not, Term
 
 _SIZE: Final = re.compile(r"(\d{1,15})(?:([kKmMgG])(?:i?[bB])?|[bB])?")
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -165,21 +165,14 @@ class Compiler:
 
     def _days(self, value: str, field: str) -> tuple[date, date]:
         """The first day of a span of time, and the first one behind it."""
-        if value in {"today", "yesterday"}:
-            day = self._today - timedelta(days=value == "yesterday")
-            return day, day + timedelta(days=1)
-        ago = _AGO.fullmatch(value.lower())
+        value = {"today": "0d", "yesterday": "1d"}.get(value.lower(), value)
         try:
-            if ago is not None:
-                day = _ago(self._today, int(ago[1]), ago[2])
-                return day, day + timedelta(days=1)
-            found = _DAY.fullmatch(value)
-            if found is None:
-                raise ValueError
-            year, month, day_ = (None if part is None else int(part) for part in found.groups())
-            return _span(year or 0, month, day_)
+            found = _days(value, self._today)
         except (ValueError, OverflowError):
-            raise _bad(field, value, "2024-01-31, 2024-01, 2024, today or 7d") from None
+            found = None
+        if found is None:
+            raise _bad(field, value, "2024-01-31, 2024-01, 2024, today or 7d")
+        return found
 
     def _larger(self, value: str) -> str:
         return f"coalesce(size > {self._value(_octets('larger', value))}, false)"
@@ -267,6 +260,18 @@ def _octets(field: str, value: str) -> int:
     if found is None:
         raise _bad(field, value, "500, 20k, 10M, 1G (k is 1024)")
     return int(found[1]) * _UNITS[(found[2] or "").lower()]
+
+
+def _days(value: str, today: date) -> tuple[date, date] | None:
+    ago = _AGO.fullmatch(value.lower())
+    if ago is not None:
+        day = _ago(today, int(ago[1]), ago[2])
+        return day, day + timedelta(days=1)
+    found = _DAY.fullmatch(value)
+    if found is None:
+        return None
+    year, month, day_ = (None if part is None else int(part) for part in found.groups())
+    return _span(year or 0, month, day_)
 
 
 def _span(year: int, month: int | None, day: int | None) -> tuple[date, date]:

@@ -141,11 +141,11 @@ class _Parser:
         return nodes[0] if len(nodes) == 1 else Every(tuple(nodes))
 
     def _one(self) -> Node:
-        token = self._next()
+        found = self._next()
         self._at += 1
-        if isinstance(token, Term):
-            return token
-        if token == "-":
+        if isinstance(found, Term):
+            return found
+        if found == "-":
             if self._next() in {None, "OR", ")", "-"}:
                 raise _wrong("a '-' has nothing behind it")
             return Not(self._one())

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 def test_help_is_the_programs(verb: str | None) -> None:
     """``make docs`` mends it."""
     marker = f"<!-- help: {verb} -->" if verb else "<!-- help -->"
-    assert marker + "\n" + refresh_readme.help_text(verb) + "<!-- end -->" in (CLI if verb else TEXT)
+    assert marker + "\n" + refresh_readme.help_text(verb) + "<!-- end -->" in (
+        CLI if verb else TEXT
+    )
 
 
 def test_exit_codes_are_the_programs() -> None:

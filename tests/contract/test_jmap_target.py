@@ -38,9 +38,7 @@ class CyrusOwner(Owner):
 
     def contents(self):
         return {
-            path: [
-                held._replace(flags=frozenset(map(keywords.fold, held.flags))) for held in found
-            ]
+            path: [held._replace(flags=frozenset(map(keywords.fold, held.flags))) for held in found]
             for path, found in super().contents().items()
         }
 

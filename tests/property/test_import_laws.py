@@ -56,6 +56,7 @@ from portarchive.connectors.memory import (
 )
 from portarchive.errors import ConnectionLost, ConnectorError, RateLimited
 from portarchive.jobs.replay.report import ImportReport
+from portarchive.likeness import converted
 from portarchive.placing import LineEnds, Parcel
 from portarchive.records import Received
 
@@ -269,15 +270,25 @@ class Importing(RuleBasedStateMachine):
 
     @rule(data=st.data(), known=st.booleans())
     def its_owner_gets_mail(self, data, known) -> None:
-        """Their own, or a copy of what the archive has, by another way and on another day."""
+        """Their own, or a copy of what the archive has, by another way and on another day.
+
+        The copy has the line ends that this server gives to all that it stores; where it gives
+        others than it is sent, the copy has its date too: equal octets are not to be had there.
+        """
         paths = list(self.target.contents())
-        octets = letter(f"owner{next(self.numbers)}")
-        received = None
-        mail = [item for items in self.source.contents().values() for item in items.values()]
+        octets, received = letter(f"owner{next(self.numbers)}"), None
+        boxes = self.source.mailboxes().values()
+        mail = [item.message for box in boxes for item in box.items.values()]
         if known and mail:
-            _, octets = data.draw(st.sampled_from(mail))
-            if b"-ID: <" not in octets.replace(b"-Id: <", b"-ID: <"):
-                return  # nothing but its date tells it from others
+            message = data.draw(st.sampled_from(mail))
+            ends = self.rewriting.line_ends
+            octets = b"".join(converted([message.octets], LineEnds.CRLF))
+            if b"one\ntwo" in message.octets:  # has both, and is sent as it is
+                octets = message.octets
+            octets = Rewriting(line_ends=ends).octets(octets, 0)
+            name = key(octets, 0)
+            if ends is not None or (len(name) == 2 and not name[0].startswith(b"<")):
+                received = message.received
         ref = self.target.add(octets, [data.draw(st.sampled_from(paths))], received=received)
         uid = int(ref.placements[0].uid)
         box = self.target.mailboxes()[ref.placements[0].folder_id]

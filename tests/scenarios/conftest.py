@@ -22,7 +22,6 @@ from servers.dovecot import Dovecot
 from servers.scripted import ScriptedServer
 
 
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which mail the tests with real mail had."""
     for line in real_mail.said:

@@ -408,11 +408,15 @@ def check_words(said: Ran, *, log: bool = False) -> None:
     for planted in (running.BODY, running.SUBJECT):
         assert planted.decode() not in both
     if not log:
-        odd = [sign for sign in both if ord(sign) < 32 and sign not in "\n" or 126 < ord(sign) < 160]
+        odd = [
+            sign for sign in both if ord(sign) < 32 and sign not in "\n" or 126 < ord(sign) < 160
+        ]
         assert not odd, f"control characters on the terminal: {odd!r}"
 
 
-def bring(archive: Path, goal: Goal, *words: object, state: Path | None = None, code: int | None = 0) -> Any:
+def bring(
+    archive: Path, goal: Goal, *words: object, state: Path | None = None, code: int | None = 0
+) -> Any:
     """``import --json`` into a goal; returns the report, which keeps to its schema.
 
     ``code`` None: 0 if it says that it is complete, else 3.
@@ -488,7 +492,9 @@ def check_arrived(
             assert refuses(goal.kind, octets), (key, failed[key], octets[:60])
             assert failed[key]["code"], failed[key]
             continue
-        if key in altered and not {"date", "early-date", "future-date"} >= set(altered[key]["what"]):
+        if key in altered and not {"date", "early-date", "future-date"} >= set(
+            altered[key]["what"]
+        ):
             assert altered[key]["known"], (key, altered[key], octets[:200])
             assert set(altered[key]["what"]) <= CLOSED_LISTS[goal.kind], altered[key]
             changed = becomes(goal.kind, octets)

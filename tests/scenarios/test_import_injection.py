@@ -155,7 +155,9 @@ def test_ids_and_paths_of_the_archive_are_only_words(
         item |= {"uid": uid, "portarchive:email_id": uid, "portarchive:labels": [uid]}
         item |= {"portarchive:sha256": uid, "portarchive:size": "x DELETE victim"}
     outside = ["../../../secret", str(root.parent / "secret"), "\x1b[2J.eml", "a\r\nx.eml"]
-    folder["items"] += [{"uid": f"9{n}", "filename": name, "flags": []} for n, name in enumerate(outside)]
+    folder["items"] += [
+        {"uid": f"9{n}", "filename": name, "flags": []} for n, name in enumerate(outside)
+    ]
     file.write_text(json.dumps(folder))
     before = goal.contents()
     report = bring(root, goal, state=tmp_path / "state", code=3)
@@ -185,9 +187,7 @@ class Tampering(Relay):
 
 
 @pytest.mark.parametrize("at", [0, 50, 99])
-def test_bad_in_the_middle_of_a_window(
-    goal: ImapGoal, root: Path, tmp_path: Path, at: int
-) -> None:
+def test_bad_in_the_middle_of_a_window(goal: ImapGoal, root: Path, tmp_path: Path, at: int) -> None:
     """What comes behind the APPEND that went wrong is full of commands: none is obeyed.
 
     No archive can do that: it takes a wire that changes what is sent.
@@ -207,7 +207,9 @@ def test_bad_in_the_middle_of_a_window(
     )
     before = goal.contents()
     with Tampering(goal.account.server.port) as relay:
-        wire = Goal(goal.kind, f"imap://{goal.account.user}@127.0.0.1:{relay.port}?tls=none", goal.password)
+        wire = Goal(
+            goal.kind, f"imap://{goal.account.user}@127.0.0.1:{relay.port}?tls=none", goal.password
+        )
         report = bring(root, wire, state=tmp_path / "state", code=0)
         assert not relay.armed
     assert report["totals"]["placed"] == 300
@@ -216,3 +218,19 @@ def test_bad_in_the_middle_of_a_window(
     assert after.keys() == before.keys()
     arrived = [held.octets for held in after["INBOX"][3:]]
     assert sorted(arrived) == sorted(letter.octets for letter in letters.values())
+
+
+@pytest.mark.parametrize(("count", "length"), [(3000, 10), (40, 4000), (1, 70_000)])
+def test_keywords_without_number_or_end(
+    goal: ImapGoal, root: Path, tmp_path: Path, count: int, length: int
+) -> None:
+    """Each passes the grammar; lines over a server's limit would end in BAD, and in commands."""
+    flags = tuple(f"k{number:05}".ljust(length, "x") for number in range(count))
+    letters = [Letter(b"Subject: a\r\n\r\n" + COMMANDS, flags), Letter(b"Subject: b\r\n\r\nx\r\n")]
+    made_archive(root, {"INBOX": letters})
+    before = goal.contents()
+    report = bring(root, goal, state=tmp_path / "state", code=0)
+    check_untouched(before, goal.contents())
+    assert report["totals"]["placed"] == 2
+    assert len(report["folders"][0]["dropped"]) == count
+    assert bring(root, goal, state=tmp_path / "another")["totals"]["placed"] == 0

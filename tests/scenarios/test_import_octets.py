@@ -71,9 +71,7 @@ def twice(
     goal: Goal, root: Path, letters: dict[tuple[str, str], Letter], state: Path
 ) -> set[tuple[str, str]]:
     """Import, and again without the ledger: everything is there once. Returns what was named."""
-    said = run(
-        "import", root, goal.url, "--json", *goal.words, state=state, password=goal.password
-    )
+    said = run("import", root, goal.url, "--json", *goal.words, state=state, password=goal.password)
     first = said.report
     named_ones = {*named(first, "failed"), *named(first, "altered")}
     assert said.code == (3 if named_ones else 0), said.err

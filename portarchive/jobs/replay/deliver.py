@@ -38,6 +38,9 @@ STRIKES: Final = 3
 FULL: Final = 10
 """So many messages in a row refused for quota, and none placed, end the run."""
 
+TRIALS: Final = 16
+"""Of a refused message with more keywords than that, they are left out by halves."""
+
 _SYSTEM: Final = frozenset({"$seen", "$answered", "$flagged", "$draft", "\\deleted"})
 _NO_DATE: Final = Received(None, None)
 
@@ -360,6 +363,9 @@ class Courier:
             ]
             single = [frozenset({key}) for key in dict.fromkeys(own)]
             every = [frozenset(own)] if len(single) > 1 else []
+            if len(single) > TRIALS:  # nobody's mail has so many, but an archive may
+                half = len(single) // 2
+                single = [frozenset().union(*part) for part in (single[:half], single[half:])]
             # what was refused before is the first to be suspected
             guilty = {key for part in piece.parts for key in self.dropped[part.folder_id]}
             single.sort(key=lambda one: not one & guilty)
