@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from contract.relay import Relay
@@ -10,6 +14,8 @@ from contract.target_suite import TargetContract
 from contract.test_imap_target_contract import Owner, Password
 from portarchive import keywords
 from portarchive.connectors.jmap import JmapSettings, JmapTarget, open_target
+from portarchive.connectors.jmap.place import Placer
+from servers.cyrus import Cyrus
 
 
 def reached_by(port: int, user: str, secret: str, relay: Relay) -> JmapTarget:
@@ -47,15 +53,27 @@ class CyrusOwner(Owner):
         self.relay.cut()
 
 
+@pytest.fixture(scope="module")
+def cyrus_in_memory() -> Iterator[Cyrus]:
+    """Cyrus syncs each message: on a disk that takes its time."""
+    memory = Path("/dev/shm")
+    with Cyrus(directory=memory if memory.is_dir() else None) as server:
+        yield server
+
+
 class TestCyrus(TargetContract):
     """By ``Blob/set``, and by uploads where a server does not have it."""
 
     many = 400
+    numbers = itertools.count(1)
 
     @pytest.fixture(params=["blobs", "uploads"])
-    def provider(self, request, cyrus_user, monkeypatch):
-        server = cyrus_user.server
+    def provider(self, request, cyrus_in_memory, monkeypatch):
+        if request.param == "uploads":
+            monkeypatch.setattr(Placer, "_way", lambda self: None)
+        server = cyrus_in_memory
+        account = server.account(f"joe{next(self.numbers)}")
         with Relay(server.http_port) as relay:
-            owner = CyrusOwner(server.port, cyrus_user.user, server.password, relay, 1)
+            owner = CyrusOwner(server.port, account.user, server.password, relay, 1)
             yield owner
             owner.close()

@@ -141,7 +141,7 @@ class ScriptedGoal(Goal):
     def numbers(self) -> Counter[int]:
         return Counter(
             number_of(mail.octets)
-            for mailbox in self.server.mailboxes.values()
+            for mailbox in self.server.mailboxes
             for mail in mailbox.mails.values()
         )
 
