@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ HOSTILE = "Evil\x1b[31m\u202e<script>alert(1)</script>'\"&"
 TEXT = "Dear Jane,\r\n\r\nthe harpsichord\r\nbuzzes. Stra\u00dfe, \u00e9t\u00e9.\r\n"
 
 
-def mail(subject: str, sender: str = "Jane <jane@example.org>", body: str = "x\r\n", **more: str) -> bytes:
+def mail(
+    subject: str, sender: str = "Jane <jane@example.org>", body: str = "x\r\n", **more: str
+) -> bytes:
     """A message; ``more`` are further fields, with ``_`` for ``-``."""
     fields = {
         "From": sender,
         "To": "Ida Lindqvist <ida@example.net>",
         "Date": "Mon, 1 Jan 2024 10:00:00 +0000",
         "Subject": subject,
-        "Message-ID": f"<{abs(hash(subject)) % 10**9}@example.org>",
+        "Message-ID": f"<{zlib.crc32(subject.encode())}@example.org>",
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
@@ -72,7 +75,9 @@ def account() -> MemorySource:
     found.add(mail("Twice", body="same\r\n"), "Work", flags=["$flagged"], received=at.format(5))
     found.add(mail("Twice", body="same\r\n"), "Work/2019", received=at.format(5))
     found.add(
-        mail(HOSTILE, f'"{HOSTILE[:4]}=cmd" <evil@example.com>'), [(HOSTILE,)], received=at.format(6)
+        mail(HOSTILE, f'"{HOSTILE[:4]}=cmd" <evil@example.com>'),
+        [(HOSTILE,)],
+        received=at.format(6),
     )
     found.add(mail("=HYPERLINK(1)", body="y" * 5000), "Work", received=at.format(7))
     found.add(mail("gone", Date=""), received="1999-12-31T23:59:59+00:00")

@@ -436,8 +436,13 @@ class Importing(RuleBasedStateMachine):
         return found
 
     def failed(self, report: ImportReport, options) -> Held:
-        """What is named as missing, with its reason."""
-        named = {entry["file"] for folder in report.folders for entry in folder.failed}
+        """What is named as missing with its reason, or as sent and not seen again."""
+        named = {
+            entry["file"]
+            for folder in report.folders
+            for entry in (*folder.failed, *folder.altered)
+            if "not-read-back" in entry.get("what", ["not-read-back"])
+        }
         found: Held = {}
         for path, file, name, deleted in self.items(options):
             place = self.place_of(report, path, deleted, options)

@@ -68,10 +68,17 @@ class ImapTarget:
         self._breaks = Breaks()
         self._limits: dict[str, int] = {}
         self._listed: dict[str, Folder] = {}
-        session = self._pool.main()
+        self._namespaces: dict[str, Any] | None = None
+        try:
+            self._ask(self._pool.main())
+        except BaseException:
+            self._pool.close()
+            raise
+
+    def _ask(self, session: Session) -> None:
+        """What has to be known of the server before anything else."""
         found = folders.namespaces(session)
         self._prefixes: list[Prefix] = found or []
-        self._namespaces: dict[str, Any] | None = None
         if found is not None:
             self._namespaces = folders.described(found, utf8=session.utf8)
         space = mailbox_rules.personal(self._prefixes)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from portarchive.connectors.jmap.convert import whole
-from portarchive.connectors.jmap.framing import Call
 from portarchive.connectors.jmap.replies import Answer, MethodError, expect
 from portarchive.connectors.jmap.resource import MAIL
 from portarchive.connectors.jmap.session import Session
@@ -20,20 +19,6 @@ from portarchive.errors import ConnectionLost
 _DATA: Final = "data:asBase64"
 _PROPERTIES: Final = [_DATA, "size"]
 _EXISTENCE: Final = ["id", "blobId", "mailboxIds", "keywords"]
-
-
-class Batch(NamedTuple):
-    """What became of some Emails.
-
-    Attributes:
-        emails: by id, those that exist, as they are now.
-        octets: by blob id, those that came whole.
-        refused: why there are no octets at all; None if there are.
-    """
-
-    emails: dict[str, Mapping[str, Any]]
-    octets: dict[str, bytes]
-    refused: MethodError | None
 
 
 def describe(session: Session, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -45,41 +30,21 @@ def describe(session: Session, ids: Sequence[str]) -> dict[str, Mapping[str, Any
     }
 
 
-def fetch(session: Session, ids: Sequence[str], capability: str) -> Batch:
-    """Emails and their octets, in one request if the server lets two calls be in one.
-
-    An Email that was destroyed is told from one that is there: servers keep its blob for a while.
+def fetch(
+    session: Session, blob_ids: Sequence[str], capability: str
+) -> dict[str, bytes] | MethodError:
+    """The octets of blobs, those that came whole, by id; or why there are none at all.
 
     Raises:
-        MethodRefused: of Email/get, and what ``Session.call`` raises. What Blob/get says no to is
-            in the answer, but for ``serverUnavailable``.
+        RateLimited: also for ``serverUnavailable``; and what ``Session.call`` raises.
     """
-    using = (MAIL, capability)
-    found: dict[str, Mapping[str, Any]]
-    if session.limits.max_calls_in_request >= 2:
-        reference = {"resultOf": "0", "name": "Email/get", "path": "/list/*/blobId"}
-        calls: list[Call] = [
-            ("Email/get", {"ids": list(ids), "properties": _EXISTENCE}),
-            ("Blob/get", {"#ids": reference, "properties": _PROPERTIES}),
-        ]
-        emails, blobs = session.call(calls, using=using)
-        if isinstance(emails, MethodError) and emails.type == "requestTooLarge":
-            return Batch({}, {}, emails)
-        found = {
-            email["id"]: email
-            for email in expect("Email/get", emails).get("list", ())
-            if isinstance(email, dict) and isinstance(email.get("id"), str)
-        }
-    else:
-        found = describe(session, ids)
-        wanted = [str(email["blobId"]) for email in found.values() if email.get("blobId")]
-        arguments = {"ids": wanted, "properties": _PROPERTIES}
-        blobs = session.call([("Blob/get", arguments)], using=using)[0]
-    if isinstance(blobs, MethodError):
-        if blobs.type == "serverUnavailable":
-            expect("Blob/get", blobs)
-        return Batch(found, {}, blobs)
-    return Batch(found, _octets(blobs), None)
+    arguments = {"ids": list(blob_ids), "properties": _PROPERTIES}
+    answer = session.call([("Blob/get", arguments)], using=(MAIL, capability))[0]
+    if not isinstance(answer, MethodError):
+        return _octets(answer)
+    if answer.type == "serverUnavailable":
+        expect("Blob/get", answer)
+    return answer
 
 
 def piece(session: Session, capability: str, blob_id: str, offset: int, length: int) -> bytes:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.jmap import blobs, convert
 from portarchive.connectors.jmap.body import PiecedBody, StreamedBody, WholeBody
-from portarchive.connectors.jmap.replies import MethodRefused
+from portarchive.connectors.jmap.replies import MethodError
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.transport import HttpRefused
 from portarchive.records import Failure, MessageRef, Vanished
@@ -42,6 +42,13 @@ _NO_SUCH_METHOD: Final = frozenset(
 )
 
 
+class Known(NamedTuple):
+    """A message that was there just now, and where its octets are (None: it is not said)."""
+
+    ref: MessageRef
+    blob_id: str | None
+
+
 class Fetcher:
     """Fetches for one source. Safe for as many threads as it starts itself."""
 
@@ -50,122 +57,96 @@ class Fetcher:
         self._blob = session.blob_capability
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
-        """See ``Source.fetch``."""
-        small = [ref for ref in refs if ref.size is not None and ref.size < LARGE]
-        if self._blob is not None:
-            yield from self._batched(small)
-        else:
-            yield from self._parallel(small)
-        yield from self._streamed([ref for ref in refs if ref.size is None or ref.size >= LARGE])
+        """See ``Source.fetch``.
+
+        What is still there is asked first: servers keep the blobs of what was destroyed.
+        """
+        small: list[Known] = []
+        large: list[Known] = []
+        for ref, known in self._known(refs):
+            if known is None:
+                yield ref, Vanished()
+            elif ref.size is None or ref.size >= LARGE:
+                large.append(known)
+            else:
+                small.append(known)
+        yield from self._batched(small) if self._blob is not None else self._parallel(small)
+        yield from self._streamed(large)
+
+    def _known(self, refs: Sequence[MessageRef]) -> list[tuple[MessageRef, Known | None]]:
+        ids = list(dict.fromkeys(uid_of(ref) for ref in refs))
+        found = blobs.describe(self._session, ids)
+        return [(ref, _as_it_is(ref, found.get(uid_of(ref)))) for ref in refs]
 
     # --- many at a time -------------------------------------------------------------------------
 
-    def _batched(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
+    def _batched(self, items: Sequence[Known]) -> Iterator[Pair]:
         most = min(BATCH_MESSAGES, self._session.limits.max_objects_in_get)
         width = min(AHEAD, self._session.limits.max_concurrent_requests)
-        for pairs in ahead(self._batch, batches(refs, most), width):
+        for pairs in ahead(self._batch, batches(items, most), width):
             yield from pairs
 
-    def _batch(self, refs: Sequence[MessageRef]) -> list[Pair]:
+    def _batch(self, items: Sequence[Known]) -> list[Pair]:
         """What became of a few small messages; in a thread of its own."""
-        if self._blob is None:
-            return self._singly(refs)
-        ids = list(dict.fromkeys(uid_of(ref) for ref in refs))
-        batch = blobs.fetch(self._session, ids, self._blob)
-        refused = batch.refused
-        if refused is not None:
-            if refused.type in _NO_SUCH_METHOD:
+        ids = list(dict.fromkeys(item.blob_id for item in items if item.blob_id))
+        if self._blob is None or not ids:
+            return [self._one(item) for item in items]
+        answer = blobs.fetch(self._session, ids, self._blob)
+        if isinstance(answer, MethodError):
+            if answer.type in _NO_SUCH_METHOD:
                 self._blob = None
-                return self._singly(refs)
-            if refused.type == "requestTooLarge":
+            elif answer.type == "requestTooLarge":
                 self._session.too_many(ids)
-            if len(refs) > 1:
-                middle = len(refs) // 2
-                return self._batch(refs[:middle]) + self._batch(refs[middle:])
+            if self._blob is None or len(items) == 1:
+                return [self._one(item) for item in items]
+            middle = len(items) // 2
+            return self._batch(items[:middle]) + self._batch(items[middle:])
         pairs: list[Pair] = []
-        for ref in refs:
-            email = batch.emails.get(uid_of(ref))
-            if refused is not None and email is None:
-                pairs += self._singly([ref])
-                continue
-            now = _as_it_is(ref, email)
-            octets = None if email is None else batch.octets.get(str(email.get("blobId")))
-            if now is None:
-                pairs.append((ref, Vanished()))
-            elif octets is not None:
-                pairs.append((now, WholeBody(octets)))
-            else:
-                pairs.append((now, self._downloaded(now, email)))
+        for item in items:
+            octets = answer.get(item.blob_id or "")
+            pairs.append(self._one(item) if octets is None else (item.ref, WholeBody(octets)))
         return pairs
 
-    def _parallel(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
-        limits = self._session.limits
+    def _parallel(self, items: Sequence[Known]) -> Iterator[Pair]:
         wished = max(DOWNLOADS, self._session.settings.connections)
-        width = min(wished, limits.max_concurrent_requests)
-        for part in batches(refs, min(BATCH_MESSAGES, limits.max_objects_in_get)):
-            yield from ahead(self._one, self._present(part), width)
+        width = min(wished, self._session.limits.max_concurrent_requests)
+        return ahead(self._one, items, width)
 
-    def _singly(self, refs: Sequence[MessageRef]) -> list[Pair]:
-        return [self._one(item) for item in self._present(refs)]
-
-    def _present(
-        self, refs: Sequence[MessageRef]
-    ) -> list[tuple[MessageRef, Mapping[str, Any] | None]]:
-        found = blobs.describe(self._session, list(dict.fromkeys(uid_of(ref) for ref in refs)))
-        return [(ref, found.get(uid_of(ref))) for ref in refs]
-
-    def _one(self, item: tuple[MessageRef, Mapping[str, Any] | None]) -> Pair:
-        ref, email = item
-        now = _as_it_is(ref, email)
-        if now is None:
-            return ref, Vanished()
-        return now, self._downloaded(now, email)
-
-    def _downloaded(self, ref: MessageRef, email: Mapping[str, Any] | None) -> Outcome:
+    def _one(self, item: Known) -> Pair:
         """A small message by a request of its own, into memory."""
-        body = self._opened(ref, email)
+        body = self._opened(item)
         if isinstance(body, StreamedBody | PiecedBody):
-            return WholeBody(b"".join(body.chunks()))
-        return body
+            return item.ref, WholeBody(b"".join(body.chunks()))
+        return item.ref, body
 
     # --- one at a time --------------------------------------------------------------------------
 
-    def _streamed(self, refs: Sequence[MessageRef]) -> Iterator[Pair]:
-        for part in batches(refs, self._session.limits.max_objects_in_get):
-            for ref, email in self._present(part):
-                now = _as_it_is(ref, email)
-                if now is None:
-                    yield ref, Vanished()
-                    continue
-                body = self._opened(now, email)
-                try:
-                    yield now, body
-                finally:
-                    if isinstance(body, StreamedBody | PiecedBody):
-                        body.finish()
+    def _streamed(self, items: Sequence[Known]) -> Iterator[Pair]:
+        for item in items:
+            body = self._opened(item)
+            try:
+                yield item.ref, body
+            finally:
+                if isinstance(body, StreamedBody | PiecedBody):
+                    body.finish()
 
-    def _opened(self, ref: MessageRef, email: Mapping[str, Any] | None) -> Outcome:
+    def _opened(self, item: Known) -> Outcome:
         """The beginning of a download; or a body in pieces where there is no download for us."""
-        blob_id = convert.object_id(email.get("blobId")) if email is not None else None
+        ref, blob_id = item
         if blob_id is None:
             return Failure("no-data", "the server does not say where the octets are")
-        if not self._session.can_download and self._blob is not None:
+        try:
+            if self._session.can_download or self._blob is None:
+                return StreamedBody(self._session.download(blob_id), ref.size or 0)
             if ref.size is None:
                 return Failure("no-data", "the server does not say how large the message is")
             read = partial(blobs.piece, self._session, self._blob, blob_id)
             return PiecedBody(ref.size, read)
-        try:
-            return StreamedBody(self._session.download(blob_id), ref.size or 0)
         except HttpRefused as error:
-            return self._no_octets(ref, error.status, error.text)
-        except MethodRefused as error:
-            return Failure("server-refused", error.text)
-
-    def _no_octets(self, ref: MessageRef, status: int, words: str) -> Outcome:
-        """Gone by now, or a message of which the server has everything but the octets."""
-        if not blobs.describe(self._session, [uid_of(ref)]):
-            return Vanished()
-        return Failure("no-data" if status in {404, 410} else "server-refused", words)
+            if not blobs.describe(self._session, [uid_of(ref)]):
+                return Vanished()
+            code = "no-data" if error.status in {404, 410} else "server-refused"
+            return Failure(code, error.text)
 
 
 def uid_of(ref: MessageRef) -> str:
@@ -173,16 +154,16 @@ def uid_of(ref: MessageRef) -> str:
     return ref.placements[0].uid
 
 
-def batches(refs: Iterable[MessageRef], most: int) -> Iterator[list[MessageRef]]:
+def batches(items: Iterable[Known], most: int) -> Iterator[list[Known]]:
     """In order, at most so many and ``BATCH`` octets at a time, but one at least."""
-    part: list[MessageRef] = []
+    part: list[Known] = []
     octets = 0
-    for ref in refs:
-        size = ref.size or 0
+    for item in items:
+        size = item.ref.size or 0
         if part and (len(part) >= most or octets + size > BATCH):
             yield part
             part, octets = [], 0
-        part.append(ref)
+        part.append(item)
         octets += size
     if part:
         yield part
@@ -210,17 +191,14 @@ def _threads(width: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _as_it_is(ref: MessageRef, email: Mapping[str, Any] | None) -> MessageRef | None:
+def _as_it_is(ref: MessageRef, email: Mapping[str, Any] | None) -> Known | None:
     """The reference with the flags of this moment; None if the message is nowhere it was named."""
-    if email is None:
-        return None
-    there = set(convert.mailbox_ids(email))
-    if not any(placement.folder_id in there for placement in ref.placements):
+    there = set(convert.mailbox_ids(email)) if email is not None else set()
+    if email is None or not any(place.folder_id in there for place in ref.placements):
         return None
     marks = convert.flags(email.get("keywords"))
-    return ref._replace(
-        placements=tuple(
-            placement._replace(flags=marks) if placement.folder_id in there else placement
-            for placement in ref.placements
-        )
+    placements = tuple(
+        place._replace(flags=marks) if place.folder_id in there else place
+        for place in ref.placements
     )
+    return Known(ref._replace(placements=placements), convert.object_id(email.get("blobId")))

@@ -57,6 +57,7 @@ class Work:
         pieces, presents: by key and uid, those without a partner yet.
         headers, names, bodies: by uid, what was asked of those.
         pairs: what was found.
+        unread: by uid, why they could not be read.
         late: equal octets, and yet to be paired only if nothing better is found.
         forgets: the looks of pieces with a partner are not needed any more.
     """
@@ -70,6 +71,7 @@ class Work:
         self.names: dict[str, tuple[bytes, ...]] = {}
         self.bodies: dict[str, Print] = {}
         self.pairs: list[Pair] = []
+        self.unread: dict[str, str] = {}
         self.late: list[tuple[Piece, Present]] = []
         self.forgets = forgets
 
@@ -113,7 +115,9 @@ class Looker:
         for present, header in self._target.headers(presents):
             if isinstance(header, Vanished):
                 work.drop(present.uid)
-            elif not isinstance(header, Failure):
+            elif isinstance(header, Failure):
+                work.unread[present.uid] = header.text
+            else:
                 _note(work, present, print_of(likeness_of(header), 0, LineEnds.CRLF), header)
 
     def octets(
@@ -131,6 +135,7 @@ class Looker:
                 work.drop(present.uid)
                 continue
             if isinstance(outcome, Failure):
+                work.unread[present.uid] = outcome.text
                 continue
             octets = outcome.octets
             if octets is not None and (digest := hashlib.sha256(octets).digest()[:16]) in wanted:
@@ -140,6 +145,7 @@ class Looker:
             if seen is None:
                 continue
             work.bodies[present.uid] = seen
+            work.unread.pop(present.uid, None)
             if octets is not None and present.uid not in work.names:
                 end = _END_OF_HEADER.search(octets)
                 _note(work, present, seen, octets[: end.end()] if end is not None else octets)

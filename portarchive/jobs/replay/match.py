@@ -102,6 +102,7 @@ class Matcher:
         if work.both() and not self._strict:
             self._by_identity(work)
         self._late(work)
+        self._in_doubt(work)
         return work.pairs
 
     def find_sent(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> list[Pair]:
@@ -112,6 +113,7 @@ class Matcher:
         if work.both():
             self._by_identity(work)
         self._late(work)
+        self._in_doubt(work)
         return work.pairs
 
     # --- rounds ---------------------------------------------------------------------------------
@@ -227,6 +229,41 @@ class Matcher:
         for piece, present in work.late:
             if piece.key in work.pieces and present.uid in work.presents:
                 work.take(piece, present, Round.OCTETS)
+
+    def _in_doubt(self, work: Work) -> None:
+        """A message that may be there, in one that could not be read, is not placed but failed.
+
+        Each of those stands for one message of the archive at most.
+        """
+        unread = [p for uid in work.unread if (p := work.presents.get(uid)) is not None]
+        if not unread or not work.pieces:
+            return
+        by_size: dict[int, list[Piece]] = defaultdict(list)
+        by_instant: dict[int | None, list[Piece]] = defaultdict(list)
+        for piece in work.pieces.values():
+            if piece.look is not None:
+                by_size[piece.look.size].append(piece)
+                by_instant[None if self._any_instant(piece) else piece.epoch].append(piece)
+        for present in unread:
+            near = [*by_instant[present.received.epoch], *by_instant[None]]
+            far = by_size[present.size] if present.size is not None else []
+            for piece in (*near, *far):
+                if piece.key in work.pieces and self._may_be(work, piece, present):
+                    del work.pieces[piece.key]
+                    text = "a message is there that may be this one, and could not be read: "
+                    piece.fail("not-compared", text + work.unread[present.uid])
+                    break
+
+    def _may_be(self, work: Work, piece: Piece, present: Present) -> bool:
+        look, head = piece.look, work.headers.get(present.uid)
+        if look is None or head is None:
+            return look is not None
+        if (present.size, head.header) == (look.size, look.header):
+            return True
+        if look.message_id != NOTHING:
+            named = look.message_id in work.names.get(present.uid, ())
+            return named and self.same_instant(piece, present)
+        return head.ident == look.ident
 
     def _by_identity(self, work: Work) -> None:
         self._looker.headers(work, [p for p in self._possible(work) if p.uid not in work.names])

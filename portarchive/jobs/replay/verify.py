@@ -88,6 +88,8 @@ class Checker:
             there = {present.uid: present for present in box.presents}
             uidvalidity = box.look.uidvalidity if box.look is not None else None
             for piece in parts:
+                if piece.state is State.FAILED:
+                    continue
                 present = there.get(piece.uid)
                 if present is None:
                     text = "the target took this message and does not show it"

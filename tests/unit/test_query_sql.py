@@ -1,0 +1,336 @@
+"""SQL of anybody over an index: what is answered, what is refused, and that nothing gets out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from indexing import indexed
+from portarchive.errors import Damaged, SettingsError
+from portarchive.index.columns import TABLES, names
+from portarchive.index.named import NAMED
+from portarchive.index.query import Session
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return indexed(tmp_path_factory.mktemp("query") / "mail [1]*'x")
+
+
+@pytest.fixture(scope="module")
+def session(place):
+    with Session(place) as session:
+        yield session
+
+
+def code_of(session, sql, **parameters):
+    with pytest.raises(SettingsError) as raised:
+        session.all(sql, parameters)
+    assert raised.value.hint
+    assert "\n" not in str(raised.value)
+    return raised.value.code
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_is_there_with_its_columns(session, table):
+    found = [row[0] for row in session.all(f"describe {table}")]
+    assert found == names(TABLES[table])
+
+
+READING = [
+    "select count(*) from messages",
+    "from messages limit 1",
+    "with a as (select 1 as x) select * from a",
+    "with recursive t(a) as (select 1 union all select a + 1 from t where a < 3) select * from t",
+    "describe messages",
+    "summarize senders",
+    "show tables",
+    "values (1)",
+    "table senders",
+    "select * from range(3), generate_series(1, 2), unnest([1])",
+    "select m.subject, n.uid from messages m join messages n using (thread)",
+    "select list_transform([1, 2], lambda x: x + 1)",
+    "select * from json_each('[1, 2]')",
+    'select 1 as "a\'b;c" -- ; copy',
+    "select row_number() over (partition by folder order by size) from messages qualify true;",
+]
+
+
+@pytest.mark.parametrize("sql", READING)
+def test_what_reads_is_answered(session, sql):
+    assert session.all(sql)
+
+
+REFUSED = [
+    "",
+    ";",
+    "-- nothing",
+    "select 1; select 2",
+    "copy messages to '{out}'",
+    "copy (select 1) to '{out}' (format csv)",
+    "with a as (copy (select 1) to '{out}') select * from a",
+    "with a as (insert into messages values (1)) select * from a",
+    "with a as (delete from messages returning *) select * from a",
+    "attach '{out}' as x",
+    "install httpfs",
+    "load httpfs",
+    "pragma version",
+    "pragma database_list",
+    "call pragma_version()",
+    "call enable_logging(storage='file', storage_path='{out}')",
+    "select * from enable_logging(storage='file', storage_path='{out}')",
+    "select * from enable_profiling(save_location='{out}')",
+    "select * from read_csv('{secret}')",
+    "select * from read_csv_auto('{secret}')",
+    "select * from READ_TEXT('{secret}')",
+    "select * from main.read_text('{secret}')",
+    "select * from read_blob('{secret}')",
+    "select * from read_json('{secret}')",
+    "select * from read_parquet('{secret}')",
+    "select * from read_parquet('messages.parquet')",
+    "select * from parquet_metadata('messages.parquet')",
+    "select * from sniff_csv('{secret}')",
+    "select * from glob('*')",
+    "select * from '{secret}'",
+    'select * from "{secret}"',
+    "describe '{secret}'",
+    "summarize '{secret}'",
+    "select (select content from read_text('{secret}'))",
+    "select 1 where exists (from read_text('{secret}'))",
+    "select * from messages, lateral (from read_text('{secret}'))",
+    "select * from 'https://example.org/x.csv'",
+    "select * from read_csv('https://example.org/x.csv')",
+    "select * from 's3://bucket/x.parquet'",
+    "select * from query('select 1')",
+    "select * from query_table('senders')",
+    "select * from arrow_scan(1::pointer, 2::pointer, 3::pointer)",
+    "select * from pandas_scan(1::pointer)",
+    "select * from json_execute_serialized_sql('{{}}')",
+    "select * from duckdb_secrets()",
+    "select * from duckdb_settings()",
+    "select * from load_aws_credentials()",
+    "select current_setting('allowed_paths')",
+    "select getenv('HOME')",
+    "select sleep_ms(100000)",
+    "select write_log('x')",
+    "create table t (a int)",
+    "create view messages as select 1",
+    "create macro f(x) as x",
+    "insert into messages values (1)",
+    "update messages set uid = '1'",
+    "delete from messages",
+    "drop view messages",
+    "truncate messages",
+    "alter table messages rename to x",
+    "set memory_limit = '100GB'",
+    "set enable_external_access = true",
+    "reset lock_configuration",
+    "set variable x = 1",
+    "begin",
+    "commit",
+    "rollback",
+    "checkpoint",
+    "vacuum",
+    "export database '{out}'",
+    "import database '{out}'",
+    "use memory",
+    "prepare p as select 1",
+    "execute p",
+    "explain analyze select 1",
+    "detach memory",
+    "comment on table messages is 'x'",
+]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_what_does_more_is_refused(session, sql, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTED", "a secret of the environment")
+    secret, out = tmp_path / "secret.csv", tmp_path / "out"
+    secret.write_text("a\nsecret\n")
+    found = code_of(session, sql.format(secret=secret, out=out))
+    assert found in {"query-refused", "query-failed"}
+    assert [file.name for file in tmp_path.iterdir()] == ["secret.csv"]
+    assert session.all("select count(*) from messages") == [[9]], "and the next one is answered"
+
+
+def test_a_variable_of_the_program_is_no_table(session):
+    messages_of_the_program = [1]
+    assert code_of(session, "from messages_of_the_program") == "query-failed"
+    assert messages_of_the_program
+
+
+@pytest.mark.parametrize("sql", ["select", "selekt 1", "select nothing from messages", "from x"])
+def test_what_is_no_sql_is_one_line(session, sql):
+    assert code_of(session, sql) == "query-failed"
+
+
+def test_deep_nesting_is_refused(session):
+    assert code_of(session, "select " + "(" * 5000 + "1" + ")" * 5000) in {
+        "query-refused",
+        "query-failed",
+    }
+    assert code_of(session, "select 1 --" + "x" * (1 << 20)) == "query-refused"
+
+
+def test_parameters(session):
+    sql = "select subject from messages where from_address = $who"
+    assert session.all(sql, {"who": "karin@example.net"}) == [["Rechnung für März"]]
+    assert session.all(sql, {"who": "' or 1=1 --"}) == []
+    assert code_of(session, sql) == "query-failed"
+
+
+def test_values(session):
+    row = session.all(
+        "select timestamptz '2020-01-02 03:04:05+01', timestamp '2020-01-02 03:04:05',"
+        " date '2020-01-02', time '10:00', interval 1 day, 'x'::blob, [1, null], {'a': [true]},"
+        " 1.50::decimal(6, 3), sum(3), 9007199254740993, 'nan'::double, '-inf'::double, null,"
+        " timestamptz 'infinity', '44-01-01 (BC)'::timestamp is null, 'é\x1b', map {'a': 1},"
+        " 'c7c5a4f2-7a2c-4a1b-8d55-6f7e8f1d2a3b'::uuid from range(2)"
+    )[0]
+    assert row[:4] == ["2020-01-02T02:04:05Z", "2020-01-02T03:04:05", "2020-01-02", "10:00:00"]
+    assert row[5:10] == ["78", [1, None], {"a": [True]}, 1.5, 6]
+    assert row[10:14] == ["9007199254740993", "nan", "-inf", None]
+    assert row[16:] == ["é\x1b", [["a", 1]], "c7c5a4f2-7a2c-4a1b-8d55-6f7e8f1d2a3b"]
+
+
+def test_a_limit_says_that_there_is_more(session):
+    result = session.ask("from range(10)", limit=10)
+    assert (len(list(result.rows())), result.count, result.more) == (10, 10, False)
+    result = session.ask("from range(10000)", limit=3000)
+    assert (len(list(result.rows())), result.count, result.more) == (3000, 3000, True)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_queries_run(session, name):
+    query = NAMED[name]
+    result = session.ask(query.sql, query.values({}))
+    rows = list(result.rows())
+    assert rows or name in {"feedback", "wrong-recipient", "threads-longest", "defects"}
+    columns = [column.name for column in result.columns]
+    assert len(set(columns)) == len(columns)
+    assert ("folder" in columns) is ("file" in columns) or name == "by-folder"
+
+
+def test_parameters_of_named_queries(session):
+    query = NAMED["expired"]
+    assert len(session.all(query.sql, query.values({}))) == 1
+    assert not session.all(query.sql, query.values({"at": "2023-01-01"}))
+    by_id = NAMED["duplicates"]
+    assert session.all(by_id.sql, by_id.values({"by": "message-id"}))[0][0] == 2
+    with pytest.raises(SettingsError):
+        query.values({"when": "x"})
+
+
+def test_a_query_that_takes_too_long_is_stopped(place):
+    endless = "select count(*) from range(10000000) a, range(10000000) b where a.range <> b.range"
+    begun = time.monotonic()
+    with Session(place, timeout=1.5) as session:
+        assert code_of(session, endless) == "query-timeout"
+    assert time.monotonic() - begun < 20
+
+
+def test_a_query_that_yields_rows_slowly_is_stopped_too(place):
+    endless = "select a.range from range(10000000) a, range(1000000) b where a.range + b.range < 0"
+    with Session(place, timeout=1.5) as session, pytest.raises(SettingsError) as raised:
+        list(session.ask(endless).rows())
+    assert raised.value.code == "query-timeout"
+
+
+def test_a_query_that_wants_too_much_memory_fails(session):
+    sql = "select list(range || repeat('x', 1000)) from range(10000000)"
+    assert code_of(session, sql) == "query-memory"
+
+
+def test_leaving_ends_the_process(place):
+    with Session(place) as session:
+        result = session.ask("from range(100000000)")
+        next(result.rows())
+        process = session._process
+    assert process.poll() is not None
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut", "text", "columns", "link"])
+def test_a_damaged_index_is_told(place, tmp_path, harm):
+    copy = tmp_path / "index"
+    shutil.copytree(place, copy)
+    file = copy / "senders.parquet"
+    if harm == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif harm == "text":
+        file.write_text("not parquet")
+    elif harm == "columns":
+        shutil.copy(copy / "attachments.parquet", file)
+    else:
+        file.unlink()
+    with Session(copy) as session, pytest.raises(Damaged) as raised:
+        session.all("from senders")
+    assert raised.value.code == "index-damaged"
+    assert "--rebuild" in (raised.value.hint or "")
+
+
+def test_an_index_that_is_made_anew_meanwhile_is_noticed(place, tmp_path):
+    copy = tmp_path / "index"
+    shutil.copytree(place, copy)
+    with Session(copy) as session:
+        session.all("from senders")
+        assert not session.changed()
+        (copy / "index.json").unlink()
+        assert session.changed()
+
+
+def in_the_locked_process(code):
+    """What becomes of Python code in a process that is locked as the one that runs SQL."""
+    program = "from portarchive.index.query_worker import _lock_process\n_lock_process()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()[-1:] or [""]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import socket; socket.socket()",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9/')",
+        "open('written', 'w')",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.write(os.open('written', os.O_CREAT | os.O_WRONLY), b'x')",
+    ],
+)
+def test_the_process_itself_is_locked(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    returned, words = in_the_locked_process(code)
+    assert returned == 1
+    assert words[0].startswith(("PermissionError", "OSError: [Errno 27]", "urllib.error")), words
+    assert not any(path.stat().st_size for path in Path.iterdir(tmp_path))
+
+
+def test_the_lock_lets_reading_through():
+    assert in_the_locked_process("open('/dev/null', 'rb').read()")[0] == 0
+
+
+def test_sessions_side_by_side(place):
+    found = []
+
+    def ask():
+        with Session(place) as session:
+            found.append(session.all("select count(*) from messages"))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[[9]]] * 3
