@@ -19,6 +19,7 @@ import corpus
 import index
 import placing
 import planners
+import query
 import takeout
 import validate
 from corpus import Mailbox
@@ -380,6 +381,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("takeout",), _takeout_block),
     (("validate", "validate-folder"), _validate_block),
     (("index", "index-parsing"), index.block),
+    (("query",), query.block),
     (("import", "import-again", "import-memory", "migrate"), placing.block),
     (("far-simple", "far-mbsync"), _latency_block),
     (("planners",), _planners_block),

@@ -37,7 +37,8 @@ def with_attachment(subject: str) -> bytes:
         "--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
         "<p>A <b>quiet</b>\r\n word &amp; more<script>hidden()</script></p>\r\n"
         "--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment;"
-        ' filename="Rechnung \u00dc.pdf"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n'
+        ' filename="Rechnung \u00dc.pdf"\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n'
+        "--b--\r\n"
     )
     return mail(
         subject, "Karin <karin@example.net>", body, Content_Type='multipart/mixed; boundary="b"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -56,6 +57,10 @@ def connect(
     """
     from portarchive.connectors import registry  # noqa: PLC0415  start-up time
 
+    if isinstance(url, LocalSource):
+        # how a new tree is to be laid out is no matter when it is read
+        told = {name: value for name, value in url.options.items() if name != "layout"}
+        url = dataclasses.replace(url, options=told)
     address = _address(url, access, secret)
     return registry.open_source(address, observer=observer, max_wait=access.max_wait)
 

@@ -128,7 +128,7 @@ def _side(
     from portarchive.jobs.diff.sides import AccountSide, ArchiveSide  # noqa: PLC0415
     from portarchive.jobs.replay.gather import as_record  # noqa: PLC0415
 
-    local = parse_local(text)
+    local = parse_local(text, side="target")  # the words that an import took will do
     if local is None and "://" not in text:
         path: Path = parse_archive(text, writing=False)
         with open_contents(path) as contents:

@@ -48,9 +48,9 @@ def index(
     progress: options.Progress = "auto",
     quiet: options.Quiet = False,
 ) -> int:
-    """Make the tables that query, search and report ask, or bring them up to date.
+    """Make the tables that search, query and report ask.
 
-    Parquet files with a row for each message, attachment, report and sender (docs/index.md). They
+    Or bring them up to date: Parquet files with a row for each message, attachment, report and sender (docs/index.md). They
     can be deleted at any time; nothing of the archive itself is changed. The verbs that need them
     make them by themselves.
     """

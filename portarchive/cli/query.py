@@ -101,9 +101,9 @@ def query(
     progress: options.Progress = "auto",
     quiet: options.Quiet = False,
 ) -> int:
-    """Ask the index of an archive with SQL (DuckDB), or with one of the queries that have a name.
+    """Ask an archive with SQL, or with a query that is there already.
 
-    Sees the tables of the index and nothing else: no other file, no network; nothing can be
+    The SQL is DuckDB's. It sees the tables of the index and nothing else: no other file, no network; nothing can be
     changed. The index is made or brought up to date first. docs/query.md has examples.
     """
     if named == "":

@@ -46,9 +46,9 @@ def report(
     progress: options.Progress = "auto",
     quiet: options.Quiet = False,
 ) -> int:
-    """Make one HTML page of an archive: volume over time, folders, senders, sizes, what is missing.
+    """Make one page of an archive, with plots, for a browser.
 
-    It needs nothing else: no network, no script; it can be printed and kept. What is in it is as
+    Volume over time, folders, senders, sizes, attachments, what is missing. It needs nothing else: no network, no script; it can be printed and kept. What is in it is as
     private as the mail: keep it so.
     """
     path = parse_archive(archive, writing=False)

@@ -70,9 +70,9 @@ def search(
     progress: options.Progress = "auto",
     quiet: options.Quiet = False,
 ) -> int:
-    """Find messages, the newest first: by words, people, dates, flags, sizes, attachments.
+    """Find messages of an archive by words, people, dates, flags.
 
-    Looks in subjects, addresses, names of lists and of attached files, without regard to case and
+    The newest come first. Looks in subjects, addresses, names of lists and of attached files, without regard to case and
     accents. Each message comes with its folder, uid and file, for show and import --select. Exit
     code 0 also if nothing is found.
     """

@@ -53,9 +53,9 @@ def show(
     no_update: NoUpdate = False,
     json: options.Json = False,
 ) -> int:
-    """Print one message: header decoded, the text, and a list of what is attached.
+    """Print one message of an archive, safe to look at.
 
-    What could steer a terminal is left out; of HTML the words are shown. Nothing that the message
+    The header decoded, the text, and a list of what is attached. What could steer a terminal is left out; of HTML the words are shown. Nothing that the message
     refers to is fetched. --raw gives the octets exactly as they are in the archive.
     """
     if raw and (json or headers):

@@ -30,16 +30,16 @@ class Verb(NamedTuple):
 VERBS = (
     Verb("demo", "demo", "The whole circle on an embedded mail server; no account needed."),
     Verb("export", "export", "Copy a mail account into an archive, or bring one up to date."),
-    Verb("import", "import_", "Place an archive in another account, each message once."),
-    Verb("migrate", "migrate", "Export, import and compare: from one provider to another."),
+    Verb("import", "import_", "Place the messages of an archive in an account, each once."),
+    Verb("migrate", "migrate", "Bring a mail account to another provider."),
     Verb("info", "info", "What an archive holds, from where, and what is missing and why."),
     Verb("ls", "ls", "The folders of an archive, or the messages of a folder."),
-    Verb("search", "search", "Messages of an archive by words, people, dates, flags …"),
-    Verb("show", "show", "One message of an archive, safe to look at."),
+    Verb("search", "search", "Find messages of an archive by words, people, dates, flags."),
+    Verb("show", "show", "Print one message of an archive, safe to look at."),
     Verb("query", "query", "Ask an archive with SQL, or with a query that is there already."),
-    Verb("report", "report", "An archive at a glance: one page with plots, for a browser."),
-    Verb("index", "index", "Make the tables that search, query and report need."),
-    Verb("diff", "diff", "What differs between two archives, or an archive and an account."),
+    Verb("report", "report", "Make one page of an archive, with plots, for a browser."),
+    Verb("index", "index", "Make the tables that search, query and report ask."),
+    Verb("diff", "diff", "Compare two archives, or an archive and an account."),
     Verb("validate", "validate", "Whether an archive, by anybody, keeps the draft."),
 )
 

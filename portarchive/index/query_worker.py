@@ -21,8 +21,10 @@ import json
 import os
 import re
 import resource
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
@@ -80,6 +82,7 @@ def serve(place: str) -> None:
         place: the directory of the index.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides, and kills
+    threading.Thread(target=_end_with_input, daemon=True).start()
     out = sys.stdout.buffer
     with contextlib.suppress(BrokenPipeError):
         try:
@@ -90,6 +93,14 @@ def serve(place: str) -> None:
         _lock_process()
         while (frame := read(sys.stdin.buffer)) is not None:
             _answer(connection, json.loads(frame[1]), out)
+
+
+def _end_with_input() -> None:
+    """End with whoever asked, also in the middle of a statement: it may take for ever."""
+    watch = select.poll()
+    watch.register(sys.stdin.fileno(), 0)  # a hang-up is told without being asked for
+    watch.poll()
+    os._exit(1)
 
 
 def _opened(place: str) -> Any:

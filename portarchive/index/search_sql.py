@@ -21,7 +21,7 @@ _DAY: Final = re.compile(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?")
 _AGO: Final = re.compile(r"(\d{1,5})([dwmy])")
 _WHEN: Final = "coalesce(received_at, date)"
 
-_IS: Final = {
+IS: Final = {
     "read": "list_contains(flags, '$seen')",
     "unread": "NOT list_contains(flags, '$seen')",
     "flagged": "list_contains(flags, '$flagged')",
@@ -38,10 +38,10 @@ _IS: Final = {
     "bounce": "coalesce(report_type = 'delivery-status', false)",
     "defective": "len(defects) > 0",
 }
-_IS_ALIASES: Final = {
+_SAME_IS: Final = {
     "seen": "read", "unseen": "unread", "starred": "flagged", "replied": "answered", "spam": "junk",
 }  # fmt: skip
-_HAS: Final = {
+HAS: Final = {
     "attachment": "attachment_count > 0",
     "inline": "inline_count > 0",
     "keyword": "len(keywords) > 0",
@@ -52,7 +52,7 @@ _HAS: Final = {
     "expires": "expires_count > 0",
     "colour": "colour IS NOT NULL",
 }
-_HAS_ALIASES: Final = {"attachments": "attachment", "color": "colour", "keywords": "keyword"}
+_SAME_HAS: Final = {"attachments": "attachment", "color": "colour", "keywords": "keyword"}
 
 
 def _folded(sql: str) -> str:
@@ -181,10 +181,10 @@ class Compiler:
         return f"coalesce(size < {self._value(_octets('smaller', value))}, false)"
 
     def _is(self, value: str) -> str:
-        return _one_of(_IS, _IS_ALIASES, "is", value)
+        return _one_of(IS, _SAME_IS, "is", value)
 
     def _has(self, value: str) -> str:
-        return _one_of(_HAS, _HAS_ALIASES, "has", value)
+        return _one_of(HAS, _SAME_HAS, "has", value)
 
     def _keyword(self, value: str) -> str:
         word = value.lower()

@@ -414,7 +414,21 @@ def test_interrupted(mail):
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
-    assert not Path(f"/proc/{child}").exists()
+    eventually(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_killed(mail):
+    endless = "select count(*) from range(10000000) a, range(10000000) b where a.range <> b.range"
+    run("index", mail)
+    process = start("query", mail, endless)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    eventually(children.read_text)
+    (child,) = children.read_text().split()
+    spent = Path(f"/proc/{child}/stat")
+    eventually(lambda: int(spent.read_text().rpartition(")")[2].split()[11]) > 100)  # it is at work
+    process.kill()
+    process.communicate()
+    eventually(lambda: not spent.exists())
 
 
 def test_a_reader_that_has_enough(mail):

@@ -8,7 +8,7 @@ drawn anew for each history:
 * give each message a new ``Message-ID`` and keep the old one in
   ``X-MS-Exchange-Parent-Message-Id`` (failure 14);
 * lose keywords without a word, refuse them, announce only some and lose or keep the others;
-* clamp dates before 1901-12-13 and in the future;
+* turn dates in the future into now;
 * refuse single messages, messages over a limit, and all when the account is full;
 * accept a message and store it nowhere (failure 9);
 * tell no uids (no UIDPLUS), answer a whole window at once and late, take one or many ahead;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import real_mail
-from replaying import Goal, ImapGoal, MaildirGoal, MboxGoal, Pymap
+from holding import Goal, ImapGoal, MaildirGoal, MboxGoal, Pymap
 from running import BEYOND_ASCII, PASSWORD
 
 from portarchive.demo.server import demo_server

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from replaying import Goal, Held, ImapGoal, Letter, bring, made_archive, moment, run
+from holding import Goal, Held, ImapGoal
+from replaying import Letter, bring, made_archive, moment, run
 
 from contract.relay import Relay
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import real_mail
 from defective_kinds import MALFORMED
+from holding import Goal
 from replaying import (
-    Goal,
+    CLOSED_LISTS,
     Letter,
     bring,
     check_arrived,
+    epoch_of,
     fresh_directory,
     made_archive,
     moment,
     named,
     run,
+    sent,
 )
 
 KINDS = ("dovecot", "cyrus", "pymap", "maildir", "maildir of dots", "mbox", "mbox without flags")
@@ -86,3 +90,48 @@ def twice(
     assert goal.contents() == held
     assert {key: entry["code"] for key, entry in named(second, "failed").items()} == refused
     return named_ones
+
+
+INSTANTS = (
+    "1800-01-01T00:00:00+00:00", "1899-12-31T00:00:00+00:00", "1901-12-13T20:45:51+00:00",
+    "1901-12-13T20:45:52+00:00", "1960-06-01T12:00:00-03:30", "1969-12-31T23:59:59+00:00",
+    "1970-01-01T00:00:00+00:00", "2037-12-31T23:59:59+00:00", "2099-01-01T00:00:00+00:00",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("goal", KINDS, indirect=True)
+def test_instants_of_all_ages(goal: Goal, root: Path, tmp_path: Path) -> None:
+    """Kept to the second, or named; found again either way, with and without Message-ID.
+
+    What an archive says of the time before 1970 is no date of a message: the target says now.
+    """
+    heads = (b"Message-ID: <%d@example.org>\r\nSubject: a\r\n", b"Subject: %d\r\nFrom: a@b\r\n")
+    letters = made_archive(
+        root,
+        {
+            "INBOX": [
+                Letter(head % number + b"\r\nx\r\n", ("$seen",), received)
+                for head in heads
+                for number, received in enumerate(INSTANTS)
+            ]
+        },
+    )
+    first = bring(root, goal, state=tmp_path / "state", code=None)
+    altered = named(first, "altered")
+    held = goal.contents()
+    assert first["totals"]["placed"] == len(letters)
+    assert first["totals"]["undated"] == len(heads) * 6
+    by_octets = {one.octets: one.epoch for one in held["INBOX"]}
+    for key, letter in letters.items():
+        meant = epoch_of(letter.received or "")
+        seen = by_octets[sent(goal.kind, letter.octets)]
+        if meant < 0:
+            assert abs(seen - time.time()) < 600
+        else:
+            assert (seen == meant) == (key not in altered), (letter.received, altered.get(key))
+    for entry in altered.values():
+        assert entry["known"], entry
+        assert set(entry["what"]) <= {"early-date", "future-date"} & CLOSED_LISTS[goal.kind]
+    second = bring(root, goal, state=tmp_path / "another", code=None)
+    assert second["totals"]["placed"] == 0
+    assert goal.contents() == held

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import replaying
 from defective_kinds import MALFORMED, PLAIN
-from replaying import Goal, Letter, bring, check_differences, difference, made_archive, moment, run
+from holding import Goal
+from replaying import Letter, bring, check_differences, difference, made_archive, moment, run
 
 from portarchive.connectors.imap.known_changes import ALTERATIONS, Server
 from portarchive.connectors.maildir import open_target as open_maildir
@@ -128,9 +129,9 @@ def step_between(a: Path, b: Path, goal: Goal) -> Counter[str]:
     report = difference(a, b, password=goal.password, code=None)
     found = check_differences(report, a, b, goal.kind)
     assert report["same"] is (not +found), (report["totals"], found)
-    account = difference(a, goal.source, password=goal.password, code=None)
+    account = difference(a, goal.url, password=goal.password, code=None)
     assert account["totals"] == report["totals"]
-    exact = difference(b, goal.source, "--exact", password=goal.password, code=0)
+    exact = difference(b, goal.url, "--exact", password=goal.password, code=0)
     assert exact["same"]
     return found
 

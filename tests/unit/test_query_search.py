@@ -199,8 +199,8 @@ def test_only_messages_in_doubt_are_read(place):
 
 @pytest.mark.parametrize(
     "words",
-    ["is:new", "has:x", "larger:much", "smaller:-1", "before:soon", "on:2024-13", "since:2024-02-30",
-     "after:9999", "before:0", "since:99999y"],
+    ["is:new", "has:x", "larger:much", "smaller:-1", "before:soon", "on:2024-13",
+     "since:2024-02-30", "after:9999", "before:0", "since:99999y"],
 )  # fmt: skip
 def test_a_value_that_is_none_is_one_line(find, words):
     with pytest.raises(SettingsError) as raised:
@@ -223,9 +223,7 @@ def test_spans_that_count_from_today(value, first):
 def test_words_never_become_sql():
     compiler = Compiler()
     evil = "x' OR 1=1; COPY --"
-    for field in sorted(
-        FIELDS - {"before", "after", "since", "on", "has", "is", "larger", "smaller"}
-    ):
+    for field in sorted(FIELDS - OF_A_KIND):
         assert "COPY" not in compiler.condition(Term(field, evil))
 
 

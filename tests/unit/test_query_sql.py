@@ -17,6 +17,8 @@ from portarchive.errors import Damaged, SettingsError
 from portarchive.index.columns import TABLES, names
 from portarchive.index.named import NAMED
 from portarchive.index.query import Session
+from portarchive.index.search_sql import HAS, IS
+from portarchive.index.search_syntax import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -334,3 +336,15 @@ def test_sessions_side_by_side(place):
     for thread in threads:
         thread.join()
     assert found == [[[9]]] * 3
+
+
+def test_the_document_has_every_query_and_every_field():
+    text = (Path(__file__).parents[2] / "docs/query.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- named -->")[2].partition("<!-- end -->")[0]
+    rows = [f"| `{query.name}` | {query.text} |" for query in NAMED.values()]
+    assert table.splitlines()[3:] == rows
+    grammar = text.partition("## search")[2].partition("## query")[0]
+    for field in FIELDS:
+        assert f"`{field}:" in grammar, field
+    for word in (*IS, *HAS):
+        assert f"`{word}`" in grammar, word

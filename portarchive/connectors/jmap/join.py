@@ -7,8 +7,8 @@ from typing import Any
 
 from portarchive import keywords
 from portarchive.connectors.jmap import convert
+from portarchive.connectors.jmap.refusals import refusal
 from portarchive.connectors.jmap.replies import MethodError, expect
-from portarchive.connectors.jmap.resource import printable
 from portarchive.connectors.jmap.session import Session
 from portarchive.placing import Merged, Parcel, PlaceOutcome, Refused
 
@@ -37,32 +37,44 @@ def join(
             patch = _patch(parcel, email)
             if patch:
                 updates.setdefault(email_id, {}).update(patch)
-    failed: dict[str, str] = {}
+    failed: dict[str, Mapping[str, Any]] = {}
     keys = list(updates)
-    for at in range(0, len(keys), session.limits.max_objects_in_set):
-        part = {key: updates[key] for key in keys[at : at + session.limits.max_objects_in_set]}
-        answer = session.call([("Email/set", {"update": part})])[0]
-        if isinstance(answer, MethodError):
-            if answer.type == "serverUnavailable":
-                expect("Email/set", answer)
-            failed |= dict.fromkeys(part, f"{printable(answer.type, 60)} {answer.description}")
-            continue
-        for key, error in (answer.get("notUpdated") or {}).items():
-            said = error if isinstance(error, Mapping) else {}
-            kind, text = printable(said.get("type"), 60), printable(said.get("description"))
-            failed[key] = f"{kind} {text}"
+    while keys:
+        most = session.limits.max_objects_in_set
+        part, keys = keys[:most], keys[most:]
+        failed |= _update(session, {key: updates[key] for key in part})
     results: list[tuple[Parcel, PlaceOutcome]] = []
     for parcel, email_id in twins:
         if email_id not in there:
             words = "the server says that it has this message, and does not show it"
             results.append((parcel, Refused("refused", words)))
         elif email_id in failed:
-            text = f"it exists, and could not be joined: {failed[email_id].strip()}"
-            results.append((parcel, Refused("refused", text)))
+            refused = refusal(failed[email_id])
+            text = f"it exists, and could not be joined: {refused.text}"
+            results.append((parcel, Refused(refused.code, text)))
         else:
             uids = tuple((spot.folder_id, email_id) for spot in parcel.spots)
             results.append((parcel, Merged(uids, email_id)))
     return results
+
+
+def _update(session: Session, updates: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Change some Emails; why it could not be done, by id. Done twice it is done once."""
+    answer = session.call([("Email/set", {"update": updates})])[0]
+    if not isinstance(answer, MethodError):
+        failed = answer.get("notUpdated") or {}
+        return {key: each if isinstance(each, Mapping) else {} for key, each in failed.items()}
+    if answer.type == "serverUnavailable":
+        expect("Email/set", answer)
+    if len(updates) == 1:
+        return dict.fromkeys(updates, answer.arguments)
+    if answer.type == "requestTooLarge":
+        session.limits.shrink("maxObjectsInSet", len(updates))
+    keys = list(updates)
+    middle = len(keys) // 2
+    return _update(session, {key: updates[key] for key in keys[:middle]}) | _update(
+        session, {key: updates[key] for key in keys[middle:]}
+    )
 
 
 def _patch(parcel: Parcel, email: Mapping[str, Any]) -> dict[str, bool]:

@@ -126,13 +126,18 @@ class Session:
     # --- methods --------------------------------------------------------------------------------
 
     def call(
-        self, calls: Sequence[Call], *, using: Sequence[str] = (MAIL,)
+        self,
+        calls: Sequence[Call],
+        *,
+        using: Sequence[str] = (MAIL,),
+        together: bool = False,
     ) -> list[Answer | MethodError]:
         """Call methods, in as few requests as the limits permit.
 
         Args:
             calls: names and arguments. With result references they have to fit one request.
             using: capabilities beside the core one.
+            together: they have to fit one request, since one names what another creates.
 
         Returns:
             For each call what its method answered, or its error; ``requestTooLarge`` also for one
@@ -140,10 +145,12 @@ class Session:
             an exception is raised for the rest.
 
         Raises:
-            LimitReached: with references, they do not fit one request. Nothing was done.
+            LimitReached: they have to fit one request, and do not. Nothing was done.
         """
         answers: list[Answer | MethodError] = []
-        linked = any(name.startswith("#") for _, arguments in calls for name in arguments)
+        linked = together or any(
+            name.startswith("#") for _, arguments in calls for name in arguments
+        )
         waiting = [list(calls)] if calls else []
         while waiting:
             part = waiting.pop()

@@ -63,6 +63,15 @@ ALTERATIONS: Final[Mapping[bool, frozenset[Alteration]]] = {
 }
 """The closed list by whether the server is Cyrus 3.6, which refuses or changes these."""
 
+_CYRUS_FORBIDS: Final = '!"%/;<>\\`{|}'
+"""Signs that Cyrus 3.6 has in no name; by IMAP it takes some of them."""
+
+_CYRUS_ROLES: Final = frozenset(
+    {"archive", "drafts", "important", "junk", "sent", "snoozed", "trash"}
+)
+_CYRUS_INSTANTS: Final = (1, (1 << 32) - 1)
+"""The first and the last that it keeps: 32 bits without a sign, and 0 is now."""
+
 _HEADER: Final = 1 << 20
 """Octets of a header at most; more is taken for a message without an end of it."""
 
@@ -90,7 +99,8 @@ class JmapTarget:
                 hint="name another one with ?account=…, or ask its owner for the right to add",
                 code="read-only-account",
             )
-        self._placer = Placer(self._session)
+        cyrus = self._is_cyrus
+        self._placer = Placer(self._session, *_CYRUS_INSTANTS[1:] if cyrus else ())
         mail = self._session.account.capabilities.get(MAIL, {})
         self.capabilities = TargetCapabilities(
             names=NameRules(
@@ -98,14 +108,14 @@ class JmapTarget:
                 separator="\0",
                 max_name=max(_LEAST_NAME, whole(mail.get("maxSizeMailboxName")) or 255),
                 max_depth=whole(mail.get("maxMailboxDepth")) or None,
-                forbidden="/" if self._is_cyrus else "",
+                forbidden=_CYRUS_FORBIDS if cyrus else "",
             ),
             line_ends=LineEnds.CRLF,
             append_limit=self._session.limits.max_size_upload,
             memberships=True,
-            roles=frozenset(ROLES) - {"inbox", "scheduled"},
-            earliest=1 if self._is_cyrus else -(1 << 31),
-            alterations=ALTERATIONS[self._is_cyrus],
+            roles=_CYRUS_ROLES if cyrus else frozenset(ROLES) - {"inbox", "scheduled"},
+            earliest=_CYRUS_INSTANTS[0] if cyrus else -(1 << 31),
+            alterations=ALTERATIONS[cyrus],
             object_ids=True,
         )
 
@@ -125,7 +135,7 @@ class JmapTarget:
         self, wishes: Sequence[FolderWish]
     ) -> Iterator[tuple[FolderWish, FolderReady | Refused]]:
         """See ``Target.ensure``. A level at a time, each in one request."""
-        return FolderMaker(self._session).make(wishes)
+        return FolderMaker(self._session, self.capabilities.roles).make(wishes)
 
     def existing(
         self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
@@ -185,8 +195,9 @@ class JmapTarget:
         return self._placer.place(parcels)
 
     def reconnect(self) -> None:
-        """See ``Target.reconnect``."""
+        """See ``Target.reconnect``. What the old connection sent has come to its end then."""
         self._source.reconnect()
+        self._placer.settle()
 
     def close(self) -> None:
         """Close all connections; never raises."""

@@ -80,6 +80,7 @@ class Courier:
         self._undated: set[int] = set()
         self._left_out: dict[int, frozenset[str]] = {}
         self._trials: dict[int, deque[frozenset[str]]] = {}
+        self._nameless: dict[str, list[Piece]] = defaultdict(list)
         self._tried: dict[str, set[str]] = defaultdict(set)
 
     def deliver(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
@@ -95,6 +96,7 @@ class Courier:
         todo = list(pieces)
         every = [part for piece in todo for part in piece.parts]
         self._boxes = boxes
+        self._nameless.clear()
         while not self.full and (tried := self._trial_pieces(todo, boxes)):
             self._rounds(deque(tried), boxes)
             self._read_keywords(tried, boxes)
@@ -160,6 +162,8 @@ class Courier:
                 part.uid = uids.get(part.folder_id, "")
                 if part.uid:
                     self._boxes[part.folder_id].used.add(part.uid)
+                else:
+                    self._nameless[part.folder_id].append(part)
             if isinstance(outcome, Placed) and outcome.altered:
                 piece.altered = ("octets",)
             self._placed(piece)
@@ -201,8 +205,12 @@ class Courier:
                 continue
             old = {present.uid for present in before.presents}
             new = [p for p in box.presents if p.uid not in old and p.uid not in before.used]
-            for part, present, _ in self._matcher.find_sent(parts, new):
-                part.state, part.uid = State.PLACED, present.uid
+            # without UIDPLUS those that were answered are found with them, or one would be both
+            nameless = [part for part in self._nameless.pop(folder_id, ()) if not part.uid]
+            for part, present, _ in self._matcher.find_sent([*nameless, *parts], new):
+                part.uid = present.uid
+                if part.state is State.OPEN:
+                    part.state = State.PLACED
                 before.used.add(present.uid)
         for piece in unsure:
             if all(part.state is State.PLACED for part in piece.parts):

@@ -82,7 +82,8 @@ class Mapper:
         if inbox is not None:
             self._by_role["inbox"] = inbox
         self._used: dict[Path, FolderPlan] = {}
-        self._claimed: dict[Path, tuple[str, ...]] = {}
+        self._claimed: set[Path] = set()
+        self._spent: set[str] = set()
         self._mapped: dict[Path, Path] = {}
 
     def plan(self, folders: Iterable[ContentFolder]) -> list[FolderPlan]:
@@ -93,7 +94,7 @@ class Mapper:
         """
         order = list(folders)
         plans: dict[str, FolderPlan] = {}
-        self._claimed = {self._key(f.names): f.roles for f in order}
+        self._claimed = {self._key(folder.names) for folder in order}
         if self._into is None:
             for folder in sorted(order, key=lambda f: (len(f.names), f.path.encode())):
                 plan = self._with_role(folder)
@@ -127,15 +128,16 @@ class Mapper:
     # --- by role --------------------------------------------------------------------------------
 
     def _with_role(self, folder: ContentFolder) -> FolderPlan | None:
+        is_inbox = self._key(folder.names) == ("INBOX",)
         for role in folder.roles:
-            if role not in UNIQUE:
+            if role not in UNIQUE or (is_inbox and role != "inbox"):
                 continue
             there = self._by_role.get(role)
             if there is None or not there.selectable:
                 continue
             if self._key(there.path) in self._used:
                 continue  # an earlier folder has this role; this one keeps its name
-            if self._is_of_another(folder, role, there):
+            if self._is_of_another(folder, there):
                 continue
             plan = FolderPlan(folder, there.path, there.folder_id, "role")
             plan.subscribe = folder.subscribed or None
@@ -145,19 +147,16 @@ class Mapper:
             return self._use(folder, plan)
         return None
 
-    def _is_of_another(self, folder: ContentFolder, role: str, there: Folder) -> bool:
-        """Whether the mailbox has this role by its name only, made by an earlier run for another.
+    def _is_of_another(self, folder: ContentFolder, there: Folder) -> bool:
+        """Whether the mailbox with its role was made by an earlier run for another folder.
 
-        Some servers give roles by name. Then both mailboxes are there, and a folder of the archive
-        without that role has the name.
+        It has that one's name then, and the folder has a mailbox of its own: servers give roles by
+        name, and a role that one folder could not be given goes to the next that bears it.
         """
-        own, key = self._key(folder.names), self._key(there.path)
-        return (
-            own != key
-            and own in self._by_path
-            and key in self._claimed
-            and role not in self._claimed[key]
-        )
+        parent = self._parent(folder.names[:-1])
+        own = self._key(self._fit((*parent, folder.names[-1]), len(parent)))
+        key = self._key(there.path)
+        return own != key and own in self._by_path and key in self._claimed
 
     # --- by name --------------------------------------------------------------------------------
 
@@ -198,12 +197,14 @@ class Mapper:
                     continue
                 text = f"the role {role} is not given to a mailbox that is there"
                 plan.notes.append(("role-lost", text))
-            elif role in self._by_role or any(p.role == role for p in self._used.values()):
+                self._spent.add(role)  # or it would draw this folder to another one next time
+            elif role in self._by_role or role in self._spent:
                 plan.notes.append(("role-taken", f"the role {role} belongs to another mailbox"))
             elif role not in self._given:
                 plan.notes.append(("role-lost", f"the target cannot give the role {role}"))
             elif plan.role is None:
                 plan.role = role
+                self._spent.add(role)
 
     def _parent(self, names: Path) -> Path:
         """Where the parent went: children follow it."""

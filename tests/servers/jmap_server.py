@@ -1,0 +1,382 @@
+"""A fake JMAP server: real HTTP on a loopback port, and knobs for what a real one does unasked.
+
+with FakeJmap(maxObjectsInGet=10) as server:    # announced limits
+    server.real["maxObjectsInGet"] = 3          # smaller ones, which it does not announce
+    server.on("Email/import", Drop("after"))    # see ``jmap_faults``; also "session", "api",
+                                                # "upload", "download"
+    server.verdict = lambda octets, wanted: {"type": "overQuota"} if … else None
+    server.settings()                           # ``JmapSettings`` of its user
+# at the end it fails if an announced limit was exceeded, or if it was asked nonsense
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from portarchive.connectors.jmap import JmapSettings
+from servers.jmap_faults import (
+    LIMIT,
+    NOT_REQUEST,
+    UNKNOWN_CAPABILITY,
+    Action,
+    Drop,
+    DroppedError,
+    Fault,
+    Slow,
+    Status,
+)
+from servers.jmap_methods import BLOB, CORE, CYRUS_BLOB, MAIL, Methods
+from servers.jmap_store import Blob, Store
+
+PASSWORD = "pl4nted-jmap-s3cret"
+
+LIMITS = {
+    "maxSizeUpload": 50_000_000,
+    "maxConcurrentUpload": 4,
+    "maxSizeRequest": 10_000_000,
+    "maxConcurrentRequests": 4,
+    "maxCallsInRequest": 16,
+    "maxObjectsInGet": 500,
+    "maxObjectsInSet": 500,
+}
+_CHUNK = 1 << 16
+
+Verdict = dict[str, Any] | None
+
+
+class Secret:
+    """As ``JmapSettings`` wants it; ``text`` may be changed at any time."""
+
+    def __init__(self, text: str, kind: str = "password") -> None:
+        self.text, self.kind = text, kind
+
+    def reveal(self) -> str:
+        return self.text
+
+
+class FakeJmap:
+    """See the module.
+
+    Args:
+        blobs: ``standard`` (RFC 9404), ``cyrus`` or None.
+        limits: announced.
+
+    Attributes:
+        real: limits that are smaller than announced, and ``maxSizeBlobSet``.
+        mail_limits: of the account, announced.
+        page, most_changes: how many a query and a changes call give at most.
+        verdict, box_verdict, update_verdict: SetErrors, or None.
+        edit_session: makes something else of the session object.
+        read_only: it says so when something is to be written.
+        received: octets of uploads so far.
+        authorizations: what came in that field, of every request.
+        calls: how often each method was called; ``requests`` counts HTTP requests by place.
+    """
+
+    def __init__(self, *, blobs: str | None = "standard", user: str = "jane", **limits: int):
+        self.store = Store()
+        self.blobs, self.user, self.account = blobs, user, f"u-{user}"
+        self.secret = Secret(PASSWORD)
+        self.accepts = f"Basic {base64.b64encode(f'{user}:{PASSWORD}'.encode()).decode()}"
+        self.announced = LIMITS | limits
+        self.real: dict[str, int] = {}
+        self.mail_limits: dict[str, int] = {}
+        self.page: int | None = None
+        self.most_changes: int | None = None
+        self.verdict: Callable[[bytes, dict[str, Any]], Verdict] = lambda _octets, _wanted: None
+        self.box_verdict: Callable[[dict[str, Any]], Verdict] = lambda _wanted: None
+        self.update_verdict: Callable[[dict[str, Any]], Verdict] = lambda _patch: None
+        self.edit_session: Callable[[dict[str, Any]], Any] = lambda found: found
+        self.read_only = False
+        self.received = 0
+        self.authorizations: list[str] = []
+        self.calls: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
+        self.complaints: list[str] = []
+        self.lock = threading.RLock()
+        self._faults: list[Fault] = []
+        self._inside: Counter[str] = Counter()
+        self._connections: set[socket.socket] = set()
+
+    def __enter__(self) -> Self:
+        server = self
+
+        class Bound(_Handler):
+            jmap = server
+
+        self._http = _Server(("127.0.0.1", 0), Bound)
+        self.port = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+        self.drop_all()
+        if kind is None:
+            self.check()
+
+    def check(self) -> None:
+        """No announced limit was exceeded."""
+        assert not self.complaints, self.complaints
+
+    def settings(self, **more: Any) -> JmapSettings:
+        given: dict[str, Any] = {
+            "host": "127.0.0.1", "port": self.port, "tls": False, "user": self.user,
+            "secret": self.secret, "timeout": 10.0,
+        }  # fmt: skip
+        return JmapSettings(**(given | more))
+
+    # --- bad days -------------------------------------------------------------------------------
+
+    def on(self, where: str, action: Action, *, skip: int = 0, times: int = 1) -> None:
+        """From now on: at ``where``, after so many that pass, so many times."""
+        self._faults.append(Fault(where, action, skip, times))
+
+    def strike(self, where: str) -> Action | None:
+        """What is to happen here; what is only a delay or a break happens now."""
+        with self.lock:
+            (self.calls if "/" in where else self.requests)[where] += 1
+            fault = next((each for each in self._faults if each.strikes(where)), None)
+        action = fault.action if fault is not None else None
+        if isinstance(action, Slow) and not action.after:
+            time.sleep(action.seconds)
+        if action == Drop("before"):
+            raise DroppedError
+        return action
+
+    def drop_all(self) -> None:
+        """All connections break."""
+        with self.lock:
+            connections, self._connections = self._connections, set()
+        for connection in connections:
+            cut(connection)
+
+    def complain(self, text: str) -> None:
+        self.complaints.append(text)
+
+    def limit(self, name: str) -> int:
+        return min(self.announced.get(name, 1 << 60), self.real.get(name, 1 << 60))
+
+    def exceeds(self, name: str, count: int) -> bool:
+        """Whether that is too much; more than announced is the client's fault."""
+        if count > self.announced.get(name, 1 << 60):
+            self.complain(f"{name}: {count}")
+        return count > self.limit(name)
+
+    @contextlib.contextmanager
+    def inside(self, limit: str) -> Iterator[bool]:
+        """One more request of a kind; False if those are too many at once."""
+        with self.lock:
+            self._inside[limit] += 1
+            fits = not self.exceeds(limit, self._inside[limit])
+        try:
+            yield fits
+        finally:
+            with self.lock:
+                self._inside[limit] -= 1
+
+    @staticmethod
+    def now() -> str:
+        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def session(self) -> Any:
+        """The session object (RFC 8620 section 2)."""
+        capabilities: dict[str, Any] = {CORE: {**self.announced, "collationAlgorithms": []}}
+        capabilities[MAIL] = {}
+        own: dict[str, Any] = {CORE: {}, MAIL: {**self.mail_limits}}
+        uri = {"standard": BLOB, "cyrus": CYRUS_BLOB}.get(self.blobs or "")
+        if uri is not None:
+            capabilities[uri] = {}
+            limit = self.announced.get("maxSizeBlobSet")
+            own[uri] = {} if limit is None else {"maxSizeBlobSet": limit}
+        return self.edit_session(
+            {
+                "capabilities": capabilities,
+                "accounts": {
+                    self.account: {
+                        "name": self.user, "isPersonal": True, "isReadOnly": False,
+                        "accountCapabilities": own,
+                    }
+                },
+                "primaryAccounts": {MAIL: self.account},
+                "username": self.user,
+                "apiUrl": "/api",
+                "downloadUrl": "/download/{accountId}/{blobId}/{name}?type={type}",
+                "uploadUrl": "/upload/{accountId}/",
+                "eventSourceUrl": "/events",
+                "state": "s1",
+            }
+        )  # fmt: skip
+
+
+def cut(connection: socket.socket) -> None:
+    """With a reset: what is on its way is thrown away."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        connection.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    jmap: FakeJmap
+
+    def setup(self) -> None:
+        super().setup()
+        with self.jmap.lock:
+            self.jmap._connections.add(self.connection)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        del format, args
+
+    def do_GET(self) -> None:
+        if urlsplit(self.path).path == "/.well-known/jmap":
+            self._guarded("session", self._session)
+        elif self.path.startswith("/download/"):
+            self._guarded("download", self._download)
+        else:
+            self._answer(404, {})
+
+    def do_POST(self) -> None:
+        if self.path == "/api":
+            self._guarded("api", self._api)
+        elif self.path.startswith("/upload/"):
+            self._guarded("upload", self._upload)
+        else:
+            self._answer(404, {})
+
+    def _guarded(self, where: str, work: Callable[[], tuple[int, Any]]) -> None:
+        server = self.jmap
+        server.authorizations.append(self.headers.get("Authorization", ""))
+        try:
+            action = server.strike(where)
+            if isinstance(action, Status):
+                self._read_all()
+                self._answer(action.status, action.problem, action.headers)
+                return
+            if self.headers.get("Authorization") != server.accepts:
+                self._read_all()
+                self._answer(401, {"title": "who are you?"})
+                return
+            status, found = work()
+            if isinstance(action, Slow) and action.after:
+                time.sleep(action.seconds)
+            if action == Drop("after"):
+                self._drop()
+            else:
+                self._answer(status, found)
+        except DroppedError:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        cut(self.connection)
+
+    def _answer(self, status: int, found: Any, headers: dict[str, str] | None = None) -> None:
+        octets = found if isinstance(found, bytes) else json.dumps(found).encode()
+        self.send_response(status)
+        kind = "application/problem+json" if status >= 400 else "application/json"
+        for name, value in {"Content-Type": kind, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        self.wfile.write(octets)
+
+    def _read_all(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    # --- places ---------------------------------------------------------------------------------
+
+    def _session(self) -> tuple[int, Any]:
+        return 200, self.jmap.session()
+
+    def _api(self) -> tuple[int, Any]:
+        server = self.jmap
+        body = self._read_all()
+        with server.inside("maxConcurrentRequests") as fits:
+            if not fits:
+                return 400, {"type": LIMIT, "limit": "maxConcurrentRequests"}
+            if server.exceeds("maxSizeRequest", len(body)):
+                return 400, {"type": LIMIT, "limit": "maxSizeRequest"}
+            request = json.loads(body)
+            calls = request.get("methodCalls")
+            if not isinstance(calls, list):
+                return 400, {"type": NOT_REQUEST}
+            if server.exceeds("maxCallsInRequest", len(calls)):
+                return 400, {"type": LIMIT, "limit": "maxCallsInRequest"}
+            using = set(request["using"])
+            if not using <= set(server.session()["capabilities"]):
+                return 400, {"type": UNKNOWN_CAPABILITY}
+            return 200, self._called(Methods(server, using), calls)
+
+    def _called(self, methods: Methods, calls: list[Any]) -> dict[str, Any]:
+        answers: list[list[Any]] = []
+        for name, arguments, call_id in calls:
+            with self.jmap.lock:
+                answers.append([*methods.call(name, arguments, answers), call_id])
+        time.sleep(methods.late)
+        if methods.dropped:
+            raise DroppedError
+        return {"methodResponses": answers, "sessionState": "s1"}
+
+    def _upload(self) -> tuple[int, Any]:
+        server = self.jmap
+        left = size = int(self.headers["Content-Length"])
+        with server.inside("maxConcurrentUpload") as fits:
+            digest, parts = hashlib.sha256(), []
+            while left:
+                chunk = self.rfile.read(min(left, _CHUNK))
+                if not chunk:  # the client gave up
+                    raise DroppedError
+                left -= len(chunk)
+                with server.lock:
+                    server.received += len(chunk)
+                digest.update(chunk)
+                if size <= server.store.most:
+                    parts.append(chunk)
+            if not fits:
+                return 400, {"type": LIMIT, "limit": "maxConcurrentUpload"}
+            if server.exceeds("maxSizeUpload", size):
+                return 413, {"type": LIMIT, "limit": "maxSizeUpload"}
+            octets = b"".join(parts) if size <= server.store.most else None
+            with server.lock:
+                blob_id = server.store.keep_blob(Blob(size, digest.hexdigest(), octets))
+            kind = self.headers.get("Content-Type")
+            return 201, {
+                "accountId": server.account, "blobId": blob_id, "type": kind, "size": size,
+            }  # fmt: skip
+
+    def _download(self) -> tuple[int, Any]:
+        found = re.fullmatch(r"/download/([^/]*)/([^/]*)/[^/?]*\?type=.*", self.path)
+        with self.jmap.inside("maxConcurrentRequests"):
+            blob = self.jmap.store.blobs.get(unquote(found[2])) if found else None
+            if blob is None or blob.octets is None:
+                return 404, {}
+            return 200, blob.octets

@@ -1,0 +1,323 @@
+"""Which messages of an archive are brought, and what is said of the others."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from importing import account, archived, folder_of, letter, octets, place, totals
+from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget
+from portarchive.errors import SettingsError
+from portarchive.jobs.replay import gather, run
+from portarchive.jobs.selection import Selection
+from portarchive.progress import Notice
+
+
+def brought(archive: Path, **options: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Messages by mailbox, and what was left out by reason."""
+    target = MemoryAccount()
+    report = place(archive, MemoryTarget(target), **options)
+    assert report.complete
+    held = {"/".join(path): len(box) for path, box in target.contents().items() if box}
+    return held, dict(report.by_reason())
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    source = account()
+    source.create_folder("Work")
+    for number in range(4):
+        source.add(
+            letter(f"m{number}", b"x" * 1000 * number),
+            "INBOX" if number < 2 else "Work",
+            flags=["Red"] if number % 2 else ["$seen"],
+            received=f"2024-0{number + 1}-01T00:00:00+00:00",
+        )
+    source.add(b"Subject: no id\r\n\r\nx\r\n", "Work", received="2024-09-01T00:00:00+00:00")
+    return archived(tmp_path / "archive", source)
+
+
+# --- filters --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selection", "held", "left_out"),
+    [
+        ({"folders": ("Work",)}, {"Work": 3}, {}),
+        ({"exclude": ("Work",)}, {"INBOX": 2}, {}),
+        ({"roles": ("inbox",)}, {"INBOX": 2}, {}),
+        ({"since_date": dt.date(2024, 2, 1)}, {"INBOX": 1, "Work": 3}, {"since-date": 1}),
+        ({"before_date": dt.date(2024, 2, 1)}, {"INBOX": 1}, {"before-date": 4}),
+        ({"min_size": 1000}, {"INBOX": 1, "Work": 2}, {"min-size": 2}),
+        ({"max_size": 1000}, {"INBOX": 1, "Work": 1}, {"max-size": 3}),
+        ({"keywords": ("red",)}, {"INBOX": 1, "Work": 1}, {"keyword": 3}),
+    ],
+)
+def test_filters(archive: Path, selection, held, left_out) -> None:
+    found = brought(archive, selection=Selection(**selection))
+    assert found == (held, left_out)
+
+
+def test_a_filter_that_no_folder_answers_to_is_a_mistake(archive: Path) -> None:
+    with pytest.raises(SettingsError, match="Werk"):
+        brought(archive, selection=Selection(folders=("Werk",)))
+
+
+# --- --select -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("select", "held"),
+    [
+        ({"m1@example.org", "m2@example.org"}, {"INBOX": 1, "Work": 1}),
+        ({"Work:1"}, {"Work": 1}),
+        ({"mail/INBOX/1001-0000000002.eml"}, {"INBOX": 1}),
+        ({"Work:1", "mail/INBOX/1001-0000000002.eml", "m0@example.org"}, {"INBOX": 2, "Work": 1}),
+    ],
+)
+def test_select(archive: Path, select, held) -> None:
+    found, left_out = brought(archive, select=frozenset(select))
+    assert found == held
+    assert left_out == {"not-selected": 5 - sum(held.values())}
+
+
+def test_a_message_id_need_not_look_like_an_address(tmp_path: Path) -> None:
+    mail = b"Message-ID:\r\n <no at sign: but a colon>\r\nSubject: x\r\n\r\n"
+    archive = archived(tmp_path / "a", account(INBOX=[mail, letter("other")]))
+    found, _ = brought(archive, select=frozenset({"no at sign: but a colon"}))
+    assert found == {"INBOX": 1}
+
+
+def test_what_is_selected_and_not_there_is_named(archive: Path) -> None:
+    target = MemoryTarget(MemoryAccount())
+    select = frozenset({"m0@example.org", "nobody@example.org", "Work:99"})
+    report = place(archive, target, select=select)
+    told = [(each["code"], each["text"]) for each in report.notices]
+    assert told == [
+        ("not-found", "no message of the archive is Work:99"),
+        ("not-found", "no message of the archive is nobody@example.org"),
+    ]
+
+
+def test_into_a_folder(archive: Path) -> None:
+    held, _ = brought(archive, into=("Old", "mail"))
+    assert held == {"Old/mail/INBOX": 2, "Old/mail/Work": 3}
+
+
+# --- kept -----------------------------------------------------------------------------------------
+
+
+def test_what_the_source_had_lost_is_left_unless_asked(tmp_path: Path) -> None:
+    source = account(INBOX=[letter(str(n)) for n in range(4)], Gone=[letter("gone"), letter("g2")])
+    archive = archived(tmp_path / "a", source)
+    source.expunge("INBOX", 1, 2)
+    source.delete_folder("Gone")
+    archived(archive, source)
+    assert brought(archive) == ({"INBOX": 2}, {})
+    assert brought(archive, include_kept=True) == ({"INBOX": 4, "Gone": 2}, {})
+
+
+# --- copies ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    source = MemorySource()
+    for name, role in (("All Mail", "all"), ("Red", None), ("Bin", "trash")):
+        source.create_folder(name, roles=(role,) if role else ())
+    for number in range(6):
+        names = ["All Mail", *(["INBOX"] if number < 2 else ["Red"] if number < 4 else [])]
+        source.add(letter(str(number)), [(name,) for name in names])
+    source.add(letter("twice"), [("Red",)])
+    return archived(tmp_path / "archive", source)
+
+
+def test_copies(labelled: Path) -> None:
+    target = MemoryTarget(MemoryAccount())
+    plan = place(labelled, target, dry_run=True)
+    assert totals(plan)["copies"] == 4
+    assert brought(labelled) == ({"All Mail": 6, "INBOX": 2, "Red": 3}, {})
+
+
+def test_primary(labelled: Path) -> None:
+    """The inbox before labels, labels before what has all."""
+    found = brought(labelled, labels="primary")
+    assert found == ({"INBOX": 2, "Red": 3, "All Mail": 2}, {"copy": 4})
+
+
+def test_two_in_one_folder_are_no_copies_of_each_other(tmp_path: Path) -> None:
+    """Cyrus gives two equal messages of one mailbox one EMAILID."""
+    source = MemorySource()
+    source.create_folder("Red")
+    ref = source.add(letter("a"))
+    source.add(letter("b"))
+    archive = archived(tmp_path / "a", source)
+    file = archive / "mail" / "INBOX" / "folder.json"
+    text = file.read_text("utf-8").replace('"M4"', f'"{ref.email_id}"')
+    assert text.count(f'"{ref.email_id}"') == 2
+    file.write_text(text, "utf-8")
+    unchained(archive)
+    assert brought(archive, labels="primary") == ({"INBOX": 2}, {})
+
+
+def test_what_goes_to_the_trash_is_nobodys_first_place(tmp_path: Path) -> None:
+    source = MemorySource()
+    source.create_folder("Red")
+    ref = source.add(letter("a"), ["INBOX", "Red"])
+    source.set_flags("INBOX", ref.placements[0].uid, ["\\Deleted"])
+    archive = archived(tmp_path / "a", source)
+    assert brought(archive, labels="primary") == ({"Trash": 1, "Red": 1}, {})
+
+
+def test_one_message_in_several_mailboxes_is_placed_once(labelled: Path) -> None:
+    account_ = MemoryAccount()
+    target = MemoryTarget(account_, memberships=True)
+    report = place(labelled, target)
+    assert report.complete
+    assert len(target.sent) == 7
+    assert len(octets(account_, "All Mail")) == 6
+    messages = {
+        item.message.email_id
+        for box in account_.mailboxes().values()
+        for item in box.items.values()
+    }
+    assert len(messages) == 7
+    again = MemoryTarget(account_, memberships=True)
+    assert sum(place(labelled, again).by_round().values()) == 11
+    assert again.sent == []
+
+
+# --- what is damaged ------------------------------------------------------------------------------
+
+
+def unchained(archive: Path) -> None:
+    import json
+    import shutil
+
+    metadata = json.loads((archive / "archive.json").read_text("utf-8"))
+    metadata["archive"].pop("portarchive:manifest")
+    (archive / "archive.json").write_text(json.dumps(metadata), "utf-8")
+    for name in ("manifest.json", "manifest-sha256.txt"):
+        (archive / name).unlink()
+    shutil.rmtree(archive / ".portarchive")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_damaged_file_is_named_and_the_rest_goes_on(archive: Path, there: bool) -> None:
+    messages = sorted((archive / "mail" / "INBOX").glob("*.eml"))
+    messages[0].chmod(0o600)
+    messages[0].write_bytes(messages[0].read_bytes().replace(b"Jane", b"Joan"))
+    missing = min((archive / "mail" / "Work").glob("*.eml"))
+    missing.unlink()
+    target = MemoryAccount()
+    if there:  # then the archive is read before anything is sent
+        target.add(letter("owner"))
+    report = place(archive, MemoryTarget(target))
+    named = [entry for folder in report.folders for entry in folder.failed]
+    assert {entry["file"]: entry["code"] for entry in named} == {
+        f"mail/INBOX/{messages[0].name}": "digest-mismatch",
+        f"mail/Work/{missing.name}": "missing",
+    }
+    assert not report.complete
+    assert report.total("placed") == 3
+
+
+def test_an_item_that_names_no_file(archive: Path) -> None:
+    file = archive / "mail" / "INBOX" / "folder.json"
+    file.write_text(file.read_text("utf-8").replace("1001-0000000001.eml", "../../x"), "utf-8")
+    unchained(archive)
+    report = place(archive, MemoryTarget(MemoryAccount()))
+    (named,) = folder_of(report, "INBOX").failed
+    assert named["code"] == "no-member"
+    assert report.total("placed") == 4
+
+
+def test_a_read_only_archive(archive: Path) -> None:
+    for path in archive.rglob("*"):
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    archive.chmod(0o500)
+    before = {path: path.stat() for path in archive.rglob("*")}
+    assert place(archive, MemoryTarget(MemoryAccount())).complete
+    after = {path: path.stat() for path in archive.rglob("*")}
+    assert [(one.st_mtime_ns, one.st_ino) for one in before.values()] == [
+        (one.st_mtime_ns, one.st_ino) for one in after.values()
+    ]
+
+
+def test_a_message_without_a_date(tmp_path: Path) -> None:
+    """The target's own now, counted; it is found again all the same."""
+    archive = archived(tmp_path / "a", account(INBOX=[b"Subject: x\r\n\r\nbody\r\n"]))
+    file = archive / "mail" / "INBOX" / "folder.json"
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("portarchive:received_at", "portarchive:something"), "utf-8")
+    unchained(archive)
+    account_ = MemoryAccount()
+    report = place(archive, MemoryTarget(account_, now=lambda: 1_700_000_000))
+    assert (report.total("undated"), report.complete) == (1, True)
+    (item,) = account_.mailboxes()["F1"].items.values()
+    assert item.message.received.epoch == 1_700_000_000
+    assert place(archive, MemoryTarget(account_)).by_round() == {"octets": 1}
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def test_small_groups_and_portions_are_the_same(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gather, "GROUP", 1)
+    monkeypatch.setattr(run, "PORTION", 1)
+    for state in (None, tmp_path / "state"):
+        target = MemoryAccount()
+        for placed in (5, 0):
+            report = place(archive, MemoryTarget(target, uidplus=False), state)
+            assert (report.total("placed"), report.complete) == (placed, True)
+
+
+def test_a_crash_costs_one_portion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read back is in the ledger: the next run opens nothing of it."""
+    monkeypatch.setattr(run, "PORTION", 10)
+    archive = archived(tmp_path / "a", account(INBOX=[letter(str(n)) for n in range(40)]))
+    target = MemoryTarget(MemoryAccount())
+    store = target._store
+
+    def crash(parcel):
+        if len(target.sent) == 35:
+            raise KeyboardInterrupt
+        return store(parcel)
+
+    target._store = crash
+    with pytest.raises(KeyboardInterrupt):
+        place(archive, target, tmp_path / "state")
+    report = place(archive, MemoryTarget(target.account), tmp_path / "state")
+    assert report.by_round() == {"ledger": 30, "octets": 5}
+    assert report.total("placed") == 5
+
+
+def test_the_dry_run_changes_nothing_and_says_the_same(archive: Path) -> None:
+    account_ = MemoryAccount()
+    account_.add(letter("m0", b""))
+    target = MemoryTarget(account_)
+    before = account_.contents()
+    plan = place(archive, target, dry_run=True)
+    assert account_.contents() == before
+    assert target.sent == []
+    report = place(archive, MemoryTarget(account_))
+    assert plan.total("to_place") == report.total("placed") == 4
+    assert plan.by_round() == report.by_round()
+    for name in ("path", "target", "how", "created", "messages", "octets"):
+        assert [getattr(folder, name) for folder in plan.folders] == [
+            getattr(folder, name) for folder in report.folders
+        ], name
+
+
+def test_quirks_are_told(archive: Path) -> None:
+    unchained(archive)
+    file = archive / "mail" / "INBOX" / "folder.json"
+    file.write_text(file.read_text("utf-8").replace('"$seen"', '"\\\\Seen"'), "utf-8")
+    events: list[object] = []
+    place(archive, MemoryTarget(MemoryAccount()), None, events.append)
+    assert any(isinstance(event, Notice) and event.code == "quirk" for event in events)
