@@ -98,6 +98,7 @@ class TargetCapabilities:
         alterations: the closed list of what this server does to messages.
         object_ids: ``Present.email_id`` is given.
         labels: mailboxes are labels of one message store (Gmail): copies count once.
+        merges: equal octets are one message, wherever they are and however often they come.
     """
 
     names: NameRules
@@ -112,6 +113,7 @@ class TargetCapabilities:
     alterations: frozenset[Alteration] = frozenset()
     object_ids: bool = False
     labels: bool = False
+    merges: bool = False
 
 
 # --- folders ------------------------------------------------------------------------------------

@@ -50,9 +50,9 @@ def index(
 ) -> int:
     """Make the tables that search, query and report ask.
 
-    Or bring them up to date: Parquet files with a row for each message, attachment, report and sender (docs/index.md). They
-    can be deleted at any time; nothing of the archive itself is changed. The verbs that need them
-    make them by themselves.
+    Or bring them up to date: Parquet files with a row for each message, attachment, report and
+    sender (docs/index.md). They can be deleted at any time; nothing of the archive itself is
+    changed. The verbs that need them make them by themselves.
     """
     from portarchive.archive.contents import open_contents  # noqa: PLC0415  start-up time
     from portarchive.index.build import build  # noqa: PLC0415  start-up time

@@ -103,8 +103,9 @@ def query(
 ) -> int:
     """Ask an archive with SQL, or with a query that is there already.
 
-    The SQL is DuckDB's. It sees the tables of the index and nothing else: no other file, no network; nothing can be
-    changed. The index is made or brought up to date first. docs/query.md has examples.
+    The SQL is DuckDB's. It sees the tables of the index and nothing else: no other file, no
+    network; nothing can be changed. The index is made or brought up to date first. docs/query.md
+    has examples.
     """
     if named == "":
         return _list(archive, sql, json=json or format_ == "json")

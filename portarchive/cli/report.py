@@ -48,8 +48,9 @@ def report(
 ) -> int:
     """Make one page of an archive, with plots, for a browser.
 
-    Volume over time, folders, senders, sizes, attachments, what is missing. It needs nothing else: no network, no script; it can be printed and kept. What is in it is as
-    private as the mail: keep it so.
+    Volume over time, folders, senders, sizes, attachments, what is missing. It needs nothing else:
+    no network, no script; it can be printed and kept. What is in it is as private as the mail: keep
+    it so.
     """
     path = parse_archive(archive, writing=False)
     place = None

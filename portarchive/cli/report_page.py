@@ -16,11 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 from portarchive import __version__
 from portarchive.cli.ledger_view import counts_of, left_out_in, missing_in, remark_lines
-from portarchive.cli.output import counted, octets
+from portarchive.cli.output import octets
+from portarchive.cli.report_lists import (
+    attachments,
+    day,
+    defects,
+    duplicates,
+    keywords,
+    offers,
+    reports,
+    sizes,
+)
 from portarchive.cli.report_months import spans
-from portarchive.cli.report_plot import Series, columns_plot, few
+from portarchive.cli.report_plot import Series, columns_plot
 from portarchive.cli.report_style import STYLE
-from portarchive.cli.report_tables import Mark, bars, folded_away, table, text_of
+from portarchive.cli.report_tables import bars, folded_away, table, text_of
 
 if TYPE_CHECKING:
     from portarchive.index.report import ArchiveFacts
@@ -99,14 +109,14 @@ def _body(about: Described, facts: ArchiveFacts) -> Iterator[str]:
     yield from _time(facts)
     yield from _folders(about, facts)
     yield from _senders(facts)
-    yield from _sizes(facts)
-    yield from _attachments(facts)
-    yield from _keywords(facts)
+    yield from sizes(facts)
+    yield from attachments(facts)
+    yield from keywords(facts)
     yield from _completeness(about)
-    yield from _duplicates(facts)
-    yield from _reports(facts)
-    yield from _offers(facts)
-    yield from _defects(facts)
+    yield from duplicates(facts)
+    yield from reports(facts)
+    yield from offers(facts)
+    yield from defects(facts)
     yield "</main>"
     yield (
         f"<footer>portarchive {html.escape(__version__)}. Messages that the server no longer had"
@@ -128,15 +138,15 @@ def _cards(facts: ArchiveFacts) -> Iterator[str]:
     period = "\N{EN DASH}".join(
         dict.fromkeys(str(total[end])[:4] for end in ("first", "last") if total[end])
     )
+    kept = f"and {total['kept']:,} deleted there" if total["kept"] else ""
     yield '<section class="cards" aria-label="Totals">'
     for value, name, more in (
-        (f"{total['messages']:,}", "messages", f"{total['different']:,} different ones"),
+        (f"{total['messages']:,}", "messages", kept or f"{total['different']:,} different ones"),
         (octets(total["octets"]), "of mail", f"{octets(total['attachment_octets'])} attached"),
         (f"{total['folders']:,}", "folders", "with messages"),
         (f"{total['senders']:,}", "senders", "by address"),
         (period or "\N{EN DASH}", "received", f"{total['undated']:,} without a date"),
         (f"{total['unread']:,}", "unread", f"{total['flagged']:,} flagged"),
-        (f"{total['kept']:,}", "kept", "though deleted on the server"),
     ):
         yield (
             f'<div class="card"><p class="big">{html.escape(value)}</p><p>{name}</p>'
@@ -175,14 +185,14 @@ def _folders(about: Described, facts: ArchiveFacts) -> Iterator[str]:
         yield '<p class="soft">There are no messages.</p>'
         return
     counts = bars([row["messages"] for row in rows], "a")
-    sizes = bars([row["octets"] for row in rows], "b")
+    heavy = bars([row["octets"] for row in rows], "b")
     cut = 8 if facts.totals["kept"] else 7
     yield from table(
         ["Folder", "Messages", "", "Size", "", "First", "Last", "Kept"][:cut],
         (
             (
                 about.named(row["folder"]), row["messages"], counts[at], octets(row["octets"]),
-                sizes[at], _day(row["first"]), _day(row["last"]), row["kept"] or None,
+                heavy[at], day(row["first"]), day(row["last"]), row["kept"] or None,
             )[:cut]
             for at, row in enumerate(rows)
         ),
@@ -203,80 +213,12 @@ def _senders(facts: ArchiveFacts) -> Iterator[str]:
         (
             (
                 row["address"], row["name"], row["messages"], counts[at], octets(row["octets"]),
-                _day(row["first"]), _day(row["last"]),
+                day(row["first"]), day(row["last"]),
             )
             for at, row in enumerate(rows)
         ),
         numbers=(2, 4),
     )  # fmt: skip
-
-
-def _sizes(facts: ArchiveFacts) -> Iterator[str]:
-    from portarchive.index.report import SIZES  # noqa: PLC0415  start-up time
-
-    if not any(facts.sizes):
-        return
-    last = max(at for at, count in enumerate(facts.sizes) if count)
-    counts = facts.sizes[: last + 1]
-    edges = [octets(size).replace(".0 ", " ") for size in SIZES]
-    names = [
-        f"{edges[at]} to {edges[at + 1]}" if at + 1 < len(SIZES) else f"{edges[at]} and more"
-        for at in range(len(counts))
-    ]
-    labels = {at: f"≥ {edges[at]}" if at else "0" for at in few(len(counts), 16)}
-    title = "Messages by size"
-    yield "<h2>Sizes</h2>"
-    yield f"<figure><figcaption>{title}</figcaption>"
-    yield columns_plot(Series("sizes", title, counts, names, labels, "messages", "a"))
-    yield "</figure>"
-    yield from folded_away(
-        "The numbers, by size",
-        table(["Size", "Messages"], zip(names, counts, strict=True), numbers=(1,)),
-    )
-    yield "<h3>The largest messages</h3>"
-    yield from table(
-        ["Size", "Received", "From", "Subject", "Where"],
-        (
-            (
-                octets(row["size"]), _day(row["received_at"]), row["from_address"], row["subject"],
-                row["place"],
-            )
-            for row in facts.lists["largest"]
-        ),
-        numbers=(0,),
-    )  # fmt: skip
-
-
-def _attachments(facts: ArchiveFacts) -> Iterator[str]:
-    rows = facts.lists["types"]
-    if not rows:
-        return
-    yield "<h2>Attachments by type</h2>"
-    sizes = bars([row["octets"] for row in rows], "b")
-    yield from table(
-        ["Type", "Parts", "Size", "", "Largest"],
-        (
-            (row["content_type"], row["parts"], octets(row["octets"]), sizes[at],
-             octets(row["largest"]))
-            for at, row in enumerate(rows)
-        ),
-        numbers=(1, 2, 4),
-        codes=(0,),
-    )  # fmt: skip
-
-
-def _keywords(facts: ArchiveFacts) -> Iterator[str]:
-    rows = facts.lists["keywords"]
-    if not rows:
-        return
-    yield "<h2>Flags and keywords</h2>"
-    counts = bars([row["messages"] for row in rows], "a")
-    yield from table(
-        ["Keyword", "Messages", ""],
-        ((row["keyword"], row["messages"], counts[at]) for at, row in enumerate(rows)),
-        numbers=(1,),
-        codes=(0,),
-    )
 
 
 def _completeness(about: Described) -> Iterator[str]:
@@ -311,102 +253,3 @@ def _completeness(about: Described) -> Iterator[str]:
         )
     for line in remark_lines(about.ledger):
         yield f'<p class="soft">{text_of(line)}</p>'
-
-
-def _duplicates(facts: ArchiveFacts) -> Iterator[str]:
-    total = facts.totals
-    if not total["duplicated"]:
-        return
-    yield "<h2>Duplicates</h2>"
-    yield (
-        f"<p>{counted(total['duplicated'], 'message')} are there more than once, octet by octet:"
-        f" {counted(total['copies_over'], 'copy', 'copies')} over, {octets(total['octets_over'])}."
-        " Copies in several folders are as the account had them.</p>"
-    )
-    yield from table(
-        ["Copies", "Size over", "Subject", "Where"],
-        (
-            (
-                row["copies"],
-                octets(row["octets_over"] or 0),
-                row["subject"],
-                ", ".join(row["places"]),
-            )
-            for row in facts.lists["duplicates"]
-        ),
-        numbers=(0, 1),
-    )
-
-
-def _reports(facts: ArchiveFacts) -> Iterator[str]:
-    total, rows = facts.totals, facts.lists["bounces"]
-    if rows:
-        yield "<h2>Mail that did not arrive</h2>"
-        yield (
-            f"<p>{counted(total['failed'], 'recipient')} failed, {total['delayed']:,} delayed,"
-            " by the reports in the archive (RFC 3464); the newest first.</p>"
-        )
-        yield from table(
-            ["Reported", "Recipient", "Action", "Status", "Meaning", "The server's words", "Where"],
-            (
-                (
-                    _day(row["received_at"]), row["recipient"], row["action"], row["status"],
-                    row["meaning"], row["diagnostic"], row["place"],
-                )
-                for row in rows
-            ),
-            codes=(3,),
-        )  # fmt: skip
-    if facts.lists["feedback"]:
-        yield "<h2>Feedback reports</h2>"
-        yield from table(
-            ["Type", "Reports"],
-            ((row["feedback_type"], row["reports"]) for row in facts.lists["feedback"]),
-            numbers=(1,),
-        )
-
-
-def _offers(facts: ArchiveFacts) -> Iterator[str]:
-    rows = facts.lists["offers"]
-    if not rows and not facts.totals["expired"]:
-        return
-    yield "<h2>Newsletters and what expires</h2>"
-    if facts.totals["expired"]:
-        yield (
-            f"<p>{counted(facts.totals['expired'], 'message')} expired by the sender's word"
-            " (RFC 10080). They are kept like all others.</p>"
-        )
-    if rows:
-        yield from table(
-            ["Sender", "Messages", "With one-click unsubscription", "With wrong-recipient report"],
-            (
-                (row["from_address"], row["messages"], row["one_click"], row["wrong_recipient"])
-                for row in rows
-            ),
-            numbers=(1, 2, 3),
-        )
-
-
-def _defects(facts: ArchiveFacts) -> Iterator[str]:
-    from portarchive.index.columns import DEFECTS  # noqa: PLC0415  start-up time
-
-    rows = facts.lists["defects"]
-    if not rows:
-        return
-    yield "<h2>What is wrong with messages</h2>"
-    yield "<p>They came so, and are kept so, octet for octet.</p>"
-    yield from table(
-        ["Code", "Messages", "Meaning", "Example"],
-        (
-            (row["defect"], row["messages"], DEFECTS.get(row["defect"], ""), row["example"])
-            for row in rows
-        ),
-        numbers=(1,),
-        codes=(0,),
-    )
-
-
-def _day(instant: object) -> Mark | None:
-    return (
-        None if instant is None else Mark(f'<span class="day">{text_of(str(instant)[:10])}</span>')
-    )

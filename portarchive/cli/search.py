@@ -72,9 +72,9 @@ def search(
 ) -> int:
     """Find messages of an archive by words, people, dates, flags.
 
-    The newest come first. Looks in subjects, addresses, names of lists and of attached files, without regard to case and
-    accents. Each message comes with its folder, uid and file, for show and import --select. Exit
-    code 0 also if nothing is found.
+    The newest come first. Looks in subjects, addresses, names of lists and of attached files,
+    without regard to case and accents. Each message comes with its folder, uid and file, for show
+    and import --select. Exit code 0 also if nothing is found.
     """
     if json and jsonl:
         raise SettingsError("--json and --jsonl cannot both be given", hint="leave one out")

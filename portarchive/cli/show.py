@@ -55,8 +55,9 @@ def show(
 ) -> int:
     """Print one message of an archive, safe to look at.
 
-    The header decoded, the text, and a list of what is attached. What could steer a terminal is left out; of HTML the words are shown. Nothing that the message
-    refers to is fetched. --raw gives the octets exactly as they are in the archive.
+    The header decoded, the text, and a list of what is attached. What could steer a terminal is
+    left out; of HTML the words are shown. Nothing that the message refers to is fetched. --raw
+    gives the octets exactly as they are in the archive.
     """
     if raw and (json or headers):
         raise SettingsError("--raw goes with no other form", hint="leave the other one out")

@@ -14,7 +14,8 @@ from portarchive.jobs.diff.report import DiffReport
 from portarchive.jobs.diff.run import run_diff
 from portarchive.jobs.diff.sides import AccountSide, ArchiveSide
 from portarchive.jobs.export import ExportOptions, run_export
-from portarchive.jobs.replay.gather import as_record, skip_reason
+from portarchive.jobs.replay.deliver import LOST
+from portarchive.jobs.replay.gather import as_record
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import ImportReport
@@ -101,7 +102,11 @@ def run_migrate(
         if import_options.dry_run:
             return report
         dropped = {
-            folder.path: {keywords.fold(entry["keyword"]) for entry in folder.dropped}
+            folder.path: {
+                keywords.fold(entry["keyword"])
+                for entry in folder.dropped
+                if entry["reason"] in LOST
+            }
             for folder in report.imported.folders
         }
         policies = Policies(
@@ -109,11 +114,7 @@ def run_migrate(
             same_provider=same_service(contents.service, identity.service),
             jmap=identity.protocol == "jmap",
         )
-        left_out = {
-            (folder.path, entry["uid"])
-            for folder in report.imported.folders
-            for entry in folder.failed
-        }
+        left_out = {folder.path: folder.left_out for folder in report.imported.folders}
 
         def flags(item: Item) -> tuple[str, ...]:
             if not keeps_flags:
@@ -124,9 +125,8 @@ def run_migrate(
 
         def leave_out(item: Item) -> bool:
             return (
-                policies.treat(item.flags).deleted
-                or (item.folder, item.uid) in left_out
-                or skip_reason(import_options.selection, item) is not None
+                policies.treat(item.flags).deleted  # it is in the trash
+                or item.uid in left_out.get(item.folder, ())
             )
 
         new = read()
@@ -138,6 +138,7 @@ def run_migrate(
                     wanted=lambda folder: import_options.selection.wants_folder(as_record(folder)),
                     leave_out=leave_out,
                     flags=flags,
+                    any_instant=lambda item: item.received.epoch is None,
                 ),
                 AccountSide(new),
                 observer,

@@ -10,6 +10,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -439,3 +441,20 @@ def test_a_reader_that_has_enough(mail):
     assert process.wait(30) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_nothing_heavy_is_loaded_by_who_asks(mail):
+    run("index", mail)
+    program = (
+        "import sys; from portarchive.cli import main; code = main(sys.argv[1:]);"
+        " print(sorted({'duckdb', 'pyarrow', 'rich', 'jsonschema'} & sys.modules.keys()), code)"
+    )
+    for words in (["query", mail, "select 1"], ["search", mail, "x"], ["search", "--help"],
+                  ["show", mail, "INBOX:1"]):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1] == "[] 0", words

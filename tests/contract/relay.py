@@ -32,6 +32,7 @@ class Relay:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join()  # it may just be making one more pair
         self.cut()
         for thread in self._threads:
             thread.join()

@@ -17,6 +17,7 @@ from portarchive.connectors.jmap import JmapSettings, open_source
 from portarchive.records import FolderOpened, MessageRef
 from servers.cyrus import Cyrus
 from servers.daemon import wire_name
+from servers.jmap_server import FakeJmap
 
 
 class CyrusProvider:
@@ -31,18 +32,15 @@ class CyrusProvider:
         self.account, self.wire = account, wire
         self.secret = account.password
 
+    def settings(self) -> JmapSettings:
+        return JmapSettings(
+            host="127.0.0.1", port=self.wire.port, tls=False, user=self.account.user,
+            secret=Password(self.secret), timeout=20,
+        )  # fmt: skip
+
     def source(self):
         self.wire.away = False
-        source = open_source(
-            JmapSettings(
-                host="127.0.0.1",
-                port=self.wire.port,
-                tls=False,
-                user=self.account.user,
-                secret=Password(self.secret),
-                timeout=20,
-            )
-        )
+        source = open_source(self.settings())
         reconnect = source.reconnect
 
         def mended() -> None:
@@ -115,6 +113,79 @@ class CyrusProvider:
         return {(folder, uid): (merged[uid], octets) for (folder, uid), octets in found.items()}
 
 
+class FakeProvider:
+    """The account of a fake server; its owner changes it without asking anybody."""
+
+    def __init__(self, server: FakeJmap, wire: Relay) -> None:
+        self.server, self.wire = server, wire
+        self.secret = server.secret.text
+
+    source = CyrusProvider.source
+
+    def settings(self) -> JmapSettings:
+        return self.server.settings(port=self.wire.port)
+
+    def path(self, folder) -> tuple[str, ...]:
+        return tuple(folder.split("/"))
+
+    def add(self, folder, octets, flags=(), received=None):
+        with self.server.lock:
+            words = [keywords.to_jmap(flag) for flag in flags]
+            return self.server.store.add(self.path(folder), octets, words, received)
+
+    def box(self, folder):
+        return self.server.store.box_at(self.path(folder))
+
+    def copy(self, folder, uid, to):
+        del folder
+        with self.server.lock:
+            mail = self.server.store.mails[uid]
+            self.server.store.change_boxes(mail, mail.boxes | {self.box(to).box_id})
+        return uid
+
+    def expunge(self, folder, *uids):
+        with self.server.lock:
+            for uid in uids:
+                mail = self.server.store.mails[uid]
+                self.server.store.change_boxes(mail, mail.boxes - {self.box(folder).box_id})
+
+    def set_flags(self, folder, uid, flags):
+        del folder
+        with self.server.lock:
+            mail = self.server.store.mails[uid]
+            mail.keywords = {keywords.to_jmap(flag) for flag in flags}
+            self.server.store.touch(mail)
+
+    def create(self, folder):
+        with self.server.lock:
+            self.server.store.create(self.path(folder))
+
+    def rename(self, folder, to):
+        with self.server.lock:
+            box = self.box(folder)
+            *above, box.name = self.path(to)
+            box.parent = self.box("/".join(above)).box_id if above else None
+            self.server.store.log.append(("Mailbox", "updated", box.box_id))
+
+    def delete(self, folder):
+        with self.server.lock:
+            self.server.store.remove_box(self.box(folder).box_id)
+
+    drop = CyrusProvider.drop
+
+    def contents(self):
+        store = self.server.store
+        with self.server.lock:
+            return {
+                ("/".join(store.path(store.boxes[box])), mail.mail_id): (
+                    frozenset(keywords.to_archive(mail.keywords)),
+                    store.blobs[mail.blob_id].octets,
+                )
+                for mail in store.mails.values()
+                for box in mail.boxes
+            }
+
+
 @pytest.fixture(scope="module")
 def cyrus_as_it_comes() -> Iterator[Cyrus]:
     """With its default it changes 8-bit header octets to X."""
@@ -122,7 +193,49 @@ def cyrus_as_it_comes() -> Iterator[Cyrus]:
         yield server
 
 
-class TestCyrus(SourceContract):
+class JmapContract(SourceContract):
+    """What is not so by JMAP."""
+
+    def test_another_uidvalidity_brings_what_identifies_a_message(self, provider) -> None:
+        """JMAP has none: of an archive that another kind of source made."""
+        octets = [mail(1), b"Subject: nameless\r\n\r\n", mail(3)]
+        uids = [provider.add("INBOX", each, received=NOON) for each in octets]
+        source = provider.source()
+        (folder,) = [folder for folder in selectable(source) if folder.path == ("INBOX",)]
+        token = {"uidvalidity": 7, "state": "1"}
+        events = listing(source, folders=[folder], tokens={folder.folder_id: token})
+        (opened,) = of(FolderOpened, events)
+        assert opened.complete
+        assert opened.uidvalidity is None
+        refs = {ref.email_id: ref for ref in of(MessageRef, events)}
+        assert [refs[uid].size for uid in uids] == [len(each) for each in octets]
+        told = [refs[uid].message_id for uid in uids]
+        assert told == [b"<1@example.org>", b"", b"<3@example.org>"]
+        assert {ref.placements[0].received.epoch for ref in refs.values()} == {
+            int(NOON.timestamp())
+        }
+        source.close()
+
+    def test_an_old_uid_never_brings_a_strangers_octets(self, provider) -> None:
+        """An Email's id means the same octets as long as the account lives, wherever it is."""
+        provider.create("A")
+        for number in range(4):
+            provider.add("A", mail(number))
+        source = provider.source()
+        refs = of(MessageRef, listing(source))
+        provider.delete("A")
+        provider.create("A")
+        for number in (3, 2):
+            provider.add("A", mail(number))
+        for ref, outcome in source.fetch(refs):
+            assert not hasattr(outcome, "chunks"), ref  # the mailbox that it was named in is gone
+        mirror = Mirror()
+        mirror.run(source)
+        assert mirror.contents() == provider.contents()
+        source.close()
+
+
+class TestCyrus(JmapContract):
     """By ``Blob/get``, and by downloads where a server does not have it."""
 
     numbers = iter(range(1, 10_000))
@@ -168,38 +281,33 @@ class TestCyrus(SourceContract):
         mirror.run(source)
         assert mirror.contents() == provider.contents()
 
-    def test_another_uidvalidity_brings_what_identifies_a_message(self, provider) -> None:
-        """JMAP has none: of an archive that another kind of source made."""
-        octets = [mail(1), b"Subject: nameless\r\n\r\n", mail(3)]
-        uids = [provider.add("INBOX", each, received=NOON) for each in octets]
-        source = provider.source()
-        (folder,) = [folder for folder in selectable(source) if folder.path == ("INBOX",)]
-        token = {"uidvalidity": 7, "state": "1"}
-        events = listing(source, folders=[folder], tokens={folder.folder_id: token})
-        (opened,) = of(FolderOpened, events)
-        assert opened.complete
-        assert opened.uidvalidity is None
-        refs = {ref.email_id: ref for ref in of(MessageRef, events)}
-        assert [refs[uid].size for uid in uids] == [len(each) for each in octets]
-        told = [refs[uid].message_id for uid in uids]
-        assert told == [b"<1@example.org>", b"", b"<3@example.org>"]
-        assert {ref.placements[0].received.epoch for ref in refs.values()} == {
-            int(NOON.timestamp())
-        }
-        source.close()
 
-    def test_an_old_uid_never_brings_a_strangers_octets(self, provider) -> None:
-        """An Email's id is its octets' as long as the account lives, also in a new mailbox."""
-        provider.create("A")
-        uids = [provider.add("A", mail(number)) for number in range(4)]
-        source = provider.source()
-        refs = of(MessageRef, listing(source))
-        provider.delete("A")
-        provider.create("A")
-        assert [provider.add("A", mail(number)) for number in (3, 2)] == [uids[3], uids[2]]
-        for ref, outcome in source.fetch(refs):
-            assert not hasattr(outcome, "chunks"), ref  # the mailbox that it was named in is gone
-        mirror = Mirror()
-        mirror.run(source)
-        assert mirror.contents() == provider.contents()
-        source.close()
+NARROW = {
+    "maxObjectsInGet": 3, "maxCallsInRequest": 2, "maxConcurrentRequests": 1,
+    "maxSizeRequest": 700,
+}  # fmt: skip
+
+
+class TestFake(JmapContract):
+    """Servers that give little at a time, and one that gives less than it says."""
+
+    @pytest.fixture(params=["roomy", "narrow", "lying", "downloads"])
+    def provider(self, request):
+        kind = request.param
+        with FakeJmap(
+            blobs=None if kind == "downloads" else "standard",
+            **(NARROW if kind == "narrow" else {}),
+        ) as server:
+            if kind in {"narrow", "lying"}:
+                server.page, server.most_changes = 2, 2
+            if kind == "lying":
+                server.real |= NARROW | {"maxCallsInRequest": 1}
+            with Relay(server.port) as wire:
+                yield FakeProvider(server, wire)
+
+    def test_folders_come_parents_first_with_decoded_names(self, filled, source) -> None:
+        """A parent is a mailbox like others."""
+        folders = [folder.path for folder in source.folders()]
+        assert folders == sorted(folders)
+        assert len(folders) == 5
+        assert ("Ärger & Co", "日本") in folders

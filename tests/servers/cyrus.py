@@ -3,6 +3,7 @@
     with Cyrus() as server:                         # up in about 1 s
         server.url("jane"), server.url("jane", tls=False), server.ca_file, server.password
         server.jmap_url                             # http://127.0.0.1:PORT/.well-known/jmap
+    server.jmap("jane"), server.jmap("jane", tls=False)     # jmaps://jane@localhost:PORT
         server.append / populate / create / … / messages: see ``daemon.MailServer``
         server.account("jane").append("INBOX", octets)
 
@@ -75,6 +76,7 @@ SERVICES {{
   imap cmd="{imapd}" listen="127.0.0.1:{port}" prefork=1
   imaps cmd="{imapd} -s" listen="127.0.0.1:{tls_port}" prefork=0
   http cmd="{bin}/httpd -C {directory}/imapd.conf -U 100" listen="127.0.0.1:{http_port}" prefork=0
+  https cmd="{bin}/httpd -s -C {directory}/imapd.conf" listen="127.0.0.1:{https_port}" prefork=0
 }}
 EVENTS {{
 }}
@@ -135,6 +137,7 @@ class Cyrus(MailServer):
         (directory / "spool").mkdir()
         self.ca_file = issue(directory)
         self.port, self.tls_port, self.http_port = free_port(), free_port(), free_port()
+        self.https_port = free_port()
         self.jmap_url = f"http://127.0.0.1:{self.http_port}/.well-known/jmap"
         (directory / "imapd.conf").write_text(
             _IMAPD.format(
@@ -154,6 +157,7 @@ class Cyrus(MailServer):
                 port=self.port,
                 tls_port=self.tls_port,
                 http_port=self.http_port,
+                https_port=self.https_port,
             ),
             encoding="utf-8",
         )
@@ -214,6 +218,12 @@ class Cyrus(MailServer):
     def url(self, user: str, *, tls: bool = True) -> str:
         self.add_user(user)
         return super().url(user, tls=tls)
+
+    def jmap(self, user: str, *, tls: bool = True) -> str:
+        """The account by JMAP, as SOURCE."""
+        self.add_user(user)
+        port = self.https_port if tls else self.http_port
+        return f"{'jmaps' if tls else 'jmap'}://{user}@localhost:{port}"
 
     def connect(self, user: str):
         self.add_user(user)

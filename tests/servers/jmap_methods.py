@@ -268,6 +268,10 @@ class Methods:
         before = self.store.state
         created: Arguments = {}
         failed: Arguments = {}
+        sent = [self._named(wanted.get("blobId")) for wanted in arguments["emails"].values()]
+        known = (self.store.blobs[blob].octets or b"" for blob in sent if blob in self.store.blobs)
+        if any(map(self.server.poison, known)):
+            raise MethodFailedError("serverFail", description="assertion failed")
         for key, wanted in arguments["emails"].items():
             blob_id = self._named(wanted.get("blobId"))
             if blob_id not in self.store.blobs:

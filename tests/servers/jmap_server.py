@@ -79,6 +79,7 @@ class FakeJmap:
         mail_limits: of the account, announced.
         page, most_changes: how many a query and a changes call give at most.
         verdict, box_verdict, update_verdict: SetErrors, or None.
+        poison: whether a method fails whose window has such a message (``serverFail``).
         edit_session: makes something else of the session object.
         read_only: it says so when something is to be written.
         received: octets of uploads so far.
@@ -99,6 +100,7 @@ class FakeJmap:
         self.verdict: Callable[[bytes, dict[str, Any]], Verdict] = lambda _octets, _wanted: None
         self.box_verdict: Callable[[dict[str, Any]], Verdict] = lambda _wanted: None
         self.update_verdict: Callable[[dict[str, Any]], Verdict] = lambda _patch: None
+        self.poison: Callable[[bytes], bool] = lambda _octets: False
         self.edit_session: Callable[[dict[str, Any]], Any] = lambda found: found
         self.read_only = False
         self.received = 0

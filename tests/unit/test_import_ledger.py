@@ -160,8 +160,10 @@ def test_a_home_that_cannot_be_written_to_costs_the_ledger_alone(tmp_path: Path,
         case.state.write_bytes(b"")  # no directory
     else:
         case.run()
-        case.file.unlink()
-        case.file.mkdir() if case.state.rglob("*.jsonl") is None else None
+        path = case.file
+        path.unlink()
+        path.mkdir()
+        case.target = MemoryAccount()
     assert case.run().complete
     assert sum(case.run().by_round().values()) == 6
 

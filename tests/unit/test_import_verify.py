@@ -1,4 +1,4 @@
-"""What is read back after placing, and what is said of it; what a target refuses, and how it ends."""
+"""What is read back after placing, what is said of it; what a target refuses, and how it ends."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import date
 
 import pytest
@@ -269,3 +270,16 @@ def test_html_without_its_marks(text, words):
 @settings(max_examples=300, deadline=None)
 def test_any_octets_have_a_text(octets):
     assert isinstance(search_text.body_of(octets), str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["a" + "\u0301\u0323" * 200_000, "<br " * 200_000, "<script>" * 100_000, "<!--" * 200_000,
+     "<br> \n" * 150_000, "&" * 800_000, "<" * 800_000],
+)  # fmt: skip
+def test_no_text_takes_for_ever(body):
+    kind = "html" if body[0] in "<&" else "plain"
+    octets = f"Content-Type: text/{kind}; charset=utf-8\r\n\r\n{body}".encode()
+    begun = time.monotonic()
+    search_text.body_of(octets)
+    assert time.monotonic() - begun < 15

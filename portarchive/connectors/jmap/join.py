@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from portarchive import keywords
 from portarchive.connectors.jmap import convert
@@ -11,6 +11,9 @@ from portarchive.connectors.jmap.refusals import refusal
 from portarchive.connectors.jmap.replies import MethodError, expect
 from portarchive.connectors.jmap.session import Session
 from portarchive.placing import Merged, Parcel, PlaceOutcome, Refused
+
+TRIES: Final = 3
+"""How often one change is asked for whose method fails."""
 
 
 def join(
@@ -58,7 +61,9 @@ def join(
     return results
 
 
-def _update(session: Session, updates: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _update(
+    session: Session, updates: Mapping[str, Any], tries: int = TRIES
+) -> dict[str, Mapping[str, Any]]:
     """Change some Emails; why it could not be done, by id. Done twice it is done once."""
     answer = session.call([("Email/set", {"update": updates})])[0]
     if not isinstance(answer, MethodError):
@@ -67,6 +72,8 @@ def _update(session: Session, updates: Mapping[str, Any]) -> dict[str, Mapping[s
     if answer.type == "serverUnavailable":
         expect("Email/set", answer)
     if len(updates) == 1:
+        if tries > 1:
+            return _update(session, updates, tries - 1)
         return dict.fromkeys(updates, answer.arguments)
     if answer.type == "requestTooLarge":
         session.limits.shrink("maxObjectsInSet", len(updates))

@@ -34,15 +34,24 @@ class MethodError(NamedTuple):
     arguments: Mapping[str, Any]
 
 
-class MethodRefused(ConnectorError):
-    """A method said no, and ``expect`` was asked. ``error``: what it said."""
+class MethodRefused(ServerMisbehaved):
+    """A method said no, and ``expect`` was asked. ``error``: what it said.
+
+    It may be about a single object among many, so asking for less at a time may go well.
+    """
 
     code = "server-refused"
 
-    def __init__(self, name: str, error: MethodError) -> None:
-        words = f" ({error.description})" if error.description else ""
-        super().__init__(f"the server refuses {name}: {printable(error.type, 60)}{words}")
-        self.error = error
+    def __init__(
+        self,
+        text: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        error: MethodError | None = None,
+    ) -> None:
+        super().__init__(text, hint=hint, code=code)
+        self.error = error or MethodError("serverFail", "", {})
 
 
 class LimitReached(ConnectorError):
@@ -74,7 +83,9 @@ def expect(name: str, answer: Answer | MethodError) -> Answer:
     """
     if not isinstance(answer, MethodError):
         return answer
-    refused = MethodRefused(name, answer)
+    words = f" ({answer.description})" if answer.description else ""
+    text = f"the server refuses {name}: {printable(answer.type, 60)}{words}"
+    refused = MethodRefused(text, error=answer)
     if answer.type == "serverUnavailable":
         raise RateLimited(refused.text)
     if answer.type == "cannotCalculateChanges":

@@ -49,7 +49,8 @@ class Limits:
         if attribute not in _ANNOUNCED:
             return False
         before: int = getattr(self, attribute)
-        after = max(1, min(before, used) // 2)
+        # not half of what it is by now: several requests at once may have been too much
+        after = max(1, min(before, used // 2))
         setattr(self, attribute, after)
         return after < before or used > after
 

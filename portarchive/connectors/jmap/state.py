@@ -92,16 +92,14 @@ def all_ids(session: Session, folder_ids: Sequence[str] | None) -> list[str]:
     """
     found: set[str] = set()
     if folder_ids is None:
-        _query(session, {}, None, found)
+        _query(session, "Email/query", {"sort": _SORT}, None, found)
         return sorted(found)
-    calls: list[Call] = [
-        ("Email/query", {"filter": {"inMailbox": key}, "sort": _SORT, "calculateTotal": True})
-        for key in folder_ids
-    ]
-    for key, answer in zip(folder_ids, session.call(calls), strict=True):
+    asked = [{"filter": {"inMailbox": key}, "sort": _SORT} for key in folder_ids]
+    calls: list[Call] = [("Email/query", {**each, "calculateTotal": True}) for each in asked]
+    for each, answer in zip(asked, session.call(calls), strict=True):
         if isinstance(answer, MethodError) and answer.type == "invalidArguments":
             continue  # the mailbox is gone by now
-        _query(session, {"filter": {"inMailbox": key}}, expect("Email/query", answer), found)
+        _query(session, "Email/query", each, expect("Email/query", answer), found)
     return sorted(found)
 
 
@@ -119,8 +117,10 @@ def state_of(value: object) -> str:
 def _boxes(session: Session, answer: Answer | MethodError) -> dict[str, Box]:
     if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
         # More mailboxes than a server gives at once: their ids first (RFC 8620 section 5.1).
-        ids = _ids(session.ask("Mailbox/query", {}).get("ids"))
-        found = [each for part, _ in session.get("Mailbox", ids, PROPERTIES) for each in part]
+        ids: set[str] = set()
+        _query(session, "Mailbox/query", {}, None, ids)
+        parts = session.get("Mailbox", sorted(ids), PROPERTIES)
+        found = [each for part, _ in parts for each in part]
     else:
         found = objects(expect("Mailbox/get", answer).get("list"))
     return boxes([each for each in found if object_id(each["id"]) is not None])
@@ -157,18 +157,18 @@ def _collect(session: Session, state: str, answer: Answer | MethodError) -> Delt
 
 
 def _query(
-    session: Session, filtered: dict[str, Any], page: Answer | None, found: set[str]
+    session: Session, name: str, asked: dict[str, Any], page: Answer | None, found: set[str]
 ) -> None:
     """All pages of one query, the first of them perhaps at hand.
 
-    Each page begins after the last Email of the one before, wherever that is by now: by position
-    one that moved up would be passed over. When that Email is gone the reading starts over.
+    Each page begins after the last object of the one before, wherever that is by now: by position
+    one that moved up would be passed over. When that object is gone the reading starts over; where
+    it is always gone, or never asked for by it, positions have to do.
     """
-    asked = {**filtered, "sort": _SORT}
     anchored = True
-    for _ in range(_RESTARTS):
+    for restart in range(_RESTARTS):
         if page is None:
-            page = session.ask("Email/query", {**asked, "calculateTotal": True})
+            page = session.ask(name, {**asked, "calculateTotal": True})
         seen: set[str] = set()
         while page is not None:
             ids = _ids(page.get("ids"))
@@ -181,14 +181,17 @@ def _query(
                 raise ServerMisbehaved("the server gives the same page of a result again and again")
             seen.update(ids)
             found.update(ids)
-            following = {"anchor": ids[-1], "anchorOffset": 1} if anchored else {"position": end}
-            answer = session.call([("Email/query", {**asked, **following})])[0]
-            if isinstance(answer, MethodError) and answer.type == "anchorNotFound":
-                page = None
-            elif isinstance(answer, MethodError) and answer.type == "invalidArguments" and anchored:
+            by_position = {**asked, "position": end}
+            anchor = {**asked, "anchor": ids[-1], "anchorOffset": 1}
+            answer = session.call([(name, anchor if anchored else by_position)])[0]
+            if isinstance(answer, MethodError) and answer.type == "invalidArguments" and anchored:
                 anchored = False
+                answer = session.call([(name, by_position)])[0]
+            if isinstance(answer, MethodError) and answer.type == "anchorNotFound":
+                anchored = restart < _RESTARTS - 2
+                page = None
             else:
-                page = expect("Email/query", answer)
+                page = expect(name, answer)
     raise RateLimited("what is in the account changes faster than it can be listed")
 
 

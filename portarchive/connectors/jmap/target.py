@@ -117,6 +117,7 @@ class JmapTarget:
             earliest=_CYRUS_INSTANTS[0] if cyrus else -(1 << 31),
             alterations=ALTERATIONS[cyrus],
             object_ids=True,
+            merges=cyrus,  # its EMAILID is a hash of the octets
         )
 
     @property

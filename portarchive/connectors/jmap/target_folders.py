@@ -21,6 +21,9 @@ _CODES: Final = {"overQuota": "over-quota", "forbidden": "refused", "tooLarge": 
 AT_ONCE: Final = 100
 """Mailboxes in one request: servers were seen to refuse 300 without naming a limit (failure 53)."""
 
+TRIES: Final = 3
+"""How often one mailbox is asked for whose method fails."""
+
 _NO_NAME: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What is in no Net-Unicode text (RFC 5198); some servers answer nothing to a request with it."""
 
@@ -133,13 +136,15 @@ class FolderMaker:
         return again
 
     def _create_some(
-        self, paths: Sequence[Path], todo: Mapping[Path, dict[str, Any]]
+        self, paths: Sequence[Path], todo: Mapping[Path, dict[str, Any]], tries: int = TRIES
     ) -> dict[Path, dict[str, Any]]:
         arguments = {"create": {f"m{number}": todo[path] for number, path in enumerate(paths)}}
         try:
             answer = self._session.ask("Mailbox/set", arguments)
         except MethodRefused as error:
             if len(paths) == 1:
+                if tries > 1:
+                    return self._create_some(paths, todo, tries - 1)
                 self._refused[paths[0]] = Refused("refused", error.text)
                 return {}
             if error.error.type == "requestTooLarge":

@@ -45,10 +45,12 @@ MOST_JSON: Final = 192 << 20
 """Octets of an API answer after which it is no answer any more."""
 
 _PROBLEM: Final = 1 << 16
+_FULL: Final = 507
+"""Insufficient Storage (RFC 4918 section 11.5): waiting does not mend it."""
 
 
 class HttpRefused(ConnectorError):
-    """An answer of 400 to 499 that is neither about the login nor about patience.
+    """An answer of 400 to 499, or 507, that is neither about the login nor about patience.
 
     Attributes:
         status: of HTTP.
@@ -250,7 +252,7 @@ class Transport:
                 f"the server asks for patience: {said}",
                 retry_after=_retry_after(reply.header("Retry-After")),
             )
-        if status >= 500:
+        if status >= 500 and status != _FULL:
             return ConnectionLost(f"the server failed: {said}")
         return HttpRefused(
             f"the server refused the request: {said}", status=status, problem=problem

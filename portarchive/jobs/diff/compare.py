@@ -7,8 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 
 from portarchive import keywords
 from portarchive.jobs.diff.report import Differences
-from portarchive.jobs.diff.sides import Known, Side, SideFolder
-from portarchive.likeness import Likeness
+from portarchive.jobs.diff.sides import Known, Side, SideFolder, Traits
 
 Key = Callable[[int], Hashable | None]
 
@@ -20,12 +19,12 @@ class _Folder:
         self.side = side
         self.messages = list(messages)
         self.open = dict.fromkeys(range(len(self.messages)))
-        self._read: dict[int, Likeness | None] = {}
+        self._read: dict[int, Traits | None] = {}
 
-    def likeness(self, number: int) -> Likeness | None:
+    def traits(self, number: int) -> Traits | None:
         message = self.messages[number]
-        if message.likeness is not None:
-            return message.likeness
+        if message.traits is not None:
+            return message.traits
         if number not in self._read:
             self._read[number] = self.side.read(message)
         return self._read[number]
@@ -33,19 +32,17 @@ class _Folder:
     def sha256(self, number: int) -> bytes | None:
         known = self.messages[number].sha256
         if known is None:
-            found = self.likeness(number)
+            found = self.traits(number)
             known = found.sha256 if found is not None else None
         return known
 
     def canonical(self, number: int) -> bytes | None:
-        found = self.likeness(number)
-        return found.canonical_sha256 if found is not None else None
+        found = self.traits(number)
+        return found.canonical if found is not None else None
 
-    def identity(self, number: int) -> Hashable | None:
-        found = self.likeness(number)
-        if found is None:
-            return None
-        return found.message_id or (found.sent, found.sender, found.subject)
+    def identity(self, number: int) -> bytes | None:
+        found = self.traits(number)
+        return found.identity if found is not None else None
 
 
 def compare(
@@ -105,9 +102,9 @@ def _pairs(a: _Folder, b: _Folder, key_a: Key, key_b: Key) -> list[tuple[int, in
 
 
 def _closest(a: _Folder, b: _Folder, ones: list[int], others: list[int]) -> list[tuple[int, int]]:
-    """Equal instant and flags first, then equal instant, then as they come."""
+    """Equal instant and flags first, then equal instant, equal flags, then as they come."""
     pairs = []
-    for of in (_instant_and_flags, _instant, lambda _: None):
+    for of in (_instant_and_flags, _instant, _flags, lambda _: None):
         by: dict[Hashable, list[int]] = defaultdict(list)
         for other in others:
             by[of(b.messages[other])].append(other)
@@ -127,8 +124,12 @@ def _instant(message: Known) -> Hashable:
     return message.received.epoch
 
 
+def _flags(message: Known) -> Hashable:
+    return frozenset(map(keywords.fold, message.flags))
+
+
 def _instant_and_flags(message: Known) -> Hashable:
-    return message.received.epoch, frozenset(map(keywords.fold, message.flags))
+    return _instant(message), _flags(message)
 
 
 def _same(found: Differences, a: Known, b: Known, *, exact: bool) -> None:
@@ -141,6 +142,8 @@ def _same(found: Differences, a: Known, b: Known, *, exact: bool) -> None:
         other = [flags_b[key] for key in flags_b if key not in flags_a]
         found.add("flags", {"a": a.uid, "b": b.uid, "only_a": more, "only_b": other})
     text_a, text_b = a.received.text, b.received.text
+    if a.any_instant or b.any_instant:
+        return
     if a.received.epoch != b.received.epoch or (exact and _offset(text_a) != _offset(text_b)):
         found.add("instants", {"a": a.uid, "b": b.uid, "instant_a": text_a, "instant_b": text_b})
 

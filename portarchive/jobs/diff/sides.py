@@ -6,6 +6,7 @@ messages are all read. Nothing is written on either side.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -21,9 +22,35 @@ from portarchive.records import (
     FolderFailed,
     FolderOpened,
     MessageRef,
+    Placement,
     Received,
     Vanished,
 )
+
+
+class Traits(NamedTuple):
+    """By what messages are paired; there may be a million of them.
+
+    Attributes:
+        sha256: of the octets.
+        canonical: of the octets without difference of line ends, see ``Likeness``.
+        identity: digest of the Message-ID, else of Date, From and Subject.
+    """
+
+    sha256: bytes
+    canonical: bytes
+    identity: bytes
+
+
+def traits(found: Likeness) -> Traits:
+    """Those of a likeness."""
+    fields = (found.sent, found.sender, found.subject)
+    name = found.message_id or b"\n".join((b"", *fields))
+    canonical = found.canonical_sha256
+    same = canonical == found.sha256
+    return Traits(
+        found.sha256, found.sha256 if same else canonical, hashlib.sha256(name).digest()[:16]
+    )
 
 
 class Known(NamedTuple):
@@ -36,6 +63,7 @@ class Known(NamedTuple):
         received: the instant.
         item: of an archive: to read it again.
         trouble: why its octets cannot be had, or "".
+        any_instant: it has none, and what the other side made of that is no difference.
     """
 
     uid: str
@@ -43,8 +71,9 @@ class Known(NamedTuple):
     flags: tuple[str, ...]
     received: Received
     item: Item | None = None
-    likeness: Likeness | None = None
+    traits: Traits | None = None
     trouble: str = ""
+    any_instant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +102,8 @@ class Side(Protocol):
         """
         ...
 
-    def read(self, message: Known) -> Likeness | None:
-        """The likeness of one, where ``messages`` gave none; None if it cannot be read."""
+    def read(self, message: Known) -> Traits | None:
+        """The traits of one, where ``messages`` gave none; None if it cannot be read."""
         ...
 
 
@@ -87,6 +116,7 @@ class ArchiveSide:
         wanted: which folders.
         leave_out: items that are not compared.
         flags: what the flags of an item are to be.
+        any_instant: items whose date on the other side is no difference.
     """
 
     def __init__(
@@ -98,12 +128,14 @@ class ArchiveSide:
         wanted: Callable[[ContentFolder], bool] = lambda _: True,
         leave_out: Callable[[Item], bool] = lambda _: False,
         flags: Callable[[Item], tuple[str, ...]] = lambda item: item.flags,
+        any_instant: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self.name = name
         self._contents = contents
         self._kept = kept
         self._leave_out = leave_out
         self._flags = flags
+        self._any_instant = any_instant
         self._folders = {
             folder.path: folder
             for folder in contents.folders()
@@ -121,14 +153,21 @@ class ArchiveSide:
             for item in self._contents.items(there, kept=kept):
                 if not self._leave_out(item):
                     sha256 = bytes.fromhex(item.sha256) if item.sha256 else None
-                    yield Known(item.uid, sha256, self._flags(item), item.received, item)
+                    yield Known(
+                        item.uid,
+                        sha256,
+                        self._flags(item),
+                        item.received,
+                        item,
+                        any_instant=self._any_instant(item),
+                    )
 
-    def read(self, message: Known) -> Likeness | None:
+    def read(self, message: Known) -> Traits | None:
         """See ``Side``."""
         if message.item is None:
             return None
         try:
-            return likeness(self._contents.chunks(message.item))
+            return traits(likeness(self._contents.chunks(message.item)))
         except ArchiveError:
             return None
 
@@ -171,7 +210,7 @@ class AccountSide:
                 text = f"{'/'.join(folder.path)} cannot be read: {event.text}"
                 raise ServerMisbehaved(text, hint="run it again")
             elif isinstance(event, FetchPoint):
-                fresh = [ref for ref in waiting if ref.placements[0].uid not in done]
+                fresh = [ref for ref in waiting if _place(ref, folder.key).uid not in done]
                 waiting = []
                 for known in self._fetch(folder, fresh):
                     done.add(known.uid)
@@ -179,7 +218,7 @@ class AccountSide:
 
     def _fetch(self, folder: SideFolder, refs: Sequence[MessageRef]) -> Iterator[Known]:
         for ref, outcome in self._source.fetch(refs):
-            place = next(p for p in ref.placements if p.folder_id == folder.key)
+            place = _place(ref, folder.key)
             received = place.received or Received(None, None)
             flags = place.flags or ()
             if isinstance(outcome, Vanished):
@@ -192,8 +231,14 @@ class AccountSide:
                 found = likeness(outcome.chunks()) if octets is None else likeness_of(octets)
             except BodyCut:
                 continue  # it comes once more, or as a failure
-            yield Known(place.uid, found.sha256, flags, received, likeness=found)
+            told = traits(found)
+            yield Known(place.uid, told.sha256, flags, received, traits=told)
 
-    def read(self, message: Known) -> Likeness | None:
+    def read(self, message: Known) -> Traits | None:
         """See ``Side``: everything was read already."""
-        return message.likeness
+        return message.traits
+
+
+def _place(ref: MessageRef, folder_id: str) -> Placement:
+    """That of one folder, of a message that may be in several."""
+    return next(place for place in ref.placements if place.folder_id == folder_id)

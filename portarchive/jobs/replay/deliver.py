@@ -7,6 +7,8 @@ lost is never sent again before the target was asked whether it has it.
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -35,11 +37,20 @@ from portarchive.records import Received
 STRIKES: Final = 3
 """A message that loses the connection so often when it is sent alone is given up."""
 
+PAUSES: Final = (1.0, 3.0, 9.0)
+"""Seconds before each further look for what was sent and not answered: a server may store a message
+after it hung up. The last one is only waited for while the mailbox still grows."""
+
 FULL: Final = 10
 """So many messages in a row refused for quota, and none placed, end the run."""
 
 TRIALS: Final = 16
 """Of a refused message with more keywords than that, they are left out by halves."""
+
+NOT_KEPT: Final = "not-kept-by-target"
+REFUSED: Final = "refused-by-target"
+LOST: Final = frozenset({NOT_KEPT, REFUSED})
+"""Why a keyword is not set in a mailbox that cannot have it."""
 
 _SYSTEM: Final = frozenset({"$seen", "$answered", "$flagged", "$draft", "\\deleted"})
 _NO_DATE: Final = Received(None, None)
@@ -53,6 +64,7 @@ class Courier:
         target: where to.
         matcher: recognises what was sent and not answered.
         placed: is told of each message that was placed.
+        pause: waits so many seconds.
 
     Attributes:
         dropped: by folder_id and folded keyword: why it is not set there.
@@ -65,8 +77,10 @@ class Courier:
         target: Target,
         matcher: Matcher,
         placed: Callable[[Piece], None],
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._contents = contents
+        self._pause = pause
         self._target = target
         self._matcher = matcher
         self._placed = placed
@@ -75,6 +89,8 @@ class Courier:
         self.full = False
         self._over_quota = 0
         self._strikes: dict[int, int] = {}
+        self._accused: dict[int, Piece] = {}
+        self._repeated: dict[str, tuple[Box, list[Piece]]] = {}
         self._out: dict[int, Piece] = {}
         self._boxes: Mapping[str, Box] = {}
         self._undated: set[int] = set()
@@ -122,11 +138,20 @@ class Courier:
             if unsure:
                 self._look_up(unsure, boxes)
                 again = [self._lead(piece) for piece in unsure]
-                # what broke the connection alone lets others pass: they tell whether it is guilty
-                queue.extend(piece for piece in again if piece and piece.key in self._strikes)
-                queue.extendleft(
-                    piece for piece in reversed(again) if piece and piece.key not in self._strikes
-                )
+                self._line_up(queue, [piece for piece in again if piece is not None])
+
+    def _line_up(self, queue: deque[Piece], again: Iterable[Piece]) -> None:
+        """Put back what goes again.
+
+        What broke the connection alone lets others pass: they tell whether it is guilty. Where a
+        second one does, the first is tried until it is decided.
+        """
+        waiting = [piece for piece in (*again, *queue) if piece.state is State.OPEN]
+        struck = [piece for piece in waiting if piece.key in self._strikes]
+        others = [piece for piece in waiting if piece.key not in self._strikes]
+        struck.sort(key=lambda piece: -self._strikes[piece.key])
+        queue.clear()
+        queue.extend([*struck, *others] if len(struck) > 1 else [*others, *struck])
 
     @staticmethod
     def _lead(piece: Piece) -> Piece | None:
@@ -154,6 +179,7 @@ class Courier:
     ) -> None:
         if isinstance(outcome, Placed | Merged):
             self._over_quota = 0
+            self._accused.pop(piece.key, None)
             self._blame(piece)
             uids = dict(outcome.uids)
             state = State.PLACED if isinstance(outcome, Placed) else State.MERGED
@@ -195,35 +221,112 @@ class Courier:
         for piece in unsure:
             for part in piece.parts:
                 by_folder[part.folder_id].append(part)
+        seen = self._find(by_folder, boxes)
+        grown = False
+        for number, seconds in enumerate(PAUSES):
+            open_ = {
+                key: rest
+                for key, parts in by_folder.items()
+                if (rest := [part for part in parts if part.state is State.OPEN])
+            }
+            if not open_ or (number == len(PAUSES) - 1 and not grown):
+                break
+            self._pause(seconds)
+            now = self._find(open_, boxes, seen)
+            grown = any(now[key] - seen.get(key, set()) for key in now)
+            seen |= now
+        for piece in unsure:
+            if all(part.state is State.PLACED for part in piece.parts):
+                self._accused.pop(piece.key, None)
+                self._placed(piece)
+            elif any(part.state is State.OPEN for part in piece.parts):
+                if piece.careful:
+                    self._strikes[piece.key] = self._strikes.get(piece.key, 0) + 1
+                    self._accused[piece.key] = piece
+                piece.careful = True
+                for part in piece.parts:
+                    if part.state is State.OPEN:
+                        box, parts = self._repeated.setdefault(
+                            part.folder_id, (boxes[part.folder_id], [])
+                        )
+                        parts.append(part)
+                if self._strikes.get(piece.key, 0) >= STRIKES:
+                    words = piece.text or "the connection breaks whenever this message is sent"
+                    for part in piece.parts:
+                        if part.state is State.OPEN:
+                            part.fail("connection-lost", words)
+
+    def _find(
+        self,
+        by_folder: Mapping[str, list[Piece]],
+        boxes: Mapping[str, Box],
+        before: Mapping[str, set[str]] | None = None,
+    ) -> dict[str, set[str]]:
+        """One look for what was sent and not answered; what is found is placed.
+
+        Args:
+            by_folder: what is looked for.
+            boxes: what the mailboxes had before this run.
+            before: uids of an earlier look; a mailbox that has no other is not matched again.
+
+        Returns:
+            The new uids of each mailbox.
+        """
         newer = {key: top for key in by_folder if (top := boxes[key].top) is not None}
         found = survey(self._target, list(by_folder), newer)
+        uids: dict[str, set[str]] = {}
         for folder_id, parts in by_folder.items():
-            box, before = found[folder_id], boxes[folder_id]
+            box, known = found[folder_id], boxes[folder_id]
             if box.failed is not None:
                 for part in parts:
                     part.fail(box.failed.code, box.failed.text)
+                uids[folder_id] = set()
                 continue
-            old = {present.uid for present in before.presents}
-            new = [p for p in box.presents if p.uid not in old and p.uid not in before.used]
+            uids[folder_id] = {present.uid for present in box.presents}
+            if before is not None and uids[folder_id] <= before.get(folder_id, set()):
+                continue
+            old = {present.uid for present in known.presents}
+            new = [p for p in box.presents if p.uid not in old and p.uid not in known.used]
             # without UIDPLUS those that were answered are found with them, or one would be both
             nameless = [part for part in self._nameless.pop(folder_id, ()) if not part.uid]
             for part, present, _ in self._matcher.find_sent([*nameless, *parts], new):
                 part.uid = present.uid
                 if part.state is State.OPEN:
                     part.state = State.PLACED
-                before.used.add(present.uid)
-        for piece in unsure:
-            if all(part.state is State.PLACED for part in piece.parts):
-                self._placed(piece)
-            elif any(part.state is State.OPEN for part in piece.parts):
-                if piece.careful:
-                    self._strikes[piece.key] = self._strikes.get(piece.key, 0) + 1
-                piece.careful = True
-                if self._strikes.get(piece.key, 0) >= STRIKES:
-                    words = piece.text or "the connection breaks whenever this message is sent"
-                    for part in piece.parts:
-                        if part.state is State.OPEN:
-                            part.fail("connection-lost", words)
+                known.used.add(present.uid)
+        return uids
+
+    @property
+    def accused(self) -> list[Piece]:
+        """What broke the connection when it was sent alone."""
+        return list(self._accused.values())
+
+    def stored_late(self) -> list[Piece]:
+        """List the mailboxes once more in which a message was sent again.
+
+        Returns:
+            Messages that are there more often than they were placed: the server stored the first
+            one after it had hung up, and after it was looked for. One entry for each too many.
+
+        Raises:
+            ConnectorError: the target is lost.
+        """
+        late: list[Piece] = []
+        found = survey(self._target, list(self._repeated))
+        for folder_id, (before, parts) in self._repeated.items():
+            old = {present.uid for present in before.presents} | before.used
+            new = [present for present in found[folder_id].presents if present.uid not in old]
+            by_key = {part.key: part for part in parts if part.state is State.PLACED}
+            while new and by_key:
+                # of copies: what cannot be compared makes nothing fail that is placed
+                copies = [dataclasses.replace(part, twins=()) for part in by_key.values()]
+                pairs = self._matcher.find_sent(copies, new)
+                if not pairs:
+                    break
+                late += [by_key[piece.key] for piece, _, _ in pairs]
+                taken = {present.uid for _, present, _ in pairs}
+                new = [present for present in new if present.uid not in taken]
+        return late
 
     # --- one parcel -----------------------------------------------------------------------------
 
@@ -314,7 +417,7 @@ class Courier:
         kept = {keywords.fold(flag) for present in box.presents for flag in present.flags}
         kept |= {keywords.fold(flag) for flag in box.look.keywords or ()} | _SYSTEM
         for key in meant.keys() - kept:
-            self.dropped[meant[key]].setdefault(key, "not-kept-by-target")
+            self.dropped[meant[key]].setdefault(key, NOT_KEPT)
 
     def _trial_pieces(self, pieces: Iterable[Piece], boxes: Mapping[str, Box]) -> list[Piece]:
         r"""The first message with each keyword that is neither announced nor makeable (``\*``)."""
@@ -357,7 +460,7 @@ class Courier:
             for flag in part.flags:
                 key = keywords.fold(flag)
                 if key not in kept[part.folder_id] | announced | _SYSTEM:
-                    self.dropped[part.folder_id].setdefault(key, "not-kept-by-target")
+                    self.dropped[part.folder_id].setdefault(key, NOT_KEPT)
 
     def _without_keywords(self, piece: Piece) -> bool:
         """Leave out one keyword at a time, at last all of them; False if nothing is left to try."""
@@ -387,7 +490,7 @@ class Courier:
         """What had to be left out for the message to pass is not tried again in its mailbox."""
         for key in self._left_out.get(piece.key, ()):
             for part in piece.parts:
-                self.dropped[part.folder_id].setdefault(key, "refused-by-target")
+                self.dropped[part.folder_id].setdefault(key, REFUSED)
 
 
 def _instant(epoch: int) -> Received:

@@ -21,7 +21,7 @@ from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record
 from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, join_trash, make
-from portarchive.jobs.replay.match import Matcher, Round
+from portarchive.jobs.replay.match import Matcher, Pair, Round
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies
@@ -269,9 +269,24 @@ class _Run:
                 entries.append(Entry(path, uidvalidity, present.uid, piece.digest, present.size))
         self._courier.learn(box, [piece for piece, _, _ in pairs])
         box.presents = box.unused
+        copies = self._copies(pieces, pairs) if self._target.capabilities.merges else 0
         if pairs:
-            self._say(Passed("/".join(path), len(pairs)))
+            self._say(Passed("/".join(path), len(pairs) + copies))
         return entries
+
+    @staticmethod
+    def _copies(pieces: Sequence[Piece], pairs: Sequence[Pair]) -> int:
+        """Copies in one mailbox are one message there: with the first of them all are present."""
+        found = {piece.digest: piece for piece, _, _ in pairs if piece.digest is not None}
+        count = 0
+        for piece in pieces:
+            if piece.state is not State.OPEN or piece.digest is None:
+                continue
+            first = found.get(piece.digest)
+            if first is not None:
+                piece.state, piece.uid, piece.code = State.PRESENT, first.uid, first.code
+                count += 1
+        return count
 
     def _to_place(self, todo: Sequence[Piece]) -> list[Piece]:
         """One piece for each parcel: twins travel with their first."""
