@@ -33,9 +33,10 @@ def place(
     target: Target,
     state: Path | None = None,
     observer: Callable[[Event], None] = silent,
+    sleep: Callable[[float], object] = lambda _: None,
     **options: Any,
 ) -> ImportReport:
-    """One run of an import. ``options``: of ``ImportOptions``."""
+    """One run of an import. ``options``: of ``ImportOptions``; ``sleep``: between two looks."""
     with open_contents(archive) as contents:
         report = run_import(
             contents,
@@ -44,6 +45,7 @@ def place(
             observer,
             archive=archive,
             state=state,
+            sleep=sleep,
         )
     check_equation(report)
     return report

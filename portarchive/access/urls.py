@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -168,6 +168,35 @@ def parse_target(
         SettingsError: as ``parse_source`` does.
     """
     return _Reading("target", prefix).url(text, tls, allow_cleartext=allow_cleartext)
+
+
+def with_account(
+    url: SourceUrl | LocalSource, name: str | None, option: str
+) -> SourceUrl | LocalSource:
+    """The same with the account that an option names, as ``?account=`` does.
+
+    Args:
+        url: as it was read.
+        name: id or name of a JMAP account; None if the option was not given.
+        option: its spelling.
+
+    Raises:
+        SettingsError: only JMAP has it; the URL names another one; it is no name.
+    """
+    if name is None:
+        return url
+    if isinstance(url, LocalSource) or not url.scheme.startswith("jmap"):
+        raise SettingsError(
+            f"{option} is about accounts by JMAP",
+            hint=f"leave it out, or write it like this: {_JMAP_FORM}",
+        )
+    if url.options.get("account", name) != name:
+        raise SettingsError(
+            f"the URL names an account, and {option} another one", hint="leave one of them out"
+        )
+    if not name or not name.isprintable():
+        raise SettingsError(f"{option} holds no name", hint="leave it out for the user's own one")
+    return replace(url, options={**url.options, "account": name})
 
 
 def parse_archive(text: str, *, writing: bool) -> Path:

@@ -298,6 +298,32 @@ class Contents:
             for entry in dialect.items_of_maps(members):
                 yield reader.item(entry)
 
+    def unnamed(self, counts: Mapping[str, int]) -> int:
+        """How many files of mail in these folders, and beside all folders, no folder names.
+
+        Folders are read once more only where there are more files than entries.
+
+        Args:
+            counts: by path, how many entries ``items`` gave.
+
+        Raises:
+            Damaged: as ``items``.
+        """
+        cut = len(model.MAIL) + 1
+        left: dict[str, set[str]] = {}
+        for directory, names in self._store.mail_files():
+            path = directory[cut:]
+            known = counts.get(path, 0 if path not in self._sources else len(names))
+            if len(names) > known:
+                left[directory] = set(names)
+        for folder in self._folders if left else ():
+            for kept in (False, True):
+                for item in self.items(folder, kept):
+                    directory, _, name = item.member.rpartition("/")
+                    if directory in left:
+                        left[directory].discard(name)
+        return sum(map(len, left.values()))
+
     def _look(self, member: str) -> tuple[Received, str]:
         """The date that the header of a message tells."""
         head = b""

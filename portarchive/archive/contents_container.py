@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -103,6 +104,13 @@ class ContainerStore:
         """As ``Store.size``."""
         file = self._listing.file(name)
         return file.size if file is not None else None
+
+    def mail_files(self) -> Iterator[tuple[str, list[str]]]:
+        """As ``Store.mail_files``."""
+        for here, files in sorted(self._listing.directories.items()):
+            inside = here == model.MAIL or here.startswith(f"{model.MAIL}/")
+            if inside and JUNK.isdisjoint(here.split("/")):
+                yield here, [name for name in files if name.endswith(".eml")]
 
     def unchanged(self) -> bool:
         """As ``Store.unchanged``: by the container's own inode, size and time."""

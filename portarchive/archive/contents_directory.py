@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from portarchive.archive import model
@@ -158,6 +160,14 @@ class DirectoryStore:
         except OSError:
             return None
         return about.st_size if stat.S_ISREG(about.st_mode) else None
+
+    def mail_files(self) -> Iterator[tuple[str, list[str]]]:
+        """As ``Store.mail_files``; what was removed meanwhile has none."""
+        for here in sorted(self._real):
+            if here != model.MAIL and not here.startswith(f"{model.MAIL}/"):
+                continue
+            with suppress(OSError), os.scandir(f"{self._root}/{here}") as entries:
+                yield here, [entry.name for entry in entries if entry.name.endswith(".eml")]
 
     def unchanged(self) -> bool:
         """As ``Store.unchanged``: by the digest of the metadata file, which is the commit point."""

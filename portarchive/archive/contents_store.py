@@ -7,6 +7,7 @@ shows when it is read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -50,6 +51,9 @@ class Store(Protocol):
 
     def size(self, name: str) -> int | None:
         """How many octets a member has; None if it is missing."""
+
+    def mail_files(self) -> Iterator[tuple[str, list[str]]]:
+        """Directories at and under ``mail/``, and the names of the ``.eml`` files in each."""
 
     def unchanged(self) -> bool:
         """Whether the archive is still the one that was opened."""

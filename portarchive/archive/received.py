@@ -1,8 +1,8 @@
 """When a message of anybody's archive was received: what the item says, else its own header.
 
 Owns the order of the places where that may stand (format.md section 9) and how tolerantly each is
-read. Refuses to guess: the time of a file is none of them, and an instant outside of 1970 … 9999
-is no date of a message.
+read. Refuses to guess: the time of a file is none of them, and an instant outside of 1900 … 9999
+is no date of a message (archives have such of before 1970, as they were given them).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ make of it."""
 HEADER_LIMIT: Final = 1 << 20
 """Octets of a message in which its header is looked for."""
 
+_FIRST: Final = -2_208_988_800  # 1900-01-01T00:00:00Z
 _LAST: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _LONGEST: Final = 512  # octets of a date in a field, with comments
 _RFC3339: Final = re.compile(
@@ -131,7 +132,7 @@ def has_whole_header(octets: bytes) -> bool:
 def rfc3339(text: str) -> Received | None:
     """A date-time of RFC 3339 (``T`` may be a blank, the offset may lack its colon).
 
-    None if it is none or outside of 1970 … 9999. The text stays as it is spelled, but for those
+    None if it is none or outside of 1900 … 9999. The text stays as it is spelled, but for those
     two; the leap second 60 is the next minute's 0.
     """
     found = _RFC3339.fullmatch(text)
@@ -147,7 +148,7 @@ def rfc3339(text: str) -> Received | None:
         epoch += offset if sign == "-" else -offset
     if between == " " or colon == "":
         text = f"{day}T{hour}:{minute}:{second}{f'{sign}{hours}:{minutes}' if sign else 'Z'}"
-    return Received(text, epoch) if 0 <= epoch <= _LAST else None
+    return Received(text, epoch) if _FIRST <= epoch <= _LAST else None
 
 
 def spelled(text: str) -> Received | None:
@@ -168,7 +169,7 @@ def spelled(text: str) -> Received | None:
 def field_date(value: bytes) -> Received | None:
     """The date-time of a header field (RFC 5322 §3.3, obsolete forms and worse).
 
-    None if there is none or it is outside of 1970 … 9999. A zone that nobody knows is UTC
+    None if there is none or it is outside of 1900 … 9999. A zone that nobody knows is UTC
     (RFC 5322 §4.3).
     """
     value = value[:_LONGEST].strip()

@@ -45,6 +45,7 @@ def export(
     max_size: options.MaxSize = None,
     keyword: options.Keywords = None,
     namespace: options.Namespace = "personal",
+    account: options.JmapAccount = None,
     password_command: options.PasswordCommand = None,
     token_command: options.TokenCommand = None,
     auth: options.Auth = None,

@@ -14,7 +14,13 @@ from portarchive.cli import arguments, options, place_options
 from portarchive.cli.connecting import AccessOptions, connect_target
 from portarchive.cli.import_view import summary
 from portarchive.cli.output import report_head, say, to_json
-from portarchive.cli.place_order import file_options, import_options, state_directory, target_of
+from portarchive.cli.place_order import (
+    file_options,
+    import_options,
+    keep_apart,
+    state_directory,
+    target_of,
+)
 from portarchive.cli.progress_view import Speech, observing
 from portarchive.errors import ExitCode, SettingsError
 
@@ -57,6 +63,7 @@ def import_(
     strict_match: place_options.StrictMatch = False,
     verify: place_options.Verify = "sample",
     mbox_status: place_options.MboxStatus = False,
+    account: options.JmapAccount = None,
     password_command: place_options.ImportPasswordCommand = None,
     token_command: options.TokenCommand = None,
     auth: options.Auth = None,
@@ -83,6 +90,7 @@ def import_(
     url, access = target_of(given)
     settings = import_options(given)
     path = parse_archive(archive, writing=False)
+    keep_apart(path, url, "TARGET")
     selected = _select(given)
     if selected is not None:
         settings = dataclasses.replace(settings, select=frozenset(selected.words))

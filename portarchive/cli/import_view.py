@@ -42,6 +42,12 @@ _REASONS = {
 }
 
 
+_DIFFERS = {"flags": "flags", "date": "date", "early-date": "date", "future-date": "date"}
+_LOSSES = {
+    "keywords-unsure": "keywords that the mailbox does not promise to keep: each is tried once",
+}
+
+
 def summary(report: ImportReport) -> list[str]:
     """What happened or would, for people."""
     return list(_plan(report) if report.dry_run else _outcome(report))
@@ -56,6 +62,8 @@ def _outcome(report: ImportReport) -> Iterator[str]:
     brought = f"  {totals['placed']:,} placed, {octets(totals['placed_octets'])}"
     yield brought + (f"; {totals['merged']:,} merged" if totals["merged"] else "")
     yield from _common(report)
+    for folder in report.folders:
+        yield from _altered(folder)
     if report.complete:
         count = counted(totals["messages"], "message")
         yield f"  complete: {count} of the archive accounted for, what was placed was read back"
@@ -63,6 +71,8 @@ def _outcome(report: ImportReport) -> Iterator[str]:
     yield "  INCOMPLETE."
     if report.ended == "over-quota":
         yield "  the account is full: the rest was not tried; make room and run this again"
+    for word in report.unmatched:
+        yield f"    selected and not in the archive: {safe(word)}"
     for folder in report.folders:
         yield from _missing(folder)
     if totals["failed"]:
@@ -79,6 +89,9 @@ def _common(report: ImportReport) -> Iterator[str]:
         yield f"  {totals['line_ends']:,} with other line ends, as the target has them"
     if totals["trashed"]:
         yield f"  {totals['trashed']:,} marked as deleted go to the trash, without the mark"
+    if totals["date_from_header"]:
+        count = f"{totals['date_from_header']:,}"
+        yield f"  {count} without a date in the archive that can be used: their header's is taken"
     if totals["undated"]:
         yield f"  {totals['undated']:,} without a date: the target says now"
     for folder in report.folders:
@@ -97,12 +110,27 @@ def _missing(folder: FolderReport) -> Iterator[str]:
         yield f"    {name}: {safe(entry['file'])}: {entry['code']}, {safe(entry['text'])}"
     if folder.failed_count > SHOWN:
         yield f"    {name}: {folder.failed_count - SHOWN:,} more; --json names them"
+
+
+def _altered(folder: FolderReport) -> Iterator[str]:
+    """What is on the target and not as it was, of this run and of earlier ones."""
+    name = safe("/".join(folder.names))
     for entry in folder.altered[:SHOWN]:
+        if "stored-late" in entry["what"]:
+            text = "there more than once: the server stored it after it had hung up; delete one"
+            yield f"    {name}: {safe(entry['file'])}: {text}"
+            continue
         known = ", as this server is known to" if entry["known"] else ""
+        named = "; an earlier run said so" if entry["named"] else ""
         what = safe(", ".join(entry["what"]))
-        yield f"    {name}: {safe(entry['file'])}: altered by the server ({what}){known}"
+        yield f"    {name}: {safe(entry['file'])}: altered by the server ({what}){known}{named}"
     if folder.altered_count > SHOWN:
         yield f"    {name}: {folder.altered_count - SHOWN:,} more altered; --json names them"
+    for entry in folder.differs[:SHOWN]:
+        what = _DIFFERS[entry["what"][0]] if len(entry["what"]) == 1 else "flags and date"
+        yield f"    {name}: {safe(entry['file'])}: there already, with other {what}; left so"
+    if folder.differs_count > SHOWN:
+        yield f"    {name}: {folder.differs_count - SHOWN:,} more of these; --json names them"
 
 
 def _plan(report: ImportReport) -> Iterator[str]:
@@ -121,10 +149,12 @@ def _plan(report: ImportReport) -> Iterator[str]:
         place = f"{folder.to_place:,} to place, {sum(folder.present.values()):,} there already"
         yield f"  {name} → {target} ({how}): {place}"
         for what, count in sorted(folder.losses.items()):
-            yield f"    {counted(count, 'message')}: {safe(what)}"
+            yield f"    {counted(count, 'message')}: {_LOSSES.get(what, safe(what))}"
     if totals["copies"]:
         yield (
             f"  {counted(totals['copies'], 'message')} of these are copies in a further folder;"
             " --labels primary leaves them out"
         )
     yield from _common(report)
+    for folder in report.folders:
+        yield from _altered(folder)

@@ -15,7 +15,13 @@ from portarchive.cli.export import summary as export_summary
 from portarchive.cli.import_view import summary as import_summary
 from portarchive.cli.order import Order, order_of
 from portarchive.cli.output import report_head, say, to_json
-from portarchive.cli.place_order import file_options, import_options, state_directory, target_of
+from portarchive.cli.place_order import (
+    file_options,
+    import_options,
+    keep_apart,
+    state_directory,
+    target_of,
+)
 from portarchive.cli.progress_view import Speech, observing
 from portarchive.errors import ExitCode
 
@@ -53,6 +59,7 @@ def migrate(
     strict_match: place_options.StrictMatch = False,
     verify: place_options.Verify = "sample",
     mbox_status: place_options.MboxStatus = False,
+    account: options.JmapAccount = None,
     password_command: options.PasswordCommand = None,
     token_command: options.TokenCommand = None,
     auth: options.Auth = None,
@@ -63,6 +70,7 @@ def migrate(
     timeout: options.Timeout = "90",
     max_wait: options.MaxWait = "1h",
     budget: options.Budget = None,
+    target_account: place_options.TargetAccount = None,
     target_password_command: place_options.TargetPasswordCommand = None,
     target_token_command: place_options.TargetTokenCommand = None,
     target_auth: place_options.TargetAuth = None,
@@ -85,12 +93,15 @@ def migrate(
     settings = import_options({**given, "select": None, "include_kept": False})
     files = file_options(given, url)
     order = order_of({**_EXPORT_ONLY, **given, "archive": archive or _beside(source)})
+    path = order.path or Path()
+    keep_apart(path, url, "TARGET")
+    keep_apart(path, order.url, "SOURCE")
     report = _run(order, url, access, settings, files, speech)
     with contextlib.suppress(BrokenPipeError):
         if json:
             say(to_json({**report_head("migrate"), **report.to_json()}))
         elif not quiet:
-            for line in _summary(report, order.url, order.path or Path()):
+            for line in _summary(report, order.url, path):
                 say(line)
     return int(ExitCode.OK if report.complete or dry_run else ExitCode.INCOMPLETE)
 

@@ -32,7 +32,8 @@ Source = Annotated[
     str | None,
     typer.Argument(
         metavar="SOURCE",
-        help=f"The account: {FORM}; its last @ counts. Or files: maildir:PATH, mbox:PATH.",
+        help=f"The account: {FORM} or jmaps://…; its last @ counts. Or files: maildir:PATH,"
+        " mbox:PATH.",
     ),
 ]
 Archive = Annotated[str, typer.Argument(metavar="ARCHIVE", help="The directory of the archive.")]
@@ -158,6 +159,15 @@ Namespace = Annotated[
     ),
 ]
 
+JmapAccount = Annotated[
+    str | None,
+    option(
+        ACCESS,
+        "--account",
+        "Of several accounts that the user has by JMAP: this one, by its name or id (own one).",
+        "NAME",
+    ),
+]
 PasswordCommand = Annotated[
     str | None,
     option(

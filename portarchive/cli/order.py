@@ -16,6 +16,7 @@ from portarchive.access.urls import (
     parse_archive,
     parse_local,
     parse_source,
+    with_account,
 )
 from portarchive.cli import arguments
 from portarchive.cli.connecting import AccessOptions
@@ -59,6 +60,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
     url = parse_local(given["source"]) or parse_source(
         given["source"], tls=tls, allow_cleartext=given["allow_cleartext"]
     )
+    url = with_account(url, given["account"], "--account")
     remote = password or token or given["auth"] or tls or given["budget"]
     if isinstance(url, LocalSource) and remote:
         raise SettingsError(

@@ -24,7 +24,8 @@ Target = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help=f"The account: {FORM}; its last @ counts. Or files: maildir:PATH, mbox:PATH.",
+        help=f"The account: {FORM} or jmaps://…; its last @ counts. Or files: maildir:PATH,"
+        " mbox:PATH.",
     ),
 ]
 Select = Annotated[
@@ -142,6 +143,10 @@ DryRun = Annotated[
     bool, option(MODE, "--dry-run", "Print the plan: what would be made, placed and lost.")
 ]
 
+TargetAccount = Annotated[
+    str | None,
+    option(TARGET, "--target-account", "Of several accounts by JMAP: this one.", "NAME"),
+]
 TargetPasswordCommand = Annotated[
     str | None,
     option(

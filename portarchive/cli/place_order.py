@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from portarchive.access.credentials import SecretOptions
-from portarchive.access.urls import LocalSource, SourceUrl, parse_local, parse_target
+from portarchive.access.urls import LocalSource, SourceUrl, parse_local, parse_target, with_account
 from portarchive.cli import arguments
 from portarchive.cli.connecting import AccessOptions
-from portarchive.errors import SettingsError
+from portarchive.errors import Refused, SettingsError
 from portarchive.keywords import fold
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def target_of(
         allow_cleartext=given["allow_cleartext"],
         prefix="target-" if prefix else "",
     )
+    url = with_account(url, given[f"{prefix}account"], f"--{spelled}account")
     if isinstance(url, LocalSource) and (tls or password or token or auth):
         raise SettingsError(
             f"{url.scheme}: is written on this machine, without a login",
@@ -78,6 +79,33 @@ def file_options(given: Mapping[str, Any], url: SourceUrl | LocalSource) -> dict
     if given["no_fsync"] and isinstance(url, LocalSource):
         options["no_fsync"] = "1"
     return options or None
+
+
+def keep_apart(archive: Path, url: SourceUrl | LocalSource, name: str) -> None:
+    """An archive and the files of an account must not be in each other: one would become the other.
+
+    Args:
+        archive: a directory or a file; it need not exist.
+        url: of the account.
+        name: ``TARGET`` or ``SOURCE``.
+
+    Raises:
+        Refused: one lies in the other, links followed.
+    """
+    if not isinstance(url, LocalSource):
+        return
+    one, other = _real(archive), _real(Path(url.path))
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        inside = f"the archive lies in {name}" if one.is_relative_to(other) else ""
+        raise Refused(
+            inside or f"{name} lies in the archive",
+            hint="keep the two in directories of their own",
+            code="overlap",
+        )
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def import_options(given: Mapping[str, Any]) -> ImportOptions:

@@ -18,7 +18,9 @@ For the job that uses it:
   The job looks what is there and calls it again with what is missing; those that were ``Unsure``
   are ``careful`` then. It raises once ``attempts`` connections in a row were lost without a message
   placed between them, whatever was read meanwhile, or if the server wants more patience than
-  ``max_wait``.
+  ``max_wait``. What one ``careful`` parcel loses alone counts once, however often it is tried, if
+  the server was spoken to in between; with its third loss it is the job's to give up, and the count
+  begins anew. ``attempts`` times ``GIVEN_UP`` of those in a row end it all the same.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from portarchive.connectors.base import Outcome, Target
-from portarchive.connectors.isolation import Isolation
+from portarchive.connectors.isolation import STRIKES, Isolation
 from portarchive.connectors.patience import RESUME, Backoff, Patience, reason
 from portarchive.connectors.retry import WINDOW, WatchedBody, end, is_poison, verdict
 from portarchive.errors import ConnectorError, RateLimited, ServerMisbehaved
@@ -50,6 +52,9 @@ from portarchive.records import Failure, Folder, FolderFailed, SourceIdentity, V
 Answer = TypeVar("Answer")
 Answered = tuple[Present, bytes | Outcome] | tuple[Present, bytes | Failure | Vanished]
 Key = tuple[str, str]
+
+GIVEN_UP = 8
+"""See the module."""
 
 
 class RetryingTarget:
@@ -90,6 +95,9 @@ class RetryingTarget:
             random=random,
         )
         self._fruitless = 0
+        self._alone: dict[int, int] = {}
+        self._given_up = 0
+        self._heard = 0
         self._backoff = Backoff(random=random)
 
     def identity(self) -> SourceIdentity:
@@ -197,13 +205,14 @@ class RetryingTarget:
             for parcel, outcome in answers:
                 if isinstance(outcome, Placed | Merged):
                     patience.went_well()
-                    self._fruitless = 0
+                    self._fruitless = self._given_up = 0
+                    self._alone.clear()
                     self._backoff.reset()
                 yield parcel, outcome
         except ConnectorError as error:
             if taken.failed:  # on this side: the connection is as good as before
                 raise
-            self._lost(error)
+            self._lost(error, taken.alone)
         finally:
             end(answers)
 
@@ -229,12 +238,26 @@ class RetryingTarget:
                 self.capabilities = self._target.capabilities
                 return answer
 
-    def _lost(self, error: ConnectorError) -> None:
-        """Make the connection anew after ``place`` lost it; what was read since does not count."""
-        self._fruitless += 1
+    def _lost(self, error: ConnectorError, alone: Parcel | None) -> None:
+        """Make the connection anew after ``place`` lost it; what was read since does not count.
+
+        Args:
+            error: how.
+            alone: the one parcel that was on its way, if it was careful.
+        """
+        heard, self._heard = self._patience.progress > self._heard, self._patience.progress
+        losses = 0
+        if alone is not None and is_poison(error):
+            losses = self._alone[alone.key] = self._alone.get(alone.key, 0) + 1
+        if losses >= STRIKES:
+            self._given_up += 1
+            self._fruitless = 0
+            self._backoff.reset()
+        elif losses < 2 or not heard:
+            self._fruitless += 1
         self._patience.lost(error, isolating=True)
         told = isinstance(error, RateLimited) and (error.retry_after or 0) >= 1
-        if self._fruitless >= self._attempts:
+        if self._fruitless >= self._attempts or self._given_up >= GIVEN_UP * self._attempts:
             text = f"{error.text} ({self._attempts} times in a row without a message placed)"
             if isinstance(error, RateLimited):
                 raise RateLimited(text, retry_after=error.retry_after, hint=RESUME) from error
@@ -308,10 +331,17 @@ class RetryingTarget:
 
 
 class _Taken:
-    """The parcels, with the knowledge of whose an error is."""
+    """The parcels, with the knowledge of whose an error is.
+
+    Attributes:
+        failed: it came from this side.
+        alone: the one parcel that was taken, if it is careful.
+    """
 
     def __init__(self, parcels: Iterable[Parcel]) -> None:
         self.failed = False
+        self.alone: Parcel | None = None
+        self._count = 0
         self._parcels = iter(parcels)
 
     def __iter__(self) -> Iterator[Parcel]:
@@ -319,10 +349,13 @@ class _Taken:
 
     def __next__(self) -> Parcel:
         try:
-            return next(self._parcels)
+            parcel = next(self._parcels)
         except ConnectorError:
             self.failed = True
             raise
+        self._count += 1
+        self.alone = parcel if parcel.careful and self._count == 1 else None
+        return parcel
 
 
 def _key(present: Present) -> Key:

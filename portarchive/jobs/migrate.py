@@ -116,6 +116,12 @@ def run_migrate(
         )
         left_out = {folder.path: folder.left_out for folder in report.imported.folders}
 
+        present = {folder.path: folder.found for folder in report.imported.folders}
+
+        def was_there(item: Item) -> bool:
+            """Its owner may have read it since; ``differs`` of the import names it."""
+            return item.uid in present.get(item.folder, ())
+
         def flags(item: Item) -> tuple[str, ...]:
             if not keeps_flags:
                 return ()
@@ -138,7 +144,8 @@ def run_migrate(
                     wanted=lambda folder: import_options.selection.wants_folder(as_record(folder)),
                     leave_out=leave_out,
                     flags=flags,
-                    any_instant=lambda item: item.received.epoch is None,
+                    any_instant=lambda item: item.received.epoch is None or was_there(item),
+                    any_flags=was_there,
                 ),
                 AccountSide(new),
                 observer,

@@ -126,6 +126,27 @@ def test_targets_that_are_none(archive: Path, goal: ImapGoal, state: Path, tmp_p
     assert numbers(goal) == {}
 
 
+def test_a_target_in_the_archive_and_the_other_way_round(
+    archive: Path, state: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()}
+    link = tmp_path / "link"
+    link.symlink_to(archive)
+    for place in (archive, archive / "mail" / "x", link / "new", archive.parent):
+        for scheme in ("maildir", "mbox"):
+            said = run("import", archive, f"{scheme}:{place}", state=state).refused(14)
+            assert "lies in" in said.err
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "cur").mkdir(parents=True)
+    for kept in (old / "archive", new / "archive", old):
+        words = ("migrate", f"maildir:{old}", f"maildir:{new}", "--archive", kept)
+        run(*words, state=state).refused(14)
+    assert not new.exists()
+    assert sorted(path.name for path in old.iterdir()) == ["cur"]
+    after = {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()}
+    assert before == after
+
+
 def test_two_imports_into_one_account(archive: Path, goal: ImapGoal, state: Path) -> None:
     """The second ends with 13 and changes nothing."""
     bring(archive, goal, "--folder", "Sent Mail", state=state)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from importing import account, archived, folder_of, letter, octets, place, totals
+from portarchive.archive import model
+from portarchive.cli.import_view import summary
 from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget
 from portarchive.errors import SettingsError
 from portarchive.jobs.replay import gather, run
@@ -100,6 +104,10 @@ def test_what_is_selected_and_not_there_is_named(archive: Path) -> None:
         ("not-found", "no message of the archive is Work:99"),
         ("not-found", "no message of the archive is nobody@example.org"),
     ]
+    assert report.unmatched == ["Work:99", "nobody@example.org"]
+    assert not report.complete  # a misspelt name is no success
+    assert any("nobody@example.org" in line for line in summary(report))
+    assert totals(report)["placed"] == 1
 
 
 def test_into_a_folder(archive: Path) -> None:
@@ -146,6 +154,28 @@ def test_primary(labelled: Path) -> None:
     """The inbox before labels, labels before what has all."""
     found = brought(labelled, labels="primary")
     assert found == ({"INBOX": 2, "Red": 3, "All Mail": 2}, {"copy": 4})
+
+
+@pytest.mark.parametrize("digests", [True, False])
+def test_one_id_and_other_octets_are_two_messages(tmp_path: Path, digests: bool) -> None:
+    source = MemorySource()
+    source.create_folder("Work")
+    one = source.add(letter("a"))
+    source.add(letter("b"), "Work")
+    source.add(letter("a"), "Work")
+    archive = archived(tmp_path / "a", source)
+    for name in ("INBOX", "Work"):
+        file = archive / "mail" / name / "folder.json"
+        told = json.loads(file.read_text("utf-8"))
+        for item in told["items"]:
+            assert item[model.EMAIL_ID]
+            item[model.EMAIL_ID] = one.email_id
+            if not digests:
+                del item[model.SHA256]
+        file.write_text(json.dumps(told), "utf-8")
+    unchained(archive)
+    found = brought(archive, labels="primary")
+    assert found == ({"INBOX": 1, "Work": 1}, {"copy": 1})
 
 
 def test_two_in_one_folder_are_no_copies_of_each_other(tmp_path: Path) -> None:
@@ -321,3 +351,47 @@ def test_quirks_are_told(archive: Path) -> None:
     events: list[object] = []
     place(archive, MemoryTarget(MemoryAccount()), None, events.append)
     assert any(isinstance(event, Notice) and event.code == "quirk" for event in events)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_no_folder_names_are_counted(
+    archive: Path, tmp_path: Path, packed: bool
+) -> None:
+    def notices(**options: Any) -> list[str]:
+        path = archive
+        if packed:
+            path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", archive))
+        report = place(path, MemoryTarget(MemoryAccount()), **options)
+        assert report.complete
+        return [each["text"] for each in report.notices if each["code"] == "unnamed-files"]
+
+    assert notices() == []
+    inbox = archive / "mail" / "INBOX"
+    (inbox / "extra.eml").write_bytes(letter("extra"))
+    (inbox / "note.txt").write_bytes(b"x")
+    text = "file of mail that no folder names"
+    assert notices() == [f"1 {text}"]
+    assert notices(dry_run=True) == [f"1 {text}"]
+    (archive / "mail" / "Loose").mkdir()
+    for name in ("a.eml", "b.eml", ".DS_Store"):
+        (archive / "mail" / "Loose" / name).write_bytes(letter(name))
+    assert notices() == [f"3 {text.replace('file', 'files')}"]
+    # what was not asked for is not looked through
+    assert notices(selection=Selection(folders=("Work",))) == [f"2 {text.replace('file', 'files')}"]
+    # one folder's entries may name files that lie in another's directory
+    file = archive / "mail" / "Work" / "folder.json"
+    told = json.loads(file.read_text("utf-8"))
+    told["items"].append({"uid": "77", "filename": "../INBOX/extra.eml"})
+    file.write_text(json.dumps(told), "utf-8")
+    unchained(archive)
+    assert notices() == [f"2 {text.replace('file', 'files')}"]
+
+
+def test_what_the_source_had_lost_is_named_all_the_same(tmp_path: Path) -> None:
+    source = account(INBOX=[letter("a"), letter("b")])
+    archived(tmp_path / "a", source)
+    source.expunge("INBOX", 1)
+    archive = archived(tmp_path / "a", source)
+    for kept in (False, True):
+        report = place(archive, MemoryTarget(MemoryAccount()), include_kept=kept)
+        assert [each for each in report.notices if each["code"] == "unnamed-files"] == []

@@ -184,10 +184,15 @@ def test_entries(tmp_path: Path) -> None:
     """Paths and uids may be anything; a size may be unknown."""
     paths = [BOX, ("a", '"],1,"2",['), ("ü\\",), ("",)]
     entries = [
-        Entry(path, uidvalidity, uid, DIGEST, size)
+        Entry(path, uidvalidity, uid, DIGEST, size, altered)
         for path in paths
         for uidvalidity in (7, None)
-        for uid, size in (("1", 5), ("0123abcd", None))
+        for uid, size, altered in (
+            ("1", 5, ()),
+            ("2", 5, ("nul", "8bit-header")),
+            ("0123abcd", None, ()),
+            ("x", None, ("header",)),
+        )
     ]
     with Ledger(tmp_path, HERE) as ledger:
         ledger.add(entries)
@@ -200,6 +205,8 @@ def test_entries(tmp_path: Path) -> None:
             other = present._replace(size=6)
             found = ledger.remembered(entry.path, entry.uidvalidity, [present, other])
             assert list(found) == [(present, DIGEST)]
+            told = ledger.altered(entry.path, entry.uidvalidity, entry.uid)
+            assert told == entry.altered
 
 
 def test_nothing_to_remember(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from importing import (
 )
 from portarchive.connectors.memory import Fault, MemoryAccount, MemoryTarget, Rewriting
 from portarchive.errors import ConnectionLost
+from portarchive.jobs.replay import run
 from portarchive.jobs.replay.match import changes_instant
 from portarchive.jobs.replay.report import ImportReport
 from portarchive.placing import Alteration, LineEnds, NameRules, TargetCapabilities
@@ -338,6 +340,68 @@ def test_ids_of_another_account_are_nothing(tmp_path: Path) -> None:
     assert ids == ["M2"]
     case.there(letter("c"))
     assert case.rounds() == {"placed": 1}
+
+
+@pytest.fixture
+def same_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account in memory has no ids that an archive could name as its own."""
+    monkeypatch.setattr(run, "same_ids", lambda *_: True)
+
+
+def other_box(case: Case, message: bytes, when: str = WHEN) -> None:
+    """A mailbox with the INBOX's UIDVALIDITY, and in it another message at UID 1."""
+    case.target.create_folder("Trash", roles=("trash",))
+    case.target.add(message, "Trash", received=when)
+    trash, inbox = (case.target.mailboxes()[box] for box in ("F2", "F1"))
+    trash.uidvalidity = inbox.uidvalidity
+    trash.items = {1: next(iter(trash.items.values()))}
+    trash.items[1].message.email_id = "M77"
+
+
+@pytest.mark.usefixtures("same_account")
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_uid_of_one_mailbox_is_none_of_another(tmp_path: Path, by_name: bool) -> None:
+    one, other = letter("one", b"AAAA\r\n"), letter("two", b"BBBB\r\n")
+    source = account()
+    source.add(one, received=WHEN, flags=["\\Deleted"])
+    archive = archived(tmp_path / "archive", source)
+    case = Case(tmp_path / "x")
+    other_box(case, other)
+    if by_name:
+        for box in case.target.mailboxes().values():
+            box.record = dataclasses.replace(box.record, uid=None)
+            for item in box.items.values():
+                item.message.email_id = ""
+    report = place(archive, MemoryTarget(case.target))
+    assert (report.total("placed"), report.by_round()) == (1, {})
+    assert sorted(octets(case.target, "Trash")) == [one, other]
+
+
+@pytest.mark.usefixtures("same_account")
+@pytest.mark.parametrize(
+    ("there", "when", "email_id", "rounds"),
+    [
+        (letter("a"), WHEN, "M2", {"ids": 1}),
+        (letter("b"), WHEN, "", {"ids": 1}),  # UID, size and instant: nothing else is asked
+        (letter("b"), WHEN, "M9", {"placed": 1}),
+        (letter("b"), LATER, "", {"placed": 1}),
+        (letter("a"), LATER, "M2", {"octets": 1}),
+        (letter("b", b"longer"), WHEN, "M2", {"placed": 1}),
+    ],
+)
+def test_ids_of_the_same_account(tmp_path: Path, there, when, email_id, rounds) -> None:
+    case = Case(tmp_path, letter("a"))
+    case.there(there, when)
+    case.target.mailboxes()["F1"].items[1].message.email_id = email_id
+    assert case.rounds() == rounds
+
+
+@pytest.mark.usefixtures("same_account")
+def test_strictly_no_id_is_believed(tmp_path: Path) -> None:
+    case = Case(tmp_path, letter("a"))
+    case.there(letter("b"))
+    case.target.mailboxes()["F1"].items[1].message.email_id = ""
+    assert case.rounds(strict_match=True) == {"placed": 1}
 
 
 # --- strictly -------------------------------------------------------------------------------------

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from importing import account, archived, flags, folder_of, letter, normal, octets, place, totals
+from portarchive.cli.import_view import summary
 from portarchive.connectors.memory import Fault, MemoryAccount, MemoryTarget, Rewriting
 from portarchive.errors import ConnectionLost
+from portarchive.jobs.replay import pieces
 from portarchive.jobs.replay.options import SAMPLE
-from portarchive.placing import Alteration, LineEnds, TargetCapabilities
+from portarchive.placing import Alteration, FolderLook, LineEnds, TargetCapabilities
 from portarchive.records import Received
 
+WHEN = "2024-02-29T12:00:01+00:00"
 LOST = ConnectionLost("the server closed the connection")
 PLAIN = [letter(str(number)) for number in range(6)]
 
@@ -104,6 +108,60 @@ def test_at_the_same_size(tmp_path: Path, change, what, known) -> None:
     again = place(case.archive, MemoryTarget(case.target, capabilities=to.capabilities))
     if known:
         assert sum(again.by_round().values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "what", "known"),
+    [
+        (b"hello \0\r\n", [(b"\0", b"\x80")], "nul", True),
+        (b"hello \0\r\n", [(b"\0", b"\x80"), (b"hello", b"holla")], "body", False),
+        (b"hello \0\r\n", [(b"Message-ID", b"Received: x\r\nMessage-ID")], "header", False),
+        (b"hello \0\r\n", [(b"Jane", b"Joan"), (b"hello", b"holla")], "octets", False),
+        (b"hello\r\r\n", [(b"\r\r\n", b"\r\n")], "cr-run", True),
+        (b"hello\r\r\n", [(b"\r\r\n", b"\r\n"), (b"hello", b"holla")], "body", False),
+        (b"hello\r\r\n", [(b"hello", b"holla")], "body", False),
+        (b"a\nhello\r\r\n", [(b"\r\r\n", b"\r\n"), (b"a\n", b"a\r\n")], "cr-run", True),
+        (b"hello\na\r\n", [(b"o\n", b"o\r\n")], "bare-lf", True),
+        (b"hello\na\r\n", [(b"o\n", b"x\r\n")], "body", False),
+    ],
+)
+@pytest.mark.parametrize("large", [0, 1 << 20])
+def test_no_message_is_excused_for_what_is_odd_in_it(
+    tmp_path: Path, body: bytes, changes, what: str, known: bool, large: int
+) -> None:
+    """A NUL or CR CR LF explains what servers make of these, and nothing else."""
+
+    class Changes(MemoryTarget):
+        def _store(self, parcel):
+            outcome = super()._store(parcel)
+            for item in self.account.mailboxes()["F1"].items.values():
+                for change in changes:
+                    item.message.octets = item.message.octets.replace(*change)
+            return outcome
+
+    case = Case(tmp_path, letter("a", body))
+    to = Changes(case.target, large=large, chunk=3)
+    to.capabilities = _with(to.capabilities, Alteration.NUL, Alteration.CR_RUN, Alteration.BARE_LF)
+    assert altered(case.run(to)) == [("1", [what], known)]
+
+
+@pytest.mark.parametrize("size", [3, 300])
+@pytest.mark.parametrize(
+    ("ends", "foreseen"),
+    [
+        (b"a\r\r\n", {"cr-run": 1}),
+        (b"a\nb\r\n", {"bare-lf": 1}),
+        (b"a\nb\r\r\n", {"bare-lf": 1, "cr-run": 1}),
+        (b"a\r\nb\r\n\r", {"cr-run": 1}),
+        (b"a\r\nb\r\n\n", {"bare-lf": 1}),
+    ],
+)
+def test_cr_cr_lf_is_no_bare_lf(tmp_path: Path, monkeypatch, size, ends, foreseen) -> None:
+    monkeypatch.setattr(pieces, "WHOLE", 200)
+    case = Case(tmp_path, letter("a", b"abcdefg\r\n" * (size // 9) + ends))
+    to = MemoryTarget(case.target)
+    to.capabilities = _with(to.capabilities, Alteration.CR_RUN, Alteration.BARE_LF)
+    assert folder_of(case.run(to, dry_run=True), "INBOX").losses == foreseen
 
 
 def _with(capabilities: TargetCapabilities, *known: Alteration) -> TargetCapabilities:
@@ -363,3 +421,145 @@ def test_losses_in_the_plan(tmp_path: Path) -> None:
     plan = case.run(dry_run=True)
     assert folder_of(plan, "INBOX").losses == {"bare-lf": 1, "long-line": 1}
     assert plan.total("to_place") == 4
+
+
+def test_dates_that_the_target_is_known_to_change_are_foreseen(tmp_path: Path) -> None:
+    source = account()
+    for year in ("1999", "2024", "2199"):
+        source.add(letter(year), received=f"{year}-01-01T00:00:00+00:00")
+    case = Case(tmp_path)
+    archived(case.archive, source)
+    to = MemoryTarget(case.target)
+    to.capabilities = dataclasses.replace(
+        _with(to.capabilities, Alteration.EARLY_DATE, Alteration.FUTURE_DATE), earliest=946_684_800
+    )
+    losses = folder_of(case.run(to, dry_run=True), "INBOX").losses
+    assert losses == {"early-date": 1, "future-date": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "foreseen"),
+    [
+        (("$seen", "$flagged"), {}),
+        (("$flagged", "Red"), {}),
+        (("$seen", "Blue"), {"keywords-unsure": 1}),
+        (("$answered",), {"keywords-unsure": 1}),
+    ],
+)
+def test_keywords_that_a_mailbox_does_not_promise_are_foreseen(
+    tmp_path: Path, words, foreseen
+) -> None:
+    class Few(MemoryTarget):
+        def existing(self, folder_ids, newer_than=None):
+            for event in super().existing(folder_ids, newer_than):
+                if isinstance(event, FolderLook):
+                    kept = ("$seen", "$flagged", "red")
+                    yield event._replace(keywords=kept, new_keywords=False)
+                else:
+                    yield event
+
+    source = account()
+    source.add(letter("a"), flags=words)
+    case = Case(tmp_path)
+    archived(case.archive, source)
+    plan = case.run(Few(case.target), dry_run=True)
+    assert folder_of(plan, "INBOX").losses == foreseen
+
+
+# --- what was there already -----------------------------------------------------------------------
+
+
+def differs(report) -> list[tuple[str, list[str]]]:
+    return [(entry["uid"], entry["what"]) for entry in folder_of(report, "INBOX").differs]
+
+
+@pytest.mark.parametrize("state", [False, True])
+def test_other_flags_and_dates_of_what_was_there_are_named(tmp_path: Path, state: bool) -> None:
+    """Its owner may have read it meanwhile: named, left as it is, and no reason for exit 3."""
+    source = account()
+    for name in "abcd":
+        source.add(letter(name), flags=["$flagged"], received="2024-01-01T00:00:00+00:00")
+    case = Case(tmp_path)
+    archived(case.archive, source)
+    where = tmp_path / "state" if state else None
+    place(case.archive, MemoryTarget(case.target), where)
+    items = case.target.mailboxes()["F1"].items
+    items[2].flags = ("$flagged", "$seen")
+    items[3].flags = ()
+    items[3].message.received = Received("2000-01-01T00:00:00Z", 946_684_800)
+    items[4].flags = ("$flagged", "$hasattachment")  # the server's own
+    before = case.target.contents()
+    for dry_run in (True, False):
+        report = place(case.archive, MemoryTarget(case.target), where, dry_run=dry_run)
+        assert differs(report) == [("2", ["flags"]), ("3", ["flags", "date"])]
+        assert (report.complete, altered(report)) == (True, [])
+        assert totals(report)["differs"] == 2
+    assert case.target.contents() == before
+
+
+def test_what_an_earlier_run_named_and_is_known_is_told_again(tmp_path: Path) -> None:
+    case = Case(tmp_path, letter("a", b"a\nb\r\n"), letter("b"), line_ends=LineEnds.CRLF)
+    state = tmp_path / "state"
+    for complete, present in ((False, False), (True, True), (True, True)):
+        report = case.run(state=state)
+        assert altered(report) == [("1", ["bare-lf"], True)]
+        (entry,) = folder_of(report, "INBOX").altered
+        assert (entry["present"], entry["named"]) == (present, present)
+        assert report.complete is complete
+    report = case.run()
+    assert altered(report) == [("1", ["bare-lf"], True)]
+    assert not report.complete  # as far as this run knows, nobody was ever told
+
+
+def test_what_is_unknown_of_the_server_is_never_well(tmp_path: Path) -> None:
+    case = Case(tmp_path, letter("a"), adds_received=True)
+    state = tmp_path / "state"
+    for _ in range(3):
+        report = case.run(state=state, verify="bytes")
+        assert altered(report) == [("1", ["header"], False)]
+        assert not report.complete
+
+
+def test_another_body_under_the_same_name_is_not_the_message(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.target.add(letter("a", b"something else\r\n"), received=WHEN)
+    source = account()
+    source.add(letter("a", b"the body of old\r\n"), received=WHEN)
+    archived(case.archive, source)
+    report = case.run()
+    assert report.by_round() == {"message-id": 1}
+    assert altered(report) == [("1", ["body"], False)]
+    assert not report.complete
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_was_there_is_not_excused_for_a_nul(tmp_path: Path, other: bool) -> None:
+    source = account()
+    mail = letter("a", b"hello \0 world\r\n")
+    source.add(mail, received=WHEN)
+    case = Case(tmp_path)
+    archived(case.archive, source)
+    there = mail.replace(b"\0", b"\x80")
+    case.target.add(there.replace(b"world", b"earth") if other else there, received=WHEN)
+    to = MemoryTarget(case.target)
+    to.capabilities = _with(to.capabilities, Alteration.NUL)
+    assert altered(case.run(to)) == [("1", ["body" if other else "nul"], not other)]
+
+
+def test_what_could_not_be_read_back_is_not_remembered(tmp_path: Path) -> None:
+    case = Case(tmp_path, letter("a", b"\xff"), adds_received=True)
+    state = tmp_path / "state"
+    case.run(state=state, faults=[Fault(where="fetch", error=LOST, times=50)])
+    report = case.run(state=state)
+    assert report.by_round() == {"message-id-and-body": 1}
+    assert altered(report) == [("1", ["header"], False)]
+
+
+def test_words_of_what_was_there(tmp_path: Path) -> None:
+    case = Case(tmp_path, letter("a", b"a\nb\r\n"), letter("b"), line_ends=LineEnds.CRLF)
+    case.run(state=tmp_path / "state")
+    case.target.mailboxes()["F1"].items[2].flags = ("$seen",)
+    text = "\n".join(summary(case.run(state=tmp_path / "state")))
+    assert "altered by the server (bare-lf), as this server is known to; an earlier run" in text
+    assert "there already, with other flags; left so" in text
+    assert "INCOMPLETE" not in text

@@ -311,6 +311,15 @@ class Session:
             raise HttpRefused("the server redirects a download", status=reply.status, problem={})
         return reply
 
+    def check_upload(self) -> None:
+        """See where uploads lead.
+
+        Raises:
+            Unreachable: to a foreign host, or out of TLS; says what to do.
+            ServerMisbehaved: nowhere.
+        """
+        self._upload_template()
+
     def upload(self, octets: bytes | Sized, *, media_type: str = "message/rfc822") -> Uploaded:
         """Make a blob of octets (RFC 8620 section 6.1). Waits while too many are on their way.
 
@@ -322,8 +331,7 @@ class Session:
         """
         if len(octets) > self.limits.max_size_upload:
             raise LimitReached("maxSizeUpload")
-        template = self._guard.resolve(self.resource.upload_url, self.resource.url, "uploadUrl")
-        url = expand(template, accountId=self.account_id)
+        url = expand(self._upload_template(), accountId=self.account_id)
         for attempt in range(_BUSY_TRIES):
             with self._uploads:
                 try:
@@ -344,6 +352,9 @@ class Session:
         if not isinstance(blob_id, str) or not isinstance(size, int):
             raise ServerMisbehaved("the server does not say what became of an upload")
         return Uploaded(blob_id, size)
+
+    def _upload_template(self) -> str:
+        return self._guard.resolve(self.resource.upload_url, self.resource.url, "uploadUrl")
 
     def _download_template(self) -> str:
         return self._guard.resolve(self.resource.download_url, self.resource.url, "downloadUrl")

@@ -18,7 +18,7 @@ from portarchive.connectors.jmap.resource import MAIL
 from portarchive.connectors.jmap.settings import JmapSettings
 from portarchive.connectors.jmap.source import JmapSource
 from portarchive.connectors.jmap.target_folders import FolderMaker
-from portarchive.errors import Unreachable
+from portarchive.errors import ConnectorError, Unreachable
 from portarchive.keywords import ROLES
 from portarchive.placing import (
     Alteration,
@@ -87,7 +87,8 @@ class JmapTarget:
         """Connect and log in.
 
         Raises:
-            Unreachable: also if the account can only be read.
+            Unreachable: also if the account can only be read, or if octets would have to go to a
+                foreign host.
             AuthenticationFailed, RateLimited, ConnectionLost, ServerMisbehaved, SettingsError.
         """
         self._source = JmapSource(settings)
@@ -99,6 +100,11 @@ class JmapTarget:
                 hint="name another one with ?account=…, or ask its owner for the right to add",
                 code="read-only-account",
             )
+        try:
+            self._session.check_upload()
+        except ConnectorError:
+            self._source.close()
+            raise
         cyrus = self._is_cyrus
         self._placer = Placer(self._session, *_CYRUS_INSTANTS[1:] if cyrus else ())
         mail = self._session.account.capabilities.get(MAIL, {})

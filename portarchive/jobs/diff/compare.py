@@ -137,7 +137,7 @@ def _same(found: Differences, a: Known, b: Known, *, exact: bool) -> None:
     found.compared += 1
     flags_a = {keywords.fold(flag): flag for flag in a.flags}
     flags_b = {keywords.fold(flag): flag for flag in b.flags}
-    if flags_a.keys() != flags_b.keys():
+    if flags_a.keys() != flags_b.keys() and not (a.any_flags or b.any_flags):
         more = [flags_a[key] for key in flags_a if key not in flags_b]
         other = [flags_b[key] for key in flags_b if key not in flags_a]
         found.add("flags", {"a": a.uid, "b": b.uid, "only_a": more, "only_b": other})

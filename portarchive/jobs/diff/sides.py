@@ -64,6 +64,7 @@ class Known(NamedTuple):
         item: of an archive: to read it again.
         trouble: why its octets cannot be had, or "".
         any_instant: it has none, and what the other side made of that is no difference.
+        any_flags: what the other side has of flags is no difference.
     """
 
     uid: str
@@ -74,6 +75,7 @@ class Known(NamedTuple):
     traits: Traits | None = None
     trouble: str = ""
     any_instant: bool = False
+    any_flags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class ArchiveSide:
         leave_out: items that are not compared.
         flags: what the flags of an item are to be.
         any_instant: items whose date on the other side is no difference.
+        any_flags: items whose flags on the other side are none.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class ArchiveSide:
         leave_out: Callable[[Item], bool] = lambda _: False,
         flags: Callable[[Item], tuple[str, ...]] = lambda item: item.flags,
         any_instant: Callable[[Item], bool] = lambda _: False,
+        any_flags: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self.name = name
         self._contents = contents
@@ -136,6 +140,7 @@ class ArchiveSide:
         self._leave_out = leave_out
         self._flags = flags
         self._any_instant = any_instant
+        self._any_flags = any_flags
         self._folders = {
             folder.path: folder
             for folder in contents.folders()
@@ -160,6 +165,7 @@ class ArchiveSide:
                         item.received,
                         item,
                         any_instant=self._any_instant(item),
+                        any_flags=self._any_flags(item),
                     )
 
     def read(self, message: Known) -> Traits | None:

@@ -7,8 +7,6 @@ lost is never sent again before the target was asked whether it has it.
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,8 +16,8 @@ from portarchive import keywords
 from portarchive.archive.contents import Contents
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError
-from portarchive.jobs.replay.match import Matcher
 from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of_octets
+from portarchive.jobs.replay.seek import Seeker
 from portarchive.jobs.replay.survey import Box, survey
 from portarchive.likeness import converted
 from portarchive.placing import (
@@ -36,10 +34,6 @@ from portarchive.records import Received
 
 STRIKES: Final = 3
 """A message that loses the connection so often when it is sent alone is given up."""
-
-PAUSES: Final = (1.0, 3.0, 9.0)
-"""Seconds before each further look for what was sent and not answered: a server may store a message
-after it hung up. The last one is only waited for while the mailbox still grows."""
 
 FULL: Final = 10
 """So many messages in a row refused for quota, and none placed, end the run."""
@@ -62,9 +56,8 @@ class Courier:
     Args:
         contents: the archive.
         target: where to.
-        matcher: recognises what was sent and not answered.
         placed: is told of each message that was placed.
-        pause: waits so many seconds.
+        seeker: looks for what was sent and not answered.
 
     Attributes:
         dropped: by folder_id and folded keyword: why it is not set there.
@@ -75,14 +68,12 @@ class Courier:
         self,
         contents: Contents,
         target: Target,
-        matcher: Matcher,
         placed: Callable[[Piece], None],
-        pause: Callable[[float], object] = time.sleep,
+        seeker: Seeker,
     ) -> None:
         self._contents = contents
-        self._pause = pause
+        self._seeker = seeker
         self._target = target
-        self._matcher = matcher
         self._placed = placed
         self._ends = target.capabilities.line_ends
         self.dropped: dict[str, dict[str, str]] = defaultdict(dict)
@@ -90,7 +81,6 @@ class Courier:
         self._over_quota = 0
         self._strikes: dict[int, int] = {}
         self._accused: dict[int, Piece] = {}
-        self._repeated: dict[str, tuple[Box, list[Piece]]] = {}
         self._out: dict[int, Piece] = {}
         self._boxes: Mapping[str, Box] = {}
         self._undated: set[int] = set()
@@ -221,20 +211,7 @@ class Courier:
         for piece in unsure:
             for part in piece.parts:
                 by_folder[part.folder_id].append(part)
-        seen = self._find(by_folder, boxes)
-        grown = False
-        for number, seconds in enumerate(PAUSES):
-            open_ = {
-                key: rest
-                for key, parts in by_folder.items()
-                if (rest := [part for part in parts if part.state is State.OPEN])
-            }
-            if not open_ or (number == len(PAUSES) - 1 and not grown):
-                break
-            self._pause(seconds)
-            now = self._find(open_, boxes, seen)
-            grown = any(now[key] - seen.get(key, set()) for key in now)
-            seen |= now
+        self._seeker.seek(by_folder, boxes, self._nameless)
         for piece in unsure:
             if all(part.state is State.PLACED for part in piece.parts):
                 self._accused.pop(piece.key, None)
@@ -244,89 +221,16 @@ class Courier:
                     self._strikes[piece.key] = self._strikes.get(piece.key, 0) + 1
                     self._accused[piece.key] = piece
                 piece.careful = True
-                for part in piece.parts:
-                    if part.state is State.OPEN:
-                        box, parts = self._repeated.setdefault(
-                            part.folder_id, (boxes[part.folder_id], [])
-                        )
-                        parts.append(part)
                 if self._strikes.get(piece.key, 0) >= STRIKES:
                     words = piece.text or "the connection breaks whenever this message is sent"
                     for part in piece.parts:
                         if part.state is State.OPEN:
                             part.fail("connection-lost", words)
 
-    def _find(
-        self,
-        by_folder: Mapping[str, list[Piece]],
-        boxes: Mapping[str, Box],
-        before: Mapping[str, set[str]] | None = None,
-    ) -> dict[str, set[str]]:
-        """One look for what was sent and not answered; what is found is placed.
-
-        Args:
-            by_folder: what is looked for.
-            boxes: what the mailboxes had before this run.
-            before: uids of an earlier look; a mailbox that has no other is not matched again.
-
-        Returns:
-            The new uids of each mailbox.
-        """
-        newer = {key: top for key in by_folder if (top := boxes[key].top) is not None}
-        found = survey(self._target, list(by_folder), newer)
-        uids: dict[str, set[str]] = {}
-        for folder_id, parts in by_folder.items():
-            box, known = found[folder_id], boxes[folder_id]
-            if box.failed is not None:
-                for part in parts:
-                    part.fail(box.failed.code, box.failed.text)
-                uids[folder_id] = set()
-                continue
-            uids[folder_id] = {present.uid for present in box.presents}
-            if before is not None and uids[folder_id] <= before.get(folder_id, set()):
-                continue
-            old = {present.uid for present in known.presents}
-            new = [p for p in box.presents if p.uid not in old and p.uid not in known.used]
-            # without UIDPLUS those that were answered are found with them, or one would be both
-            nameless = [part for part in self._nameless.pop(folder_id, ()) if not part.uid]
-            for part, present, _ in self._matcher.find_sent([*nameless, *parts], new):
-                part.uid = present.uid
-                if part.state is State.OPEN:
-                    part.state = State.PLACED
-                known.used.add(present.uid)
-        return uids
-
     @property
     def accused(self) -> list[Piece]:
         """What broke the connection when it was sent alone."""
         return list(self._accused.values())
-
-    def stored_late(self) -> list[Piece]:
-        """List the mailboxes once more in which a message was sent again.
-
-        Returns:
-            Messages that are there more often than they were placed: the server stored the first
-            one after it had hung up, and after it was looked for. One entry for each too many.
-
-        Raises:
-            ConnectorError: the target is lost.
-        """
-        late: list[Piece] = []
-        found = survey(self._target, list(self._repeated))
-        for folder_id, (before, parts) in self._repeated.items():
-            old = {present.uid for present in before.presents} | before.used
-            new = [present for present in found[folder_id].presents if present.uid not in old]
-            by_key = {part.key: part for part in parts if part.state is State.PLACED}
-            while new and by_key:
-                # of copies: what cannot be compared makes nothing fail that is placed
-                copies = [dataclasses.replace(part, twins=()) for part in by_key.values()]
-                pairs = self._matcher.find_sent(copies, new)
-                if not pairs:
-                    break
-                late += [by_key[piece.key] for piece, _, _ in pairs]
-                taken = {present.uid for _, present, _ in pairs}
-                new = [present for present in new if present.uid not in taken]
-        return late
 
     # --- one parcel -----------------------------------------------------------------------------
 

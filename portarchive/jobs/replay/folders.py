@@ -7,17 +7,23 @@ found again where it was put. Pure: nothing is asked or made here.
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from portarchive.archive.contents import ContentFolder
-from portarchive.placing import FolderWish, NameRules, TargetCapabilities
+from portarchive.jobs.replay.names import (
+    INBOX,
+    Path,
+    below,
+    beside,
+    key_of,
+    mark_of,
+    plain_mark,
+    plainer,
+)
+from portarchive.placing import FolderWish, TargetCapabilities
 from portarchive.records import Folder
-
-Path = tuple[str, ...]
 
 UNIQUE: Final = ("inbox", "drafts", "sent", "trash", "junk", "archive", "all", "flagged",
                  "important", "snoozed", "memos")  # fmt: skip
@@ -40,6 +46,9 @@ class FolderPlan:
         subscribe: None to leave that.
         notes: (code, text) of what is not as in the archive.
         failed: code and text, if it could not be had.
+        whole: what marks of its name are made of.
+        root: below which all goes.
+        twin: its name is marked because its own is another folder's.
     """
 
     folder: ContentFolder | None
@@ -50,6 +59,9 @@ class FolderPlan:
     subscribe: bool | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
     failed: tuple[str, str] | None = None
+    whole: str = ""
+    root: Path = ()
+    twin: bool = False
 
     @property
     def wish(self) -> FolderWish:
@@ -84,62 +96,100 @@ class Mapper:
         self._used: dict[Path, FolderPlan] = {}
         self._claimed: set[Path] = set()
         self._spent: set[str] = set()
-        self._mapped: dict[Path, Path] = {}
+        self._mapped: dict[str, Path] = {}
+        self._wholes: dict[str, str] = {}
+        self._plain: dict[str, str] = {}
 
     def plan(self, folders: Iterable[ContentFolder]) -> list[FolderPlan]:
         """One plan for each folder, in the order given.
+
+        All folders of the archive are wanted here, also those that are not to be brought: where one
+        goes must not depend on which of the others are.
 
         Those with a role come first, so that a role is never taken by a mere name; among equals
         the least path has it.
         """
         order = list(folders)
         plans: dict[str, FolderPlan] = {}
+        ranked = sorted(order, key=_rank)
         self._claimed = {self._key(folder.names) for folder in order}
+        self._name_wholes(ranked)
         if self._into is None:
-            for folder in sorted(order, key=lambda f: (len(f.names), f.path.encode())):
+            for folder in sorted(ranked, key=self._is_inbox, reverse=True):
                 plan = self._with_role(folder)
                 if plan is not None:
                     plans[folder.path] = plan
-        for folder in sorted(order, key=lambda f: (len(f.names), f.path.encode())):
+        for folder in ranked:
             if folder.path not in plans:
                 plans[folder.path] = self._by_name(folder)
         return [plans[folder.path] for folder in order]
 
-    def trash(self, plans: Iterable[FolderPlan]) -> FolderPlan:
-        """Where deleted messages go; made if the target has none."""
-        found = self._by_role.get(TRASH)
-        if found is not None:
-            return FolderPlan(None, found.path, found.folder_id, "role")
-        for plan in plans:
-            if plan.role == TRASH or (
-                self._into is None and plan.folder is not None and TRASH in plan.folder.roles
-            ):
-                return FolderPlan(None, plan.path, plan.folder_id, plan.how, plan.role)
-        path = ("Trash",)
-        there = self._by_path.get(self._key(path))
-        return FolderPlan(
-            None,
-            there.path if there is not None else path,
-            there.folder_id if there is not None else "",
-            "path" if there is not None else "made",
-            TRASH if there is None else None,
-        )
+    def _name_wholes(self, ranked: Iterable[ContentFolder]) -> None:
+        seen = set()
+        for folder in ranked:
+            whole = "/".join(folder.names)
+            if whole in seen:  # two of one name: JMAP's archives may have them
+                whole += "\0" + folder.path
+            seen.add(whole)
+            self._wholes[folder.path] = whole
+            self._plain[plain_mark(whole)] = whole
+
+    def trash(self, plans: Sequence[FolderPlan]) -> FolderPlan:
+        """Where deleted messages go: one of the plans, or one more.
+
+        It is the archive's own trash, wherever that goes; if it has none, the target's; else it is
+        made. With ``into`` it is never outside of that.
+        """
+        own = [
+            plan.folder
+            for plan in plans
+            if plan.folder is not None and TRASH in plan.folder.roles and plan.folder.selectable
+        ]
+        if own:
+            least = min(own, key=_rank)
+            return next(plan for plan in plans if plan.folder is least)
+        root = self._into or ()
+        path = below(root, "Trash", "Trash", self._rules, root)
+        there = self._there(path, "Trash")
+        found = self._by_role.get(TRASH) if self._into is None else None
+        if found is not None and found.selectable:
+            same = self._used.get(self._key(found.path))
+            if same is None:
+                return FolderPlan(None, found.path, found.folder_id, "role")
+            # a folder of the archive may owe the role to its name, and only since it was brought
+            if there is None:
+                return same
+        same = self._used.get(self._key(path))
+        if same is not None:
+            return same
+        plan = FolderPlan(None, path, whole="Trash", root=root)
+        if there is not None:
+            plan.path, plan.folder_id, plan.how = there.path, there.folder_id, "path"
+        elif self._into is None:
+            plan.role = TRASH
+        return plan
 
     # --- by role --------------------------------------------------------------------------------
 
     def _with_role(self, folder: ContentFolder) -> FolderPlan | None:
-        is_inbox = self._key(folder.names) == ("INBOX",)
+        is_inbox = self._is_inbox(folder)
         for role in folder.roles:
             if role not in UNIQUE or (is_inbox and role != "inbox"):
                 continue
             there = self._by_role.get(role)
+            if role == "inbox" and (there is None or not there.selectable):
+                # each account has one, shown or not; the name is no other folder's
+                if INBOX in self._used:
+                    continue
+                return self._use(folder, self._planned(folder, INBOX))
             if there is None or not there.selectable:
                 continue
             if self._key(there.path) in self._used:
                 continue  # an earlier folder has this role; this one keeps its name
-            if self._is_of_another(folder, there):
+            if role != "inbox" and self._is_of_another(folder, there):
                 continue
-            plan = FolderPlan(folder, there.path, there.folder_id, "role")
+            plan = self._planned(folder, there.path)
+            plan.folder_id, plan.how = there.folder_id, "role"
             plan.subscribe = folder.subscribed or None
             if self._key(there.path) != self._key(folder.names):
                 text = f"goes to {'/'.join(there.path)}, which has the role {role}"
@@ -153,38 +203,50 @@ class Mapper:
         It has that one's name then, and the folder has a mailbox of its own: servers give roles by
         name, and a role that one folder could not be given goes to the next that bears it.
         """
-        parent = self._parent(folder.names[:-1])
-        own = self._key(self._fit((*parent, folder.names[-1]), len(parent)))
+        own = self._key(self._place(folder.path, folder.names))
         key = self._key(there.path)
         return own != key and own in self._by_path and key in self._claimed
 
     # --- by name --------------------------------------------------------------------------------
 
     def _by_name(self, folder: ContentFolder) -> FolderPlan:
-        parent = self._parent(folder.names[:-1])
-        wanted = self._fit((*parent, folder.names[-1]), len(parent))
+        whole = self._wholes[folder.path]
+        wanted = self._below(self._parent(folder.path, folder.names), folder.names[-1], whole)
+        if self._key(wanted) == INBOX:
+            wanted = INBOX
         path = self._free(wanted, folder)
-        plan = FolderPlan(folder, path, how="into" if self._into else "made")
+        plan = self._planned(folder, path)
+        plan.twin = path != wanted
         if path[-1] != folder.names[-1]:
             plan.notes.append(("renamed", f"is named {'/'.join(path)} there"))
         if SENDING in folder.roles:
             text = "its role is not given: nothing is to be sent"
             plan.notes.append(("role-lost", text))
-        there = self._there(path)
+        there = self._there(path, whole)
         if there is not None:
             plan.folder_id, plan.how, plan.path = there.folder_id, "path", there.path
+        self._used[self._key(path)] = plan  # even if it was refused, and there is another
         self._role_of(folder, plan)
         # one that was there may be subscribed for its owner's own reasons
         plan.subscribe = folder.subscribed if not plan.folder_id else folder.subscribed or None
         return self._use(folder, plan)
 
-    def _there(self, path: Path) -> Folder | None:
-        """The mailbox of that path, or what an earlier run made because it was refused."""
-        for candidate in (path, plainer(path, 0, self._rules), plainer(path, 1, self._rules)):
-            if candidate is not None:
-                there = self._by_path.get(self._key(candidate))
-                if there is not None and there.selectable:
-                    return there
+    def _planned(self, folder: ContentFolder, path: Path) -> FolderPlan:
+        how = "into" if self._into else "made"
+        plan = FolderPlan(folder, path, how=how, subscribe=folder.subscribed)
+        plan.whole, plan.root = self._wholes[folder.path], self._into or ()
+        return plan
+
+    def _there(self, path: Path, whole: str) -> Folder | None:
+        """The mailbox of that path, or what an earlier run made because it was refused.
+
+        That one first: the path may have come to be since, as a parent of others.
+        """
+        for candidate in (*plainer(path, whole, self._rules, self._into or ())[::-1], path):
+            key = self._key(candidate)
+            there = self._by_path.get(key)
+            if there is not None and there.selectable and key not in self._used:
+                return there
         return None
 
     def _role_of(self, folder: ContentFolder, plan: FolderPlan) -> None:
@@ -206,105 +268,51 @@ class Mapper:
                 plan.role = role
                 self._spent.add(role)
 
-    def _parent(self, names: Path) -> Path:
+    def _parent(self, path: str, names: Path) -> Path:
         """Where the parent went: children follow it."""
-        if not names:
+        if len(names) == 1:
             return self._into or ()
-        known = self._mapped.get(names)
-        if known is not None:
-            return known
-        parent = self._parent(names[:-1])
-        path = self._fit((*parent, names[-1]), len(parent))
-        self._mapped[names] = path
-        return path
+        above = path.rpartition("/")[0]
+        known = self._mapped.get(above)
+        return known if known is not None else self._place(above, names[:-1])
+
+    def _place(self, path: str, names: Path) -> Path:
+        """Where a folder goes by its name, as far as that is known yet."""
+        whole = self._wholes.get(path, "/".join(names))
+        place = self._below(self._parent(path, names), names[-1], whole)
+        there = self._there(place, whole) if path in self._wholes else None
+        return there.path if there is not None else place
+
+    def _below(self, base: Path, name: str, whole: str) -> Path:
+        return below(base, name, whole, self._rules, self._into or ())
 
     def _use(self, folder: ContentFolder, plan: FolderPlan) -> FolderPlan:
         self._used[self._key(plan.path)] = plan
-        self._mapped[folder.names] = plan.path
+        self._mapped[folder.path] = plan.path
         return plan
 
     def _free(self, path: Path, folder: ContentFolder) -> Path:
         """The path, or one beside it if another folder of the archive goes there."""
-        blocked = self._key(path) in self._used
+        whole = self._wholes[folder.path]
+        blocked = (
+            self._key(path) in self._used or self._plain.get(mark_of(path[-1]), whole) != whole
+        )
         if SENDING in folder.roles and not blocked:
             there = self._by_path.get(self._key(path))
             blocked = there is not None and SENDING in there.roles
-        if not blocked:
-            return path
-        return (*path[:-1], self._marked(path[-1], "/".join(folder.names)))
+        while blocked:
+            path = beside(path, whole, self._rules, self._into or ())
+            blocked = self._key(path) in self._used
+        return path
 
-    # --- names that a target can hold -----------------------------------------------------------
-
-    def _fit(self, path: Path, done: int) -> Path:
-        """The path with its names from ``done`` on made fit."""
-        rules = self._rules
-        fitted = (*path[:done], *(self._fit_name(name) for name in path[done:]))
-        deepest = rules.max_depth if rules.separator else 1
-        if deepest is not None and len(fitted) > deepest:
-            joined = "_".join(fitted[deepest - 1 :])
-            fitted = (*fitted[: deepest - 1], self._marked(joined, "/".join(fitted)))
-        if rules.max_path is not None and _length(fitted, rules) > rules.max_path:
-            room = rules.max_path - _length(fitted[:-1], rules) - len(rules.separator)
-            fitted = (*fitted[:-1], self._marked(fitted[-1], "/".join(fitted), room))
-        return fitted
-
-    def _fit_name(self, name: str) -> str:
-        rules = self._rules
-        bad = set(rules.forbidden) | set(rules.separator)
-        fitted = "".join(
-            "_" if sign in bad or not sign.isprintable() or "\ud800" <= sign <= "\udfff" else sign
-            for sign in name
-        )
-        if rules.trims:
-            fitted = " ".join(fitted.split())
-        if fitted != name or not fitted:
-            fitted = self._marked(fitted, name)
-        if rules.max_name is not None and len(fitted.encode()) > rules.max_name:
-            fitted = self._marked(fitted, name)
-        return fitted
-
-    def _marked(self, name: str, whole: str, room: int | None = None) -> str:
-        """A name with a mark of the whole, which no other name has."""
-        mark = "~" + hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        limits = [limit for limit in (self._rules.max_name, room) if limit is not None]
-        if limits:
-            keep = max(0, min(limits) - len(mark))
-            name = name.encode()[:keep].decode("utf-8", "ignore")
-        return name + mark
+    def _is_inbox(self, folder: ContentFolder) -> bool:
+        return self._key(folder.names) == INBOX
 
     def _key(self, path: Path) -> Path:
         """Under which two paths are one mailbox."""
-        names = [unicodedata.normalize("NFC", name) for name in path]
-        if self._rules.fold_case:
-            names = [name.casefold() for name in names]
-        if names and names[0].upper() == "INBOX":
-            names[0] = "INBOX"
-        return tuple(names)
+        return key_of(path, self._rules)
 
 
-def plainer(path: Path, attempt: int, rules: NameRules) -> Path | None:
-    """Another name for a mailbox that the target refused to make; None if there is none left.
-
-    Args:
-        path: what it refused.
-        attempt: 0: the last name in plain letters; 1: a single name at the top.
-        rules: of the target.
-    """
-    whole = "/".join(path)
-    mark = "~" + hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    limit = min(rules.max_name or 60, 60) - len(mark)
-    if attempt == 0:
-        return (*path[:-1], _letters(path[-1])[:limit] + mark)
-    if attempt == 1 and len(path) > 1:
-        return (_letters("_".join(path))[:limit] + mark,)
-    return None
-
-
-def _letters(name: str) -> str:
-    return "".join(
-        sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in name
-    )
-
-
-def _length(path: Path, rules: NameRules) -> int:
-    return sum(len(name.encode()) for name in path) + len(rules.separator) * max(0, len(path) - 1)
+def _rank(folder: ContentFolder) -> tuple[bool, int, bytes]:
+    """In which order folders choose: what the source lost comes last."""
+    return folder.gone, len(folder.names), folder.path.encode()

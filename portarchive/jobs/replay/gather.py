@@ -6,6 +6,7 @@ small enough to be held in memory, unless one folder alone is larger.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Final
 
 from portarchive import records
 from portarchive.archive.contents import ContentFolder, Contents, Item
+from portarchive.archive.received import DATE_FIELD, RECEIVED_FIELD
 from portarchive.errors import ArchiveError
 from portarchive.jobs.replay.folders import FolderPlan
 from portarchive.jobs.replay.options import ImportOptions
@@ -24,6 +26,7 @@ from portarchive.jobs.selection import Selection
 GROUP: Final = 4000
 """Messages that are worked at together, where a single folder does not have more."""
 
+_OF_HEADER: Final = frozenset({RECEIVED_FIELD, DATE_FIELD})
 _VIRTUAL: Final = frozenset({"all", "flagged", "important"})
 _MESSAGE_ID: Final = re.compile(
     rb"^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE
@@ -39,6 +42,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
     undated: int = 0
+    date_from_header: int = 0
     trashed: int = 0
 
 
@@ -96,7 +100,7 @@ class Gatherer:
         self._whole = whole
         self._keeps_ids = ids or whole
         self._number = 0
-        self._labelled: dict[str, str] = {}
+        self._labelled: dict[tuple[str, str], str] = {}
         self._by_email: dict[str, Piece] = {}
         self._select = options.select or frozenset()
         paths = {plan.folder.path for plan in plans if plan.folder is not None}
@@ -116,7 +120,6 @@ class Gatherer:
     def groups(self) -> Iterator[list[Piece]]:
         """Pieces of whole folders of the target, in the order of the archive's paths."""
         trash = self._trash
-        trash_id = trash.folder_id if trash is not None else None
         late: list[Piece] = []
         group: list[Piece] = []
         order = list(self._plans)
@@ -137,13 +140,14 @@ class Gatherer:
             pieces = list(self._pieces(plan, plan.folder))
             for piece in pieces:
                 # one mailbox is worked at once: what else goes to the trash waits for its turn
-                waits = trash and piece.folder_id == trash_id and piece.state is State.OPEN
-                (late if waits else group).append(piece)
+                waits = trash is not None and piece.folder_id in {"", trash.folder_id}
+                (late if waits and piece.state is State.OPEN else group).append(piece)
         if trash is not None and not trash.folder_id and late:
             self._make(trash)
-            for piece in late:
+        for piece in late:
+            if trash is not None and not piece.folder_id:
                 piece.folder_id = trash.folder_id
-                if trash.failed is not None and piece.state is State.OPEN:
+                if trash.failed is not None:
                     piece.fail(*trash.failed)
         if self._whole:
             group += late
@@ -163,6 +167,7 @@ class Gatherer:
             if treatment.dropped:
                 tally.dropped.update(treatment.dropped)
             tally.undated += item.received.epoch is None
+            tally.date_from_header += item.received_from in _OF_HEADER
             reason = self._left_out(item, treatment)
             place = plan
             if reason is None and treatment.deleted and self._trash is not None:
@@ -199,12 +204,27 @@ class Gatherer:
             return "not-selected"
         # what goes to the trash is nobody's first place, and twins in one folder are two messages
         if item.email_id is not None and not treatment.deleted:
-            first = self._labelled.setdefault(item.email_id, item.folder)
+            first = self._labelled.setdefault((item.email_id, self._digest(item)), item.folder)
             if first != item.folder:
                 self.copies += 1
                 if self._options.labels == "primary":
                     return "copy"
         return None
+
+    def _digest(self, item: Item) -> str:
+        """Of its octets: what bears one id and has others is another message, whatever says so.
+
+        Copies that are only counted are believed. What cannot be read is like nothing else.
+        """
+        if item.sha256 is not None or self._options.labels != "primary":
+            return item.sha256 or ""
+        digest = hashlib.sha256()
+        try:
+            for chunk in self._contents.chunks(item, verify=False):
+                digest.update(chunk)
+        except ArchiveError:
+            return f"{item.folder}/{item.uid}/{item.member}"
+        return digest.hexdigest()
 
     def _selected(self, item: Item) -> bool:
         found = {item.member, f"{item.folder}:{item.uid}"} & self._select

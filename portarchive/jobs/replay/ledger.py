@@ -25,7 +25,8 @@ from portarchive.placing import Present
 from portarchive.records import SourceIdentity
 
 _LINE: Final = re.compile(
-    rb'(\[\[.*\],(?:[0-9]{1,20}|null)),"([^"\\]+)","([0-9a-f]{64})",([0-9]{1,20}|null)\]\n?'
+    rb'(\[\[.*\],(?:[0-9]{1,20}|null)),"([^"\\]+)","([0-9a-f]{64})",([0-9]{1,20}|null)'
+    rb'(?:,"([a-z0-9 -]+)")?\]\n?'
 )
 
 Box = tuple[tuple[str, ...], int | None]
@@ -41,6 +42,7 @@ class Entry(NamedTuple):
         uid: on the target.
         sha256: of the archive's octets.
         size: as the target counts it; None if it does not.
+        altered: what the target changed of its octets: values of ``Alteration`` and the like.
     """
 
     path: tuple[str, ...]
@@ -48,11 +50,13 @@ class Entry(NamedTuple):
     uid: str
     sha256: bytes
     size: int | None
+    altered: tuple[str, ...] = ()
 
     @property
     def told(self) -> bytes:
-        """Digest and size in the form in which they are kept: it may be one of a million."""
-        return self.sha256 + (b"" if self.size is None else b"%d" % self.size)
+        """All but the place in the form in which it is kept: it may be one of a million."""
+        told = self.sha256 + (b"" if self.size is None else b"%d" % self.size)
+        return b" ".join((told, *(word.encode() for word in self.altered)))
 
 
 class Ledger:
@@ -120,12 +124,14 @@ class Ledger:
                 found = _LINE.fullmatch(line)
                 if found is None:
                     continue  # cut, or none of ours
-                start, uid, sha256, size = found.groups()
+                start, uid, sha256, size, altered = found.groups()
                 if start not in boxes:
                     box = _box(start)
                     boxes[start] = self._entries[box] if box is not None else None
                 if (entries := boxes[start]) is not None:
                     told = bytes.fromhex(sha256.decode()) + (b"" if size == b"null" else size)
+                    if altered is not None:
+                        told += b" " + altered
                     entries[uid.decode("utf-8", "replace")] = told
 
     def remembered(
@@ -138,9 +144,14 @@ class Ledger:
         for present in presents:
             told = known.get(present.uid)
             if told is not None:
-                size = present.size
-                if told[32:] == (b"" if size is None else b"%d" % size):
+                size = b"" if present.size is None else b"%d" % present.size
+                if told[32:] == size or told[32:].startswith(size + b" "):
                     yield present, told[:32]
+
+    def altered(self, path: tuple[str, ...], uidvalidity: int | None, uid: str) -> tuple[str, ...]:
+        """What was said of a remembered message, see ``Entry``."""
+        told = self._entries.get((path, uidvalidity), {}).get(uid, b"")
+        return tuple(told[32:].decode().split(" ")[1:])
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Remember; what cannot be written is not remembered."""
@@ -175,6 +186,8 @@ class Ledger:
 
 def _line(entry: Entry) -> bytes:
     value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256.hex(), entry.size]
+    if entry.altered:
+        value.append(" ".join(entry.altered))
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 

@@ -40,6 +40,9 @@ class Round(StrEnum):
     FIELDS = "fields-and-body"
 
 
+RECOGNISED: Final = frozenset({Round.BODY, Round.IDENTITY, Round.FIELDS})
+"""By these, it is not the octets that are equal."""
+
 Pair = tuple[Piece, Present, Round]
 
 
@@ -58,6 +61,7 @@ class Work:
         headers, names, bodies: by uid, what was asked of those.
         pairs: what was found.
         unread: by uid, why they could not be read.
+        seen: by key of pieces whose partner is another message by its octets: what both look like.
         late: equal octets, and yet to be paired only if nothing better is found.
         forgets: the looks of pieces with a partner are not needed any more.
     """
@@ -73,6 +77,7 @@ class Work:
         self.pairs: list[Pair] = []
         self.unread: dict[str, str] = {}
         self.late: list[tuple[Piece, Present]] = []
+        self.seen: dict[int, tuple[Print | None, Print | None]] = {}
         self.forgets = forgets
 
     def both(self) -> bool:
@@ -82,6 +87,8 @@ class Work:
     def take(self, piece: Piece, present: Present, round_: Round) -> None:
         """These two are one."""
         del self.pieces[piece.key]
+        if round_ in RECOGNISED:
+            self.seen[piece.key] = piece.look, self.bodies.get(present.uid)
         if self.forgets:
             piece.look = None
         self.drop(present.uid)
@@ -180,6 +187,27 @@ class Looker:
         for chunk in chunks:
             digest.update(chunk.translate(_TO_X, b"\r\n"))
         return digest.digest()
+
+
+class Rest:
+    """A body on its way to whoever reads it, and ``Looker.rest`` of it afterwards."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._digest = hashlib.sha256()
+        self.size, self.octets = body.size, body.octets
+        if self.octets is not None:
+            self._digest.update(self.octets.translate(_TO_X, b"\r\n"))
+
+    def chunks(self) -> Iterator[bytes]:
+        """See ``Body.chunks``."""
+        for chunk in self._body.chunks():
+            self._digest.update(chunk.translate(_TO_X, b"\r\n"))
+            yield chunk
+
+    def digest(self) -> bytes:
+        """When all was read."""
+        return self._digest.digest()
 
 
 def print_of_body(body: Body) -> Print | None:

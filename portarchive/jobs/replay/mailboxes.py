@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from portarchive.connectors.base import Target
-from portarchive.jobs.replay.folders import FolderPlan, plainer
-from portarchive.placing import FolderReady, FolderWish
+from portarchive.jobs.replay.folders import FolderPlan
+from portarchive.jobs.replay.names import Path, below, beside, plainer
+from portarchive.placing import FolderReady, FolderWish, NameRules
 
 IMAGINED = "\0plan:"
 """Begins the folder_id of a mailbox that exists in a dry run's mind only."""
@@ -21,50 +22,63 @@ def make(target: Target, plans: Sequence[FolderPlan]) -> set[str]:
     Returns:
         The archive paths of those that were made.
     """
+    rules = target.capabilities.names
     made: set[str] = set()
-    moved: dict[tuple[str, ...], tuple[str, ...]] = {}
-    wanted = [plan for plan in _wanted(plans) if not plan.folder_id or plan.subscribe]
-    for depth in sorted({len(plan.path) for plan in wanted}):
-        todo = [plan for plan in wanted if len(plan.path) == depth]
-        for plan in todo:
+    moved: dict[str, Path] = {}
+    chosen = {id(plan) for plan in _wanted(plans)}
+    for depth in sorted({_depth(plan) for plan in plans}):
+        level = [plan for plan in plans if _depth(plan) == depth]
+        before = {id(plan): plan.path for plan in level}
+        for plan in level:
             if not plan.folder_id:
-                plan.path = _follow(plan.path, moved)
-        asked = {id(plan): plan.path for plan in todo}
-        attempt = 0
-        while todo:
-            refused = _ensure(target, todo, made)
-            todo = []
-            for plan in refused:
-                path = plainer(asked[id(plan)], attempt, target.capabilities.names)
-                if path is not None:
-                    words = plan.failed[1] if plan.failed else ""
-                    plan.notes.append(("renamed", f"is named {'/'.join(path)} there: {words}"))
-                    plan.path, plan.failed = path, None
-                    todo.append(plan)
-            attempt += 1
+                _follow(plan, moved, rules)
+        todo = [p for p in level if id(p) in chosen and (not p.folder_id or p.subscribe)]
+        _make_level(target, todo, made)
         moved |= {
-            asked[id(plan)]: plan.path
-            for plan in wanted
-            if id(plan) in asked and plan.path != asked[id(plan)]
+            plan.folder.path: plan.path
+            for plan in level
+            if plan.folder is not None and plan.path != before[id(plan)]
         }
     return made
 
 
-def _follow(
-    path: tuple[str, ...], moved: Mapping[tuple[str, ...], tuple[str, ...]]
-) -> tuple[str, ...]:
-    """The path with its nearest parent where that was made."""
-    for depth in range(len(path) - 1, 0, -1):
-        if path[:depth] in moved:
-            return (*moved[path[:depth]], *path[depth:])
-    return path
+def _make_level(target: Target, todo: list[FolderPlan], made: set[str]) -> None:
+    """Make what lies at one depth, by other names if the first are refused."""
+    rules = target.capabilities.names
+    asked = {id(plan): plan.path for plan in todo}
+    others = {id(plan): plainer(plan.path, plan.whole, rules, plan.root) for plan in todo}
+    while todo:
+        refused = _ensure(target, todo, made)
+        todo = []
+        for plan in refused:
+            if others[id(plan)]:
+                path = others[id(plan)].pop(0)
+                words = plan.failed[1] if plan.failed else ""
+                plan.notes.append(("renamed", f"is named {'/'.join(path)} there: {words}"))
+                plan.path, plan.failed = path, None
+                todo.append(plan)
+            else:
+                plan.path = asked[id(plan)]  # its children have it no worse
 
 
-def join_trash(trash: FolderPlan, plans: Sequence[FolderPlan]) -> None:
-    """Where the trash is some folder's place as well, they are one mailbox."""
-    same = next((plan for plan in plans if plan.path == trash.path), None)
-    if same is not None and not trash.folder_id:
-        trash.folder_id, trash.path, trash.failed = same.folder_id, same.path, same.failed
+def _depth(plan: FolderPlan) -> int:
+    return len(plan.folder.names) if plan.folder is not None else 0
+
+
+def _follow(plan: FolderPlan, moved: dict[str, Path], rules: NameRules) -> None:
+    """Put it below its parent where that was made, named as the next run's plan will have it."""
+    if plan.folder is None or plan.how == "role":
+        return
+    steps, names = plan.folder.path.split("/"), plan.folder.names
+    for depth in range(len(names) - 1, 0, -1):
+        base = moved.get("/".join(steps[:depth]))
+        if base is None:
+            continue
+        for end in range(depth + 1, len(names)):
+            base = below(base, names[end - 1], "/".join(names[:end]), rules, plan.root)
+        path = below(base, names[-1], plan.whole, rules, plan.root)
+        plan.path = beside(path, plan.whole, rules, plan.root) if plan.twin else path
+        return
 
 
 def _wanted(plans: Sequence[FolderPlan]) -> list[FolderPlan]:
@@ -107,6 +121,5 @@ def imagine(plans: Sequence[FolderPlan], trash: FolderPlan | None) -> set[str]:
             if plan.folder is not None:
                 made.add(plan.folder.path)
     if trash is not None and not trash.folder_id:
-        same = next((plan for plan in plans if plan.path == trash.path), None)
-        trash.folder_id = same.folder_id if same is not None else f"{IMAGINED}trash"
+        trash.folder_id = f"{IMAGINED}trash"
     return made

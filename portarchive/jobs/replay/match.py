@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from portarchive.archive.contents import ContentFolder
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.looking import Looker, Pair, Round, Work
 from portarchive.jobs.replay.pieces import NOTHING, Piece, Print
@@ -46,7 +47,10 @@ class Matcher:
         print_piece: reads a message of the archive; None if it cannot be read.
         read_piece: its octets.
         same_ids: ids of the archive are ids of this target.
-        strict: stop after equal octets, and believe no ledger.
+        strict: stop after equal octets, and believe no ledger and no ids.
+
+    Attributes:
+        seen: of the last ``match``, see ``Work``.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Matcher:
         self._read = read_piece
         self._same_ids = same_ids
         self._strict = strict
+        self.seen: Mapping[int, tuple[Print | None, Print | None]] = {}
 
     @property
     def headers_read(self) -> int:
@@ -82,6 +87,8 @@ class Matcher:
         *,
         remembered: Iterable[tuple[Present, bytes]] = (),
         uidvalidity: int | None = None,
+        path: tuple[str, ...] = (),
+        mailbox_id: str | None = None,
     ) -> list[Pair]:
         """Pairs of one mailbox; those pieces forget their looks.
 
@@ -91,18 +98,21 @@ class Matcher:
             remembered: some of them, with the SHA-256 of the archive's octets that an earlier run
                 placed there.
             uidvalidity: of the mailbox now.
+            path: of the mailbox: whether it is the archive's own.
+            mailbox_id: the same by MAILBOXID, where the target tells it.
         """
         work = Work(pieces, presents, forgets=True)
         if not self._strict:
             self._by_ledger(work, remembered)
-        if self._same_ids:
-            self._by_ids(work, uidvalidity)
+            if self._same_ids:
+                self._by_ids(work, uidvalidity, path, mailbox_id)
         if work.both():
             self._by_octets(work)
         if work.both() and not self._strict:
             self._by_identity(work)
         self._late(work)
         self._in_doubt(work)
+        self.seen = work.seen
         return work.pairs
 
     def find_sent(self, pieces: Iterable[Piece], presents: Iterable[Present]) -> list[Pair]:
@@ -115,6 +125,14 @@ class Matcher:
         self._late(work)
         self._in_doubt(work)
         return work.pairs
+
+    def rest(self, piece: Piece) -> bytes:
+        """What no server on the closed lists changes of it, see ``Looker.rest``.
+
+        Raises:
+            Damaged: its octets cannot be read.
+        """
+        return Looker.rest(self._read(piece))
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -138,23 +156,36 @@ class Matcher:
             if best is not None:
                 work.take(best, present, Round.LEDGER)
 
-    def _by_ids(self, work: Work, uidvalidity: int | None) -> None:
+    def _by_ids(
+        self, work: Work, uidvalidity: int | None, path: tuple[str, ...], mailbox_id: str | None
+    ) -> None:
+        """An id means what it meant only with the size and the instant of then.
+
+        UIDs are a mailbox's own (RFC 9051 §2.3.1.1), and many give all mailboxes one UIDVALIDITY.
+        """
         by_id: dict[str, list[Piece]] = defaultdict(list)
         by_uid: dict[str, Piece] = {}
         for piece in work.pieces.values():
             if piece.email_id:
                 by_id[piece.email_id].append(piece)
-            if uidvalidity is not None and piece.folder.uidvalidity == uidvalidity:
+            if (
+                uidvalidity is not None
+                and piece.folder.uidvalidity == uidvalidity
+                and _is_own(piece.folder, path, mailbox_id)
+            ):
                 by_uid[piece.own_uid] = piece
         for present in list(work.presents.values()):
             known: Piece | None = by_uid.get(present.uid)
             named = by_id.get(present.email_id, []) if present.email_id else []
-            found = known if known is not None and known in named else None
-            found = found or (named[0] if named else known)
+            if known is not None and known not in named and known.email_id and present.email_id:
+                known = None  # another message by its EMAILID
+            found = known or (named[0] if named else None)
             if found is None or found.key not in work.pieces:
                 continue
             if found.size is not None and present.size not in (None, found.size):
                 continue  # an id that does not mean the same octets is no id
+            if found.epoch != present.received.epoch:
+                continue
             if found in named:
                 named.remove(found)
             work.take(found, present, Round.IDS)
@@ -405,6 +436,15 @@ def _pair_bodies(
     for piece, look in later:  # only when nobody with an equal instant is left
         if (first := next(equal(piece, look), None)) is not None:
             work.take(piece, first, round_)
+
+
+def _is_own(folder: ContentFolder, path: tuple[str, ...], mailbox_id: str | None) -> bool:
+    """Whether a mailbox of the very same account is the one that the folder was made of."""
+    if folder.uid is not None and mailbox_id is not None:
+        return folder.uid == mailbox_id
+    if len(path) == len(folder.names) == 1 and path[0].upper() == "INBOX":
+        return folder.names[0].upper() == "INBOX"
+    return path == folder.names
 
 
 def _size(present: Present) -> int:

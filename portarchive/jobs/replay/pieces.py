@@ -92,6 +92,8 @@ class Piece:
         uid: on the target, once known.
         code, text: why it failed or was skipped; by which round it is present.
         altered: what the target changed.
+        named: an earlier run said so.
+        differs: what of flags and date is not as it was, of what was there already.
         known: all of that is on the target's closed list.
         line_ends: only line ends differ from the archive's octets.
         careful: it was sent once and not answered.
@@ -116,6 +118,8 @@ class Piece:
     text: str = ""
     altered: tuple[str, ...] = ()
     known: bool = False
+    named: bool = False
+    differs: tuple[str, ...] = ()
     line_ends: bool = False
     careful: bool = False
     twins: tuple[Piece, ...] = ()
@@ -200,33 +204,40 @@ def look_at(contents: Contents, item: Item, ends: LineEnds) -> Print:
         return print_of_octets(octets, ends)
     counter = _Counter()
     found = likeness(counter.count(contents.chunks(item)))
-    return print_of(found, counter.lines, ends, cr_run=counter.cr_run)
+    bare_lf = found.line_ends is LineEnds.MIXED and counter.lines != counter.pairs
+    return print_of(found, counter.lines, ends, cr_run=counter.cr_run, bare_lf=bare_lf)
 
 
 def print_of_octets(octets: bytes, ends: LineEnds) -> Print:
     """The same of a message in memory."""
     found = likeness_of(octets)
     cr_run = b"\r\r\n" in octets or octets.endswith(b"\r")
-    return print_of(found, octets.count(b"\n"), ends, cr_run=cr_run)
+    lines = octets.count(b"\n")
+    bare_lf = found.line_ends is LineEnds.MIXED and lines != octets.count(b"\r\n")
+    return print_of(found, lines, ends, cr_run=cr_run, bare_lf=bare_lf)
 
 
 class _Counter:
-    """Counts LF on the way, and looks for more than one CR before one."""
+    """Counts LF and CR LF on the way, and looks for more than one CR before one."""
 
     lines = 0
+    pairs = 0
     cr_run = False
 
     def count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         end = b""
         for chunk in chunks:
             self.lines += chunk.count(b"\n")
+            self.pairs += chunk.count(b"\r\n") + (end[-1:] == b"\r" and chunk[:1] == b"\n")
             self.cr_run = self.cr_run or b"\r\r\n" in end + chunk
             end = (end + chunk)[-2:]
             yield chunk
         self.cr_run = self.cr_run or end.endswith(b"\r")
 
 
-def print_of(found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = False) -> Print:
+def print_of(
+    found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = False, bare_lf: bool = False
+) -> Print:
     """Cut a likeness down to what is kept.
 
     Args:
@@ -234,6 +245,7 @@ def print_of(found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = Fals
         lines: LF in it.
         ends: what it is sent with.
         cr_run: it has CR CR LF somewhere, or CR at its end.
+        bare_lf: some lines end in LF alone, others do not.
     """
     size = found.size
     if found.line_ends in (LineEnds.CRLF, LineEnds.LF):
@@ -241,7 +253,7 @@ def print_of(found: Likeness, lines: int, ends: LineEnds, *, cr_run: bool = Fals
     ident = NOTHING
     if found.sent or found.sender or found.subject:
         ident = _digest(b"\n".join((found.sent, found.sender, found.subject)))
-    trips = _trips(found)
+    trips = _trips(found, bare_lf=bare_lf)
     return Print(
         size,
         found.canonical_sha256[:16]
@@ -264,11 +276,11 @@ def _digest(octets: bytes) -> bytes:
     return hashlib.sha256(octets).digest()[:16]
 
 
-def _trips(found: Likeness) -> tuple[str, ...]:
+def _trips(found: Likeness, *, bare_lf: bool) -> tuple[str, ...]:
     trips = []
     if not found.size:
         trips.append("empty")
-    if found.line_ends is LineEnds.MIXED:
+    if bare_lf:
         trips.append("bare-lf")
     if found.nul:
         trips.append("nul")

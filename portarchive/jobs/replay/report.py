@@ -15,6 +15,9 @@ from portarchive.records import SourceIdentity
 NAMED = 1000
 """Messages of one folder that are named in the report; more are counted."""
 
+STORED_LATE = "stored-late"
+"""In ``altered``: the message is there more often than it was placed."""
+
 
 @dataclass(slots=True)
 class FolderReport:
@@ -30,15 +33,21 @@ class FolderReport:
         to_place, to_place_octets: what the plan would place (a dry run only).
         placed, placed_octets, merged: what this run brought.
         undated: without a received date; the target takes its own now.
+        date_from_header: the archive has no date that can be used; the message itself has.
         trashed: marked as deleted, and brought to the trash.
         line_ends: placed or present with other line ends, by rule.
         failed: ``{"uid", "file", "code", "text"}``.
-        altered: ``{"uid", "file", "what", "known"}``: placed, and not as it was.
+        altered: ``{"uid", "file", "what", "known", "present", "named"}``: on the target, and its
+            octets (of what this run placed: flags and date too) are not as they were.
+        alarms: how many of those make the import incomplete: all but those that were there
+            before, were named by an earlier run, and are on the closed list.
+        differs: ``{"uid", "file", "what"}``: there before, with other flags or another date.
         skipped: by reason.
         dropped: ``{"keyword", "reason", "count"}``.
         losses: ``{"what", "count"}`` that the plan foresees.
         notes: ``{"code", "text"}``.
         left_out: uids of what was skipped or failed; for ``migrate``, not in the JSON.
+        found: uids of what was there before this run; the same.
     """
 
     path: str
@@ -56,16 +65,21 @@ class FolderReport:
     merged: int = 0
     line_ends: int = 0
     undated: int = 0
+    date_from_header: int = 0
     trashed: int = 0
     failed_count: int = 0
     altered_count: int = 0
+    alarms: int = 0
+    differs_count: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
     altered: list[dict[str, Any]] = field(default_factory=list)
+    differs: list[dict[str, Any]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     dropped: list[dict[str, Any]] = field(default_factory=list)
     losses: Counter[str] = field(default_factory=Counter)
     notes: list[dict[str, str]] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
+    found: set[str] = field(default_factory=set)
 
     def take(self, piece: Piece) -> None:
         """Count one message."""
@@ -73,6 +87,7 @@ class FolderReport:
         place = {"uid": piece.own_uid, "file": piece.member}
         if piece.state is State.PRESENT:
             self.present[piece.code] += 1
+            self.found.add(piece.own_uid)
         elif piece.state is State.PLACED:
             self.placed += 1
             self.placed_octets += size
@@ -91,11 +106,32 @@ class FolderReport:
             if len(self.failed) < NAMED:
                 self.failed.append({**place, "code": piece.code, "text": piece.text})
         self.line_ends += piece.line_ends
-        if piece.altered and piece.state in (State.PLACED, State.MERGED):
+        present = piece.state is State.PRESENT
+        if piece.altered and (present or piece.state in (State.PLACED, State.MERGED)):
             self.altered_count += 1
+            self.alarms += not (present and piece.known and piece.named)
             if len(self.altered) < NAMED:
                 what = {"what": list(piece.altered), "known": piece.known}
-                self.altered.append({**place, **what})
+                since = {"present": present, "named": piece.named}
+                self.altered.append({**place, **what, **since})
+        if piece.differs and present:
+            self.differs_count += 1
+            if len(self.differs) < NAMED:
+                self.differs.append({**place, "what": list(piece.differs)})
+
+    def stored_late(self, piece: Piece) -> None:
+        """Name a placed message that is there once more: stored after the server hung up."""
+        place = {"uid": piece.own_uid, "file": piece.member}
+        for entry in self.altered:
+            if entry["uid"] == piece.own_uid:
+                entry["what"] = list(dict.fromkeys((*entry["what"], STORED_LATE)))
+                entry["known"] = False
+                return
+        self.altered_count += 1
+        self.alarms += 1
+        if len(self.altered) < NAMED:
+            what = {"what": [STORED_LATE], "known": False}
+            self.altered.append({**place, **what, "present": False, "named": False})
 
     def to_json(self) -> dict[str, Any]:
         """One entry of ``folders``."""
@@ -115,12 +151,15 @@ class FolderReport:
             "merged": self.merged,
             "line_ends": self.line_ends,
             "undated": self.undated,
+            "date_from_header": self.date_from_header,
             "trashed": self.trashed,
             "skipped": dict(sorted(self.skipped.items())),
             "failed_count": self.failed_count,
             "failed": self.failed,
             "altered_count": self.altered_count,
             "altered": self.altered,
+            "differs_count": self.differs_count,
+            "differs": self.differs,
             "dropped": self.dropped,
             "losses": dict(sorted(self.losses.items())),
             "notes": self.notes,
@@ -132,9 +171,11 @@ class ImportReport:
     """The outcome of ``run_import``.
 
     Attributes:
-        complete: everything of the selection is on the target, unaltered; exit 0 if and only if.
+        complete: everything of the selection is on the target, unaltered or with no alteration
+            that is news; exit 0 if and only if.
         ended: why the run ended before its end (``over-quota``), or None.
         notices: ``{"code", "text", "severity"}``.
+        unmatched: what was selected by name and is not in the archive.
     """
 
     archive: str
@@ -144,6 +185,7 @@ class ImportReport:
     folders: list[FolderReport] = field(default_factory=list)
     notices: list[dict[str, str]] = field(default_factory=list)
     ended: str | None = None
+    unmatched: list[str] = field(default_factory=list)
     copies: int = 0
     headers_read: int = 0
     bodies_read: int = 0
@@ -151,9 +193,9 @@ class ImportReport:
 
     @property
     def complete(self) -> bool:
-        """Nothing failed, nothing altered, nothing ended early."""
-        return self.ended is None and not any(
-            folder.failed_count or folder.altered_count for folder in self.folders
+        """Nothing failed, altered (see ``alarms``) or not found, and nothing ended early."""
+        return not (self.ended or self.unmatched) and not any(
+            folder.failed_count or folder.alarms for folder in self.folders
         )
 
     def total(self, name: str) -> int:
@@ -174,6 +216,7 @@ class ImportReport:
             "command": "import",
             "complete": self.complete,
             "ended": self.ended,
+            "unmatched": self.unmatched,
             "dry_run": self.dry_run,
             "archive": self.archive,
             "archive_id": self.archive_id,
@@ -195,11 +238,13 @@ class ImportReport:
                 "placed_octets": self.total("placed_octets"),
                 "merged": self.total("merged"),
                 "altered": self.total("altered_count"),
+                "differs": self.total("differs_count"),
                 "failed": self.total("failed_count"),
                 "skipped": sum(self.by_reason().values()),
                 "skipped_by_reason": dict(sorted(self.by_reason().items())),
                 "line_ends": self.total("line_ends"),
                 "undated": self.total("undated"),
+                "date_from_header": self.total("date_from_header"),
                 "trashed": self.total("trashed"),
                 "copies": self.copies,
                 "headers_read": self.headers_read,
@@ -227,5 +272,6 @@ def add_tally(report: FolderReport, tally: Tally) -> None:
     """What was counted while the folder was gathered."""
     report.messages, report.octets = tally.items, tally.octets
     report.undated, report.trashed = tally.undated, tally.trashed
+    report.date_from_header = tally.date_from_header
     for (keyword, reason), count in sorted(tally.dropped.items()):
         report.dropped.append({"keyword": keyword, "reason": reason, "count": count})

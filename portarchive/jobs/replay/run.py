@@ -6,8 +6,9 @@ A plan is the same run without the placing.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,19 +16,20 @@ from urllib.parse import urlsplit
 from portarchive import keywords
 from portarchive.archive.contents import ContentFolder, Contents
 from portarchive.connectors.base import Target
-from portarchive.errors import ArchiveError, SettingsError
+from portarchive.errors import ArchiveError, ConnectorError, SettingsError
 from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record
 from portarchive.jobs.replay.ledger import Entry, Ledger
-from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, join_trash, make
-from portarchive.jobs.replay.match import Matcher, Pair, Round
+from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
+from portarchive.jobs.replay.match import Matcher, Pair, Round, changes_instant
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import FolderReport, ImportReport, add_tally, folder_reports
+from portarchive.jobs.replay.seek import Seeker
 from portarchive.jobs.replay.survey import Box, survey
-from portarchive.jobs.replay.verify import Checker
+from portarchive.jobs.replay.verify import Checker, entry_of
 from portarchive.placing import Alteration
 from portarchive.progress import (
     Connected,
@@ -37,6 +39,7 @@ from portarchive.progress import (
     Notice,
     Observer,
     Passed,
+    Waiting,
 )
 from portarchive.records import SourceIdentity
 
@@ -52,6 +55,7 @@ def run_import(
     *,
     archive: Path,
     state: Path | None = None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> ImportReport:
     """Place what the archive has and the target lacks.
 
@@ -62,13 +66,14 @@ def run_import(
         observer: is told what happens.
         archive: where it lies, for the report.
         state: the user's state directory, for the ledger; None to remember nothing.
+        sleep: waits so many seconds.
 
     Raises:
         SettingsError: the selection matches no folder.
         Locked: another import into this account is running.
         ConnectorError: the target is lost; the same call goes on where it stopped.
     """
-    return _Run(contents, target, options, observer, archive, state).run()
+    return _Run(contents, target, options, observer, archive, state, sleep).run()
 
 
 class _Run:
@@ -80,6 +85,7 @@ class _Run:
         observer: Observer,
         archive: Path,
         state: Path | None,
+        sleep: Callable[[float], object],
     ) -> None:
         self._contents = contents
         self._target = target
@@ -97,10 +103,17 @@ class _Run:
             same_ids=same_ids(contents, self._identity),
             strict=options.strict_match,
         )
-        self._courier = Courier(contents, target, self._matcher, self._told)
+        self._sleep = sleep
+        self._seeker = Seeker(target, self._matcher, self._pause)
+        self._courier = Courier(contents, target, self._told, self._seeker)
         self._checker = Checker(target, self._matcher, self._courier, options)
+        self._mailbox_ids: dict[str, str | None] = {}
         self._since_told = Counter[str]()
         self._octets_told = Counter[str]()
+
+    def _pause(self, seconds: float) -> None:
+        self._say(Waiting(seconds, "the server may still store what it did not answer"))
+        self._sleep(seconds)
 
     def _say(self, event: Event) -> None:
         if isinstance(event, Notice):
@@ -115,14 +128,15 @@ class _Run:
             self._say(Notice("quirk", f"the archive is read with the tolerance {quirk}", "note"))
         folders = self._chosen()
         listed = self._target.folders()
+        self._mailbox_ids = {folder.folder_id: folder.uid for folder in listed}
         mapper = Mapper(listed, self._target.capabilities, self._options.into)
-        plans = mapper.plan(folders)
+        every = mapper.plan([each for each in self._contents.folders() if each.names])
+        chosen = {folder.path for folder in folders}
+        plans = [plan for plan in every if plan.folder and plan.folder.path in chosen]
         dry = self._options.dry_run
         with Ledger(self._state, identity, write=not dry) as ledger:
-            trash = mapper.trash(plans) if self._options.deleted == "trash" else None
+            trash = mapper.trash(every) if self._options.deleted == "trash" else None
             made = imagine(plans, trash) if dry else make(self._target, plans)
-            if trash is not None:
-                join_trash(trash, plans)
             self.report.folders = list((reports := folder_reports(plans)).values())
             for report in self.report.folders:
                 report.created = report.path in made
@@ -180,27 +194,44 @@ class _Run:
                     if piece.state is State.OPEN:
                         piece.fail("over-quota", "not looked for: the account is full")
             else:
-                self._group(group, paths, ledger)
+                try:
+                    self._group(group, paths, ledger)
+                except ConnectorError:
+                    self._accuse()
+                    raise
             for piece in group:
                 reports[piece.folder.path].take(piece)
+        for piece in self._seeker.stored_late():
+            reports[piece.folder.path].stored_late(piece)
         if self._courier.full:
             self.report.ended = "over-quota"
         self._flush_told()
         for path, report in reports.items():
             add_tally(report, gatherer.tallies[path])
         self._keywords_lost(plans, reports)
-        for word in sorted(gatherer.unmatched):
+        self.report.unmatched = sorted(gatherer.unmatched)
+        for word in self.report.unmatched:
             self._say(Notice("not-found", f"no message of the archive is {word}"))
+        counts = {path: tally.items for path, tally in gatherer.tallies.items()}
+        if unnamed := self._contents.unnamed(counts):
+            files = "file" if unnamed == 1 else "files"
+            self._say(Notice("unnamed-files", f"{unnamed:,} {files} of mail that no folder names"))
         self.report.copies = gatherer.copies
         self.report.headers_read = self._matcher.headers_read
         self.report.bodies_read = self._matcher.bodies_read
         self.report.read_back = self._checker.read_back
 
+    def _accuse(self) -> None:
+        """Name what may have ended the run."""
+        for piece in self._courier.accused:
+            text = f"{piece.member} was sent alone, and the connection broke"
+            self._say(Notice("connection-lost", text))
+
     def _make_late(self, plan: FolderPlan, reports: Mapping[str, FolderReport]) -> None:
         """A mailbox that was not to be made unless something goes there."""
         made = make(self._target, [plan])
-        if plan.folder is not None:
-            report = reports[plan.folder.path]
+        report = reports.get(plan.folder.path) if plan.folder is not None else None
+        if plan.folder is not None and report is not None:
             report.target, report.created = plan.path, plan.folder.path in made
 
     def _expected(self, plans: Sequence[FolderPlan]) -> int | None:
@@ -237,7 +268,7 @@ class _Run:
                 entries += self._match(folder_id, pieces, box, paths, ledger)
         rest = self._to_place(todo)
         if self._options.dry_run:
-            self._foresee(rest)
+            self._foresee(rest, boxes)
             return
         ledger.add(entries)
         for portion in _portions(rest, boxes):
@@ -259,20 +290,28 @@ class _Run:
         uidvalidity = box.look.uidvalidity if box.look is not None else None
         remembered = ledger.remembered(path, uidvalidity, box.presents)
         pairs = self._matcher.match(
-            pieces, box.presents, remembered=remembered, uidvalidity=uidvalidity
+            pieces,
+            box.presents,
+            remembered=remembered,
+            uidvalidity=uidvalidity,
+            path=path,
+            mailbox_id=self._mailbox_ids.get(folder_id),
         )
-        entries = []
         for piece, present, by in pairs:
             piece.state, piece.uid, piece.code = State.PRESENT, present.uid, by.value
             box.used.add(present.uid)
-            if by is not Round.LEDGER and piece.digest is not None:
-                entries.append(Entry(path, uidvalidity, present.uid, piece.digest, present.size))
         self._courier.learn(box, [piece for piece, _, _ in pairs])
+        self._checker.check_present(pairs, lambda p: ledger.altered(path, uidvalidity, p.uid))
+        entries = [
+            entry_of(piece, path, box, present)
+            for piece, present, by in pairs
+            if by is not Round.LEDGER
+        ]
         box.presents = box.unused
         copies = self._copies(pieces, pairs) if self._target.capabilities.merges else 0
         if pairs:
             self._say(Passed("/".join(path), len(pairs) + copies))
-        return entries
+        return [entry for entry in entries if entry is not None]
 
     @staticmethod
     def _copies(pieces: Sequence[Piece], pairs: Sequence[Pair]) -> int:
@@ -301,7 +340,7 @@ class _Run:
                 rest.append(parts[0])
         return rest
 
-    def _foresee(self, rest: Iterable[Piece]) -> None:
+    def _foresee(self, rest: Iterable[Piece], boxes: Mapping[str, Box]) -> None:
         """What the target would change or refuse, as far as it is known beforehand."""
         capabilities = self._target.capabilities
         known = {str(alteration) for alteration in capabilities.alterations}
@@ -314,11 +353,13 @@ class _Run:
             if limit is not None and look.size > limit:
                 losses.append("too-big")
             epoch = piece.epoch
-            early = epoch is not None and epoch < capabilities.earliest
-            if early and Alteration.EARLY_DATE in known:
-                losses.append(Alteration.EARLY_DATE.value)
-            if not capabilities.keywords and piece.flags:
-                losses.append("flags")
+            if epoch is not None and changes_instant(epoch, capabilities):
+                early = epoch < capabilities.earliest
+                losses.append((Alteration.EARLY_DATE if early else Alteration.FUTURE_DATE).value)
+            if not capabilities.keywords:
+                losses += ["flags"] if piece.flags else []
+            elif any(map(_is_unsure, piece.parts, (boxes[p.folder_id] for p in piece.parts))):
+                losses.append("keywords-unsure")
             piece.altered = tuple(losses)
 
     def _print(self, piece: Piece) -> Print | None:
@@ -372,6 +413,15 @@ def _portions(rest: Sequence[Piece], boxes: Mapping[str, Box]) -> Iterator[Seque
     size = PORTION if ordered else 10 * PORTION
     for start in range(0, len(rest), size):
         yield rest[start : start + size]
+
+
+def _is_unsure(piece: Piece, box: Box) -> bool:
+    """Whether its mailbox does not promise to keep all its keywords (PERMANENTFLAGS)."""
+    look = box.look
+    if look is None or look.new_keywords:
+        return False
+    kept = {keywords.fold(flag) for flag in look.keywords or ()}
+    return any(keywords.fold(flag) not in kept for flag in piece.flags)
 
 
 def same_service(one: str | None, other: str) -> bool:

@@ -9,25 +9,34 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from portarchive import keywords
 from portarchive.connectors.base import Target
+from portarchive.errors import ArchiveError
 from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.ledger import Entry
-from portarchive.jobs.replay.looking import print_of_body
+from portarchive.jobs.replay.looking import RECOGNISED, Pair, Rest, Round, print_of_body
 from portarchive.jobs.replay.match import Matcher, changes_instant
 from portarchive.jobs.replay.options import SAMPLE, ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State
 from portarchive.jobs.replay.survey import Box, survey
-from portarchive.placing import Alteration, LineEnds, Present
+from portarchive.placing import Alteration, Present
 from portarchive.records import Failure, Vanished
 
 _SERVER_SETS: Final = frozenset({"\\recent", "$imported", "$hasattachment", "$hasnoattachment"}) | {
     key for key, word in keywords.KEYWORDS.items() if word.set_by is keywords.SetBy.SERVER
 }
 
+_NEVER_EXCUSED: Final = frozenset({Alteration.FLAGS.value})
+
+_NOT_OF_OCTETS: Final = frozenset(
+    {"flags", "flags-added", "date", Alteration.EARLY_DATE.value, Alteration.FUTURE_DATE.value}
+)
+_NOT_READ: Final = "not-read-back"
+
+_BY_REST: Final = (Alteration.CR_RUN, Alteration.BARE_LF, Alteration.NUL)
 _NO_BODY: Final = hashlib.sha256().digest()[:16]
 
 
@@ -48,7 +57,7 @@ class Checker:
         self._matcher = matcher
         self._courier = courier
         self._every = options.verify == "bytes"
-        self._known = target.capabilities.alterations
+        self._known = {str(each) for each in target.capabilities.alterations}
         self.read_back = 0
 
     def check(
@@ -75,18 +84,17 @@ class Checker:
         if any(piece.state is State.MERGED for piece in done):
             newer = {}  # what was merged may be old
         found = survey(self._target, list(by_folder), newer)
-        entries: list[Entry] = []
+        memorable: list[tuple[Piece, Box, Present]] = []
         wanted: list[tuple[Piece, Present]] = []
         for folder_id, parts in by_folder.items():
             box = found[folder_id]
             if box.failed is not None:
                 for piece in parts:
-                    piece.altered, piece.text = ("not-read-back",), box.failed.text
+                    piece.altered, piece.text = (_NOT_READ,), box.failed.text
                 continue
             self._find(parts, box, boxes[folder_id])
             boxes[folder_id].top = box.top or boxes[folder_id].top
             there = {present.uid: present for present in box.presents}
-            uidvalidity = box.look.uidvalidity if box.look is not None else None
             for piece in parts:
                 if piece.state is State.FAILED:
                     continue
@@ -97,11 +105,43 @@ class Checker:
                     continue
                 if self._compare(piece, present):
                     wanted.append((piece, present))
-                if piece.digest is not None:
-                    path = paths[folder_id]
-                    entries.append(Entry(path, uidvalidity, piece.uid, piece.digest, present.size))
+                memorable.append((piece, box, present))
         self._compare_octets(wanted)
-        return entries
+        entries = [
+            entry_of(piece, paths[piece.folder_id], box, present)
+            for piece, box, present in memorable
+        ]
+        return [entry for entry in entries if entry is not None]
+
+    def check_present(
+        self, pairs: Iterable[Pair], told: Callable[[Present], tuple[str, ...]]
+    ) -> None:
+        """Compare what was there before this run; nothing of it is ever changed.
+
+        Flags and dates are as its owner may have made them (``differs``). Octets that are others
+        were changed by the target, in this run's sight or an earlier one's (``altered``).
+
+        Args:
+            pairs: of the last ``Matcher.match``.
+            told: what the ledger says of the octets of a message.
+        """
+        wanted: list[tuple[Piece, Present]] = []
+        for piece, present, by in pairs:
+            piece.differs = (*self._flags(piece, present), *self._instant(piece, present))
+            if by is Round.LEDGER:
+                piece.altered = told(present)
+                piece.known, piece.named = self._excused(piece.altered), True
+            elif by in RECOGNISED:
+                look, seen = self._matcher.seen.get(piece.key, (None, None))
+                if look is None or seen is None or look.trips or look.body == _NO_BODY:
+                    piece.look = look  # the digests do not tell all
+                    wanted.append((piece, present))
+                elif look.octets != seen.octets:
+                    piece.altered = (self._reason(look, seen, same_rest=False),)
+                    piece.known = self._excused(piece.altered)
+        self._compare_octets(wanted)
+        for piece, _ in wanted:
+            piece.look = None
 
     def _find(self, parts: list[Piece], box: Box, before: Box) -> None:
         """The uids that the target did not tell (no UIDPLUS)."""
@@ -121,7 +161,7 @@ class Checker:
         """Note what differs; True if the octets are to be looked at."""
         altered = [*piece.altered, *self._flags(piece, present), *self._instant(piece, present)]
         piece.altered = tuple(dict.fromkeys(altered))
-        piece.known = not set(piece.altered) - self._excused()
+        piece.known = self._excused(piece.altered)
         look = piece.look
         return (
             self._every
@@ -132,10 +172,9 @@ class Checker:
             or look.octets[0] % SAMPLE == 0
         )
 
-    def _excused(self) -> set[str]:
-        return {Alteration.EARLY_DATE.value, Alteration.FUTURE_DATE.value} & {
-            str(alteration) for alteration in self._known
-        }
+    def _excused(self, altered: Iterable[str]) -> bool:
+        """Whether all of it is on the target's closed list."""
+        return set(altered) <= self._known - _NEVER_EXCUSED
 
     def _flags(self, piece: Piece, present: Present) -> Iterator[str]:
         if not self._target.capabilities.keywords:
@@ -143,9 +182,10 @@ class Checker:
         dropped = self._courier.dropped.get(piece.folder_id, {})
         meant = {keywords.fold(flag) for flag in piece.flags} - set(dropped)
         seen = {keywords.fold(flag) for flag in present.flags}
-        if meant - seen:
+        more = seen - meant - _SERVER_SETS
+        if meant - seen or (more and piece.state is State.PRESENT):
             yield "flags"
-        if piece.state is State.PLACED and seen - meant - _SERVER_SETS:
+        if more and piece.state is State.PLACED:
             yield "flags-added"
 
     def _instant(self, piece: Piece, present: Present) -> Iterator[str]:
@@ -171,45 +211,50 @@ class Checker:
         for present, outcome in self._target.fetch(list(asked.values())):
             if isinstance(outcome, Failure | Vanished):
                 continue
-            seen = print_of_body(outcome)
+            rest = Rest(outcome)
+            seen = print_of_body(rest)
             if seen is not None:
                 for piece in by_place.pop((present.folder_id, present.uid), []):
-                    self._judge(piece, seen)
+                    self._judge(piece, seen, rest.digest())
         for pieces in by_place.values():
             for piece in pieces:
-                piece.altered, piece.known = (*piece.altered, "not-read-back"), False
+                piece.altered, piece.known = (*piece.altered, _NOT_READ), False
 
-    def _judge(self, piece: Piece, seen: Print) -> None:
+    def _judge(self, piece: Piece, seen: Print, rest: bytes) -> None:
         others = [word for word in piece.altered if word != "octets"]
         look = piece.look
-        if look is None or seen.octets == look.octets:
-            piece.altered = tuple(others)
-            piece.known = not set(others) - self._excused()
-            return
-        reason, known = self._reason(look, seen)
-        piece.altered = (*others, reason)
-        piece.known = known and not set(others) - self._excused()
+        if look is not None and seen.octets != look.octets:
+            others.append(self._reason(look, seen, same_rest=self._same_rest(piece, rest)))
+        piece.altered = tuple(others)
+        piece.known = self._excused(others)
 
-    def _reason(self, look: Print, seen: Print) -> tuple[str, bool]:
-        """What changed, and whether this server is known to do it."""
+    def _same_rest(self, piece: Piece, rest: bytes) -> bool:
+        """Whether nothing else changed than what servers are known to change."""
+        try:
+            return self._matcher.rest(piece) == rest
+        except ArchiveError:
+            return False
+
+    def _reason(self, look: Print, seen: Print, *, same_rest: bool) -> str:
+        """What changed: an ``Alteration`` only if nothing else did."""
         same_body, same_header = look.body == seen.body, look.header == seen.header
-        trips = set(look.trips)
-        if same_body and same_header:
-            if Alteration.BARE_LF in trips and look.ends is LineEnds.MIXED:
-                return Alteration.BARE_LF.value, Alteration.BARE_LF in self._known
-            if Alteration.CR_RUN in trips:
-                return Alteration.CR_RUN.value, Alteration.CR_RUN in self._known
-            return Alteration.LAST_LF.value, Alteration.LAST_LF in self._known
-        if Alteration.CR_RUN in trips and Alteration.CR_RUN in self._known:
-            return Alteration.CR_RUN.value, True
-        if Alteration.NUL in trips:
-            return Alteration.NUL.value, Alteration.NUL in self._known
-        if Alteration.EIGHT_BIT_HEADER in trips and same_body:
-            return Alteration.EIGHT_BIT_HEADER.value, Alteration.EIGHT_BIT_HEADER in self._known
-        if (
-            Alteration.LAST_LF in self._known
-            and look.body == _NO_BODY
-            and seen.size == look.size - 1
-        ):
-            return Alteration.LAST_LF.value, True
-        return ("header" if same_body else "body" if same_header else "octets"), False
+        reasons = []
+        if same_rest or (same_body and same_header):
+            reasons += [word for word in _BY_REST if word in look.trips]
+            if Alteration.EIGHT_BIT_HEADER in look.trips and same_body:
+                reasons.append(Alteration.EIGHT_BIT_HEADER)
+            lost = look.body == _NO_BODY and seen.size == look.size - 1
+            if lost or (same_body and same_header):
+                reasons.append(Alteration.LAST_LF)
+        if not reasons:
+            return "header" if same_body else "body" if same_header else "octets"
+        return next((word for word in reasons if word in self._known), reasons[0]).value
+
+
+def entry_of(piece: Piece, path: tuple[str, ...], box: Box, present: Present) -> Entry | None:
+    """What is remembered of it; None for what is to be looked at again the next time."""
+    if piece.digest is None or _NOT_READ in piece.altered:
+        return None
+    uidvalidity = box.look.uidvalidity if box.look is not None else None
+    words = tuple(word for word in piece.altered if word not in _NOT_OF_OCTETS)
+    return Entry(path, uidvalidity, present.uid, piece.digest, present.size, words)
