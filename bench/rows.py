@@ -17,6 +17,7 @@ from pathlib import Path
 
 import corpus
 import index
+import jmap
 import placing
 import planners
 import query
@@ -383,6 +384,7 @@ BLOCKS: tuple[tuple[tuple[str, ...], Block], ...] = (
     (("index", "index-parsing"), index.block),
     (("query",), query.block),
     (("import", "import-again", "import-memory", "migrate"), placing.block),
+    (("jmap-export", "jmap-imap", "jmap-import", "jmap-update", "jmap-memory"), jmap.block),
     (("far-simple", "far-mbsync"), _latency_block),
     (("planners",), _planners_block),
 )

@@ -25,6 +25,7 @@ class Sizes:
     many: int = 300_000
     spread: int = 5_000
     folders: int = 50
+    jmap: int = 6_000
     large_octets: int = 200 * MEGABYTE
     takeout_octets: int = 1000 * MEGABYTE
 
@@ -37,6 +38,7 @@ QUICK = Sizes(
     many=12_000,
     spread=500,
     folders=10,
+    jmap=300,
     large_octets=20 * MEGABYTE,
     takeout_octets=50 * MEGABYTE,
 )

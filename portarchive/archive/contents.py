@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from portarchive.archive import dialect, model, received
 from portarchive.archive.contents_chain import follow_chain, parse
-from portarchive.archive.contents_error import reading, shown
+from portarchive.archive.contents_error import in_base, reading, shown
 from portarchive.archive.contents_folder import (
     ContentFolder,
     Item,
@@ -351,7 +351,9 @@ class Contents:
             DigestMismatch: they are not what the item says.
             StorageFailed: the system does not give them.
         """
-        octets = self._store.read(_member(item), WHOLE)
+        member = _member(item)
+        with self._in_base(member):
+            octets = self._store.read(member, WHOLE)
         if verify and (
             (item.size is not None and item.size != len(octets))
             or (item.sha256 is not None and hashlib.sha256(octets).hexdigest() != item.sha256)
@@ -368,7 +370,9 @@ class Contents:
         member = _member(item)
         hashed = hashlib.sha256() if verify and item.sha256 is not None else None
         found = 0
-        with closing(self._store.open(member)) as stream, reading(member):
+        with self._in_base(member):
+            opened = self._store.open(member)
+        with closing(opened) as stream, reading(member):
             while octets := stream.read(size):
                 found += len(octets)
                 if hashed is not None:
@@ -379,6 +383,16 @@ class Contents:
             or (hashed is not None and hashed.hexdigest() != item.sha256)
         ):
             raise _mismatch(item)
+
+    @contextmanager
+    def _in_base(self, member: str) -> Iterator[None]:
+        """What an archive of changes (PARTIAL) does not hold is not missing but elsewhere."""
+        try:
+            yield
+        except Damaged as error:
+            if error.code != "missing" or self.extent is not Extent.PARTIAL:
+                raise
+            raise in_base(member, self.base_id) from None
 
 
 def _text(value: Any) -> str | None:

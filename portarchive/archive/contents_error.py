@@ -39,6 +39,16 @@ def missing(name: str) -> Damaged:
     )
 
 
+def in_base(name: str, base_id: str | None) -> Damaged:
+    """A file that an archive of changes names and does not hold: it lies in the one it updates."""
+    base = f"the base archive {shown(base_id)}" if base_id else "a base archive"
+    return Damaged(
+        f"{shown(name)} lies in {base}, which was not given",
+        hint="import that archive too: this one has only what changed since",
+        code="in-base",
+    )
+
+
 def failed(name: str, error: OSError) -> Damaged | StorageFailed:
     """A member is missing, or it is there and the system does not give it."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):

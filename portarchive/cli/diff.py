@@ -16,7 +16,7 @@ from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.diff_view import summary
 from portarchive.cli.output import report_head, say, to_json
 from portarchive.cli.progress_view import Speech, observing
-from portarchive.errors import ExitCode, SettingsError
+from portarchive.errors import ExitCode, NotAnArchive, SettingsError
 
 if TYPE_CHECKING:
     from portarchive.jobs.diff.sides import Side
@@ -143,6 +143,10 @@ def _side(
         raise SettingsError(
             "--include-kept is for two archives",
             hint="an account has no kept messages: leave it out",
+        )
+    if local is not None and not Path(local.path).exists():
+        raise NotAnArchive(
+            f"there is nothing at {local.path}", hint="name a Maildir or mbox that is there"
         )
     url = local or parse_source(text, tls=tls, allow_cleartext=cleartext)
     source = connect(url, access, observer=observer)

@@ -70,7 +70,7 @@ def import_(
     tls: options.TlsMode = None,
     allow_cleartext: options.AllowCleartext = False,
     ca_file: options.CaFile = None,
-    connections: options.Connections = "1",
+    connections: place_options.PlaceConnections = "1",
     timeout: options.Timeout = "90",
     max_wait: options.MaxWait = "1h",
     json: options.Json = False,

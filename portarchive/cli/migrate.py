@@ -23,6 +23,7 @@ from portarchive.cli.place_order import (
     target_of,
 )
 from portarchive.cli.progress_view import Speech, observing
+from portarchive.cli.safe_text import safe
 from portarchive.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def migrate(
     target: place_options.Target,
     *,
     archive: place_options.KeptArchive = None,
-    dry_run: place_options.DryRun = False,
+    dry_run: place_options.MigrateDryRun = False,
     into: place_options.Into = None,
     single_copy: options.SingleCopy = False,
     no_fsync: options.NoFsync = False,
@@ -66,7 +67,7 @@ def migrate(
     tls: options.TlsMode = None,
     ca_file: options.CaFile = None,
     allow_cleartext: options.AllowCleartext = False,
-    connections: options.Connections = "1",
+    connections: place_options.PlaceConnections = "1",
     timeout: options.Timeout = "90",
     max_wait: options.MaxWait = "1h",
     budget: options.Budget = None,
@@ -168,7 +169,11 @@ def _run(
 def _summary(report: MigrateReport, url: SourceUrl | LocalSource, path: Path) -> list[str]:
     lines = export_summary(report.exported, url, path)
     if report.imported is not None:
+        if report.exported.dry_run:
+            lines.append(f"the import of what is in {safe(path)} by now:")
         lines += import_summary(report.imported)
+    elif report.exported.dry_run:
+        lines.append("the import can be planned when there is an archive: export first")
     if report.compared is not None:
         lines += difference_lines(report.compared)
     return lines

@@ -143,6 +143,25 @@ DryRun = Annotated[
     bool, option(MODE, "--dry-run", "Print the plan: what would be made, placed and lost.")
 ]
 
+MigrateDryRun = Annotated[
+    bool,
+    option(
+        MODE,
+        "--dry-run",
+        "Print the plans and write nothing: of the export; and of the import, if there is an"
+        " archive by now, of what that holds.",
+    ),
+]
+PlaceConnections = Annotated[
+    str,
+    option(
+        ACCESS,
+        "--connections",
+        "Connections at once (1). Providers permit few.",
+        "N",
+    ),
+]
+
 TargetAccount = Annotated[
     str | None,
     option(TARGET, "--target-account", "Of several accounts by JMAP: this one.", "NAME"),

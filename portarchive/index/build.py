@@ -205,7 +205,7 @@ class _Build:
             self._flush_items()
         if self._previous is not None:
             wanted = self._previous_module.key(row[0], row[2], item.size, item.sha256)
-            found = self._previous.row(wanted)
+            found = self._previous.take(wanted)
             if found is not None:
                 self._plan.taken(found)
                 return

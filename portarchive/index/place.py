@@ -6,6 +6,7 @@ Knows no pyarrow: whether an index is current is told without loading it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -39,7 +40,8 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
 
     Returns:
         ``output``; ``ARCHIVE/index`` of a directory that may be written; else a directory of the
-        cache (XDG Base Directory Specification) with the fingerprint of the archive as its name.
+        cache (XDG Base Directory Specification), whose name is a digest of the real path
+        of the archive: the fingerprint and the id of an archive change with every export.
     """
     if output is not None:
         return output
@@ -50,7 +52,8 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
             return inside
     told = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(told) if told.startswith("/") else Path.home() / ".cache"
-    return cache / "portarchive" / "index" / contents.fingerprint
+    real = os.fsencode(os.path.realpath(archive))
+    return cache / "portarchive" / "index" / hashlib.sha256(real).hexdigest()
 
 
 def state_of(place: Path) -> dict[str, Any] | None:

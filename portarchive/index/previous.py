@@ -2,7 +2,8 @@
 
 A row is taken over for a message of the same folder, uid, size and SHA-256, if its octets were
 read and are what the item says. An index that does not look exactly as it should is as good as
-none: it may have come with a stranger's archive.
+none: it may have come with a stranger's archive. All of it is looked at when it is opened, so that
+nothing of it can stop a build that is under way.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from portarchive.index import arrow, columns
 from portarchive.index.content import thread_ids
+from portarchive.index.place import state_of
 
 _HELD: Final = 3
 _NOT_TAKEN: Final = frozenset({"unreadable", "digest-mismatch", "size-mismatch", "parser-failed"})
 _CHILDREN: Final = ("attachments", "delivery_status", "feedback_reports")
 _ALONE: Final = ["message_id", "in_reply_to", "reference_ids"]
+_NEVER_NULL: Final = frozenset(
+    {"attachment_count", "inline_count", "one_click", "wrong_recipient", "expires_ambiguous",
+     "expires_count", "row_id", "ordinal"}
+)  # fmt: skip
 
 
 def key(folder: str, uid: str, size: int | None, sha256: str | None) -> int | None:
@@ -66,9 +73,13 @@ class Previous:
         self._held.clear()
         self._file.close()
 
-    def row(self, wanted: int | None) -> int | None:
-        """The row with this key; None if there is none, or several."""
-        found = None if wanted is None else self._row_of.get(wanted)
+    def take(self, wanted: int | None) -> int | None:
+        """The row with this key, once; None if there is none (any more), or several.
+
+        An archive may list a message twice: a row that was taken over by both could be given
+        only one new number.
+        """
+        found = None if wanted is None else self._row_of.pop(wanted, None)
         return found if found is not None and found >= 0 else None
 
     def slices(self, start: int, end: int) -> Iterator[Any]:
@@ -107,10 +118,13 @@ class Previous:
         wanted = ["folder", "uid", "size", "sha256", "defects"]
         row = 0
         for number in range(len(self._starts)):
-            table = self._file.read_row_group(number, columns=wanted, use_threads=False)
+            table = self._file.read_row_group(number, use_threads=False)
+            _check(table)
             told = (table.column(name).to_pylist() for name in wanted)
             for folder, uid, size, sha256, defects in zip(*told, strict=True):
                 found = key(folder, uid, size, sha256)
+                if not columns.DEFECTS.keys() >= set(defects):
+                    raise ValueError("a defect that this version does not know")
                 if found is not None and _NOT_TAKEN.isdisjoint(defects):
                     rows[found] = -1 if found in rows else row
                 row += 1
@@ -132,13 +146,22 @@ class Previous:
 
 def open_previous(place: Path) -> Previous | None:
     """The index at a place, if rows can be taken from it."""
+    state = state_of(place)
+    if state is None:
+        return None
     try:
         found = Previous(place)
     except (OSError, ValueError, pa.ArrowException):
         return None
     try:
+        _expect_rows(found.rows, "messages", state)
         for name in _CHILDREN:
-            found.children(name)
+            table = found.children(name)
+            _check(table)
+            _expect_rows(table.num_rows, name, state)
+            bounds = pc.min_max(table.column("row_id")).as_py()
+            if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] < found.rows:
+                raise ValueError(f"{name} tells of messages that are not there")
     except (OSError, ValueError, pa.ArrowException):
         found.close()
         return None
@@ -148,3 +171,26 @@ def open_previous(place: Path) -> Previous | None:
 def _expect(schema: pa.Schema, name: str) -> None:
     if not schema.remove_metadata().equals(arrow.SCHEMAS[name]):
         raise ValueError(f"{name} is not what this version writes")
+
+
+def _expect_rows(rows: int, name: str, state: dict[str, Any]) -> None:
+    if rows != state["tables"][name]["rows"]:
+        raise ValueError(f"{name} has other rows than index.json says")
+
+
+def _check(table: Any) -> None:
+    """Every text is UTF-8, and null is nothing that is never null in what this version writes."""
+    table.validate(full=True)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_list(field.type):
+            _check_lists(field, column)
+        elif field.name in _NEVER_NULL and column.null_count:
+            raise ValueError(f"{field.name} is null")
+
+
+def _check_lists(field: Any, column: Any) -> None:
+    for chunk in column.chunks:
+        values = chunk.flatten()
+        members = values.flatten() if pa.types.is_struct(values.type) else [values]
+        if chunk.null_count or values.null_count or any(one.null_count for one in members):
+            raise ValueError(f"{field.name} is null")

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from portarchive.index.columns import TABLES
+
 LONGEST: Final = 1 << 20
 """Characters of a statement."""
 
@@ -26,9 +28,16 @@ _REFUSED: Final = frozenset(
     }
 )  # fmt: skip
 
+_LISTS: Final = frozenset({"", "tables", "databases", "schemas", "__show_tables_expanded"})
+"""What SHOW takes beside the name of a table."""
+
 
 class RefusedSqlError(Exception):
     """The statement is not one that may be asked; the text says why."""
+
+
+class NoSuchTableError(Exception):
+    """The statement reads a table that the index does not have; the text names it."""
 
 
 def check(connection: Any, sql: str) -> None:
@@ -40,6 +49,7 @@ def check(connection: Any, sql: str) -> None:
 
     Raises:
         RefusedSqlError: it is not one statement that only reads.
+        NoSuchTableError: it reads something else than the tables of the index.
         duckdb.Error: it does not parse.
     """
     if len(sql) > LONGEST or "\0" in sql:
@@ -56,8 +66,26 @@ def check(connection: Any, sql: str) -> None:
         raise RefusedSqlError("it is nested too deeply") from None
     if tree.get("error") is not False:
         raise RefusedSqlError(_not_one_that_reads(sql, 1))
+    tables = frozenset(TABLES) | _named_with(connection, tree)
     for node in _objects(tree):
         _check_node(node)
+        _check_table(node, tables)
+
+
+def _named_with(connection: Any, tree: Any) -> frozenset[str]:
+    """The names that WITH gives, in lower case. Raises as ``check``."""
+    names = frozenset(
+        str(entry["key"]).lower()
+        for node in _objects(tree)
+        if isinstance(entries := node.get("cte_map"), dict)
+        for entry in entries.get("map", [])
+    )
+    if names:
+        # where such a name does not reach, the same name is the table of DuckDB
+        told = connection.execute("SELECT view_name FROM duckdb_views() WHERE internal").fetchall()
+        for name in sorted(names & {str(row[0]).lower() for row in told}):
+            raise RefusedSqlError(f"{name} is a name of DuckDB, and WITH may not take it")
+    return names
 
 
 def _not_one_that_reads(sql: str, count: int) -> str:
@@ -78,6 +106,21 @@ def _check_node(node: dict[str, Any]) -> None:
         name = str(function.get("function_name", "")).lower()
         if name not in _TABLE_FUNCTIONS:
             raise RefusedSqlError(f"{name} is no table of the index, and may not be read")
+
+
+def _check_table(node: dict[str, Any], tables: frozenset[str]) -> None:
+    kind = node.get("type")
+    if kind not in {"BASE_TABLE", "SHOW_REF"}:
+        return
+    name = str(node.get("table_name") or "")
+    schema = (str(node.get("catalog_name") or ""), str(node.get("schema_name") or ""))
+    known = tables
+    if kind == "SHOW_REF":
+        name, known = name.strip('"'), tables | _LISTS
+    inside = schema[0].lower() in {"", "memory"} and schema[1].lower() in {"", "main"}
+    if not inside or name.lower() not in known:
+        shown = ".".join(part for part in (*schema, name) if part)
+        raise NoSuchTableError(f"the index has no table {shown[:100]!r}")
 
 
 def _objects(tree: Any) -> Iterator[dict[str, Any]]:

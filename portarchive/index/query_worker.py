@@ -29,10 +29,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
 from portarchive.index.columns import TABLES, names
-from portarchive.index.query_guard import RefusedSqlError, check
+from portarchive.index.query_guard import NoSuchTableError, RefusedSqlError, check
 
 MEMORY: Final = "1GB"
 """What DuckDB may take; what needs more fails, and says so."""
+PROCESS_MEMORY: Final = 2 << 30
+"""Octets that all of the process may take: DuckDB does not count everything it takes."""
 BATCH: Final = 2048
 """Rows of a frame."""
 THREADS: Final = 4
@@ -121,8 +123,13 @@ def _opened(place: str) -> Any:
 
 
 def _lock_process() -> None:
-    import pyarrow.parquet  # noqa: F401, PLC0415 - its files are read before that is forbidden
+    import pyarrow as pa  # noqa: PLC0415 - its files are read before that is forbidden
+    import pyarrow.parquet  # noqa: PLC0415 - as above
 
+    # the others take whole gigabytes of addresses beforehand, which the limit would count
+    pa.set_memory_pool(pa.system_memory_pool())
+    with contextlib.suppress(ValueError, OSError):  # not every system knows this limit
+        resource.setrlimit(resource.RLIMIT_DATA, (PROCESS_MEMORY, PROCESS_MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.addaudithook(_refuse)
@@ -154,6 +161,8 @@ def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
         raise
     except RefusedSqlError as error:
         write(out, b"X", {"kind": "refused", "text": str(error)})
+    except NoSuchTableError as error:
+        write(out, b"X", {"kind": "failed", "text": str(error)})
     except Exception as error:  # noqa: BLE001 - whatever DuckDB makes of SQL of anybody
         write(out, b"X", {"kind": _kind(error), "text": _words(error)})
     # an error ends the transaction; reading goes on in a new one
@@ -299,7 +308,7 @@ _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
 
 def _kind(error: Exception) -> str:
     name = type(error).__name__
-    if name == "OutOfMemoryException":
+    if name in {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}:
         return "memory"
     if name == "PermissionException":
         return "refused"

@@ -35,6 +35,7 @@ IS: Final = {
     " OR list_contains(list_transform(keywords, lambda k: lower(k)), '$junk'))",
     "kept": "kept",
     "expired": "coalesce(expires_at < now(), false)",
+    "not-expired": "coalesce(expires_at >= now(), true)",
     "bounce": "coalesce(report_type = 'delivery-status', false)",
     "defective": "len(defects) > 0",
 }
@@ -159,9 +160,15 @@ class Compiler:
         first, end = self._days(value, "on")
         return f"({self._at('>=', first)} AND {self._at('<', end)})"
 
-    def _at(self, sign: str, day: date) -> str:
+    def _expires_before(self, value: str) -> str:
+        return self._at("<", self._days(value, "expires-before")[0], "expires_at")
+
+    def _expires_after(self, value: str) -> str:
+        return self._at(">=", self._days(value, "expires-after")[1], "expires_at")
+
+    def _at(self, sign: str, day: date, column: str = _WHEN) -> str:
         instant = self._value(f"{day.isoformat()} 00:00:00+00")
-        return f"coalesce({_WHEN} {sign} {instant}::TIMESTAMPTZ, false)"
+        return f"coalesce({column} {sign} {instant}::TIMESTAMPTZ, false)"
 
     def _days(self, value: str, field: str) -> tuple[date, date]:
         """The first day of a span of time, and the first one behind it."""
@@ -225,6 +232,8 @@ _MEANINGS: Final[dict[str, Callable[[Compiler, str], str]]] = {
     "since": Compiler._since,  # noqa: SLF001
     "after": Compiler._after,  # noqa: SLF001
     "on": Compiler._on,  # noqa: SLF001
+    "expires-before": Compiler._expires_before,  # noqa: SLF001
+    "expires-after": Compiler._expires_after,  # noqa: SLF001
     "larger": Compiler._larger,  # noqa: SLF001
     "smaller": Compiler._smaller,  # noqa: SLF001
     "is": Compiler._is,  # noqa: SLF001

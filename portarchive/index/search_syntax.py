@@ -18,7 +18,7 @@ TEXT_FIELDS: Final = frozenset({"from", "to", "cc", "bcc", "subject", "filename"
 """Fields whose value is looked for within a text."""
 FIELDS: Final = TEXT_FIELDS | {
     "before", "after", "since", "on", "has", "is", "keyword", "colour", "folder", "role", "larger",
-    "smaller", "type", "id", "thread",
+    "smaller", "type", "id", "thread", "expires-before", "expires-after",
 }  # fmt: skip
 TERMS: Final = 100
 """Terms of one search."""

@@ -23,12 +23,14 @@ WHOLE: Final = 8 << 20
 
 _WANTED: Final = header.Wanted(structure.PART_FIELDS)
 _DROPPED: Final = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|head|title|template)\b[^>]*>.*?(?:</\1\s*>|\Z)",
+    # a mark that never ends takes the rest with it, as in a browser, and is looked at only once
+    r"<!--.*?(?:-->|\Z)|<(script|style|head|title|template)\b[^>]*(?:>.*?(?:</\1\s*>|\Z)|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
 _BREAK: Final = re.compile(
     r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/table|/blockquote|hr)\b[^>]{0,1000}>", re.IGNORECASE
 )
+_LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{10}|[xX][0-9a-fA-F]{9})[0-9a-fA-F]*;?")
 _MARK: Final = re.compile(r"<[^<>]{0,10000}>")
 _BLANKS: Final = re.compile(r"[^\S\n]+")
 _LINES: Final = re.compile(r"\n\s*\n\s*\n+")
@@ -61,7 +63,9 @@ def to_read(octets: Octets, shape: Structure) -> str:
 def without_marks(text: str) -> str:
     """The words of HTML."""
     text = _BREAK.sub("\n", _DROPPED.sub(" ", text.replace("\r\n", "\n").replace("\n", " ")))
-    text = _BLANKS.sub(" ", html.unescape(_MARK.sub("", text)))
+    # no character has such a number, and Python refuses to read one of more than 4300 digits
+    text = _LONG_NUMBER.sub("\ufffd", _MARK.sub("", text))
+    text = _BLANKS.sub(" ", html.unescape(text))
     return _LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
 
 

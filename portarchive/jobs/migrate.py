@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from portarchive import keywords
 from portarchive.archive.contents import Item, open_contents
+from portarchive.archive.dialect import METADATA_FILES
 from portarchive.connectors.base import Source, Target
 from portarchive.jobs.diff.report import DiffReport
 from portarchive.jobs.diff.run import run_diff
@@ -30,7 +32,7 @@ class MigrateReport:
 
     Attributes:
         exported: the archive is kept, whatever came after.
-        imported: None if the export was only planned.
+        imported: in a dry run the plan, of what the archive has by now; None without an archive.
         compared: the archive against the target, by the import's own rules: what these leave out
             or cannot bring is in ``imported``, and no difference here. None in a dry run.
     """
@@ -76,7 +78,8 @@ def run_migrate(
     Args:
         source: the old account.
         archive: where the archive is made, or brought up to date.
-        connect: opens the new account to write; called when the archive stands.
+        connect: opens the new account to write; called when the archive stands; in a dry run too,
+            if there is one already.
         read: opens the new account to read it back.
         export_options: see there.
         import_options: see there.
@@ -87,7 +90,10 @@ def run_migrate(
         PortArchiveError: as the three say. The archive is kept, and the same call goes on.
     """
     report = MigrateReport(run_export(source, archive, export_options, observer))
-    if export_options.dry_run:
+    dry_run = export_options.dry_run or import_options.dry_run
+    if dry_run:
+        import_options = dataclasses.replace(import_options, dry_run=True)
+    if export_options.dry_run and not (archive / METADATA_FILES[0]).is_file():
         return report
     with open_contents(archive) as contents:
         target = connect()
@@ -99,7 +105,7 @@ def run_migrate(
             keeps_flags = target.capabilities.keywords
         finally:
             target.close()
-        if import_options.dry_run:
+        if dry_run:
             return report
         dropped = {
             folder.path: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def made(root: Path, tree: Tree) -> int:
 
 
 TARGETS: dict[str, Callable[[Path], Callable[[], Target]]] = {
-    "memory": lambda _: (lambda account: lambda: MemoryTarget(account))(MemoryAccount()),
+    "memory": lambda _: partial(MemoryTarget, MemoryAccount()),
     "maildir": lambda path: lambda: MaildirTarget(str(path), fsync=False),
     "maildir by name": lambda path: (
         lambda: MaildirTarget(str(path), fsync=False, roles_by_name=True)
@@ -85,13 +86,15 @@ DEEP: Tree = [("a" * 100, None, ["$seen"], [("a" * 100, None, ["$seen"], [
 
 
 @pytest.mark.parametrize("kind", TARGETS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(tree=TREES, into=st.sampled_from([None, None, ("Old", "Deep")]))
 @example(tree=[("Posteingang", "inbox", ["$seen"], [])], into=None)
 @example(tree=[("A", None, [], [("é", "inbox", ["$seen"], [])]), ("INBOX", None, ["$seen"], [])],
          into=None)  # fmt: skip
 @example(tree=[("Sent", None, ["\\Deleted"], [("..", "trash", ["$seen"], [])]),
                ("Trash", None, ["$seen"], [])], into=None)  # fmt: skip
+@example(tree=[("é", "inbox", [], [("sent", None, ["$seen"], [("b", "sent", ["$seen"], [])])])],
+         into=None)  # fmt: skip
 @example(tree=DEEP, into=None)
 @example(tree=DEEP, into=("Old", "Deep"))
 @example(tree=[("x\x01y", None, ["$seen"], []), ("x\x01y", None, ["$seen"], [])], into=None)

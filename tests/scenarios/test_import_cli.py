@@ -147,6 +147,26 @@ def test_a_target_in_the_archive_and_the_other_way_round(
     assert before == after
 
 
+def test_plans_of_migrate_and_sides_that_are_not_there(state: Path, tmp_path: Path) -> None:
+    old, new, kept = tmp_path / "old", tmp_path / "new", tmp_path / "kept"
+    for name in ("cur", "new", "tmp"):
+        (old / name).mkdir(parents=True)
+    (old / "cur" / "1600000000.a:2,S").write_bytes(b"Message-ID: <a@x>\n\nhello\n")
+    words = ("migrate", f"maildir:{old}", f"maildir:{new}", "--archive", kept)
+    said = run(*words, "--dry-run", state=state)
+    assert said.code == 0
+    assert "the import can be planned when there is an archive" in said.out
+    assert not new.exists()
+    assert run("export", f"maildir:{old}", kept, state=state).code == 0
+    said = run(*words, "--dry-run", state=state)
+    assert said.code == 0
+    assert "1 message, " in said.out
+    assert "would be placed" in said.out
+    assert not list(new.rglob("*"))
+    said = run("diff", kept, f"maildir:{tmp_path}/none", state=state).refused(10)
+    assert "there is nothing at" in said.err
+
+
 def test_two_imports_into_one_account(archive: Path, goal: ImapGoal, state: Path) -> None:
     """The second ends with 13 and changes nothing."""
     bring(archive, goal, "--folder", "Sent Mail", state=state)

@@ -85,8 +85,12 @@ def twice(
     assert len(refused) == first["totals"]["failed"]
     assert first["totals"]["placed"] == len(letters) - len(refused)
     fresh_directory(state)
-    second = bring(root, goal, state=state, code=3 if refused else 0)
+    second = bring(root, goal, state=state, code=None)
     assert second["totals"]["placed"] == 0
+    again = named(second, "altered")  # without the ledger nobody knows that it was named
+    assert second["complete"] is not bool(refused or again)
+    assert again.keys() <= named(first, "altered").keys()
+    assert all(entry["known"] for entry in again.values())
     assert goal.contents() == held
     assert {key: entry["code"] for key, entry in named(second, "failed").items()} == refused
     return named_ones

@@ -74,6 +74,21 @@ def test_partial_in_any_case(tmp_path: Path) -> None:
         assert contents.base_id == "b"
 
 
+def test_what_only_the_base_has_is_not_damaged(tmp_path: Path) -> None:
+    """An archive of changes names every message and holds the new ones."""
+    folders = {"INBOX": {"items": [{"uid": "1", "filename": "1.eml"}]}}
+    for extent, code in (("PARTIAL", "in-base"), ("FULL", "missing")):
+        metadata = {**METADATA, "dataset": {"extent": extent, "portarchive:base_id": "b-1"}}
+        with open_contents(archive(tmp_path / extent, folders, metadata=metadata)) as contents:
+            (item,) = only(contents)
+            for read in (contents.octets, lambda item: b"".join(contents.chunks(item))):
+                with pytest.raises(Damaged) as caught:
+                    read(item)
+                assert caught.value.code == code
+                told = "lies in the base archive b-1, which was not given"
+                assert (told in caught.value.text) == (extent == "PARTIAL")
+
+
 def test_names_of_every_kind(tmp_path: Path) -> None:
     root = archive(
         tmp_path / "a",

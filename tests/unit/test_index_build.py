@@ -440,7 +440,7 @@ def test_of_a_container_it_lies_in_the_cache(
     packed = pack(SAMPLE, tmp_path / f"packed{suffix}")
     with opened(packed) as contents:
         place = locate(packed, contents)
-        assert place == tmp_path / "cache/portarchive/index" / contents.fingerprint
+        assert place.parent == tmp_path / "cache/portarchive/index"
         build(contents, place, jobs=1)
         assert is_current(place, contents)
     assert everything(place) == everything(sample)

@@ -102,6 +102,10 @@ def test_dry_runs(case: Case) -> None:
     assert not (case.root / "archive").exists()
     report = case.run(dry_run=True)
     assert report.imported.total("to_place") == 8
+    case.old.add(letter("later"))
+    report = case.run({"dry_run": True})  # there is an archive by now, of what was there then
+    assert report.imported.dry_run
+    assert report.imported.total("to_place") == 8
     assert report.compared is None
     assert octets(case.new) == []
     assert (case.root / "archive" / "archive.json").is_file()

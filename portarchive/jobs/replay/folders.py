@@ -19,6 +19,7 @@ from portarchive.jobs.replay.names import (
     beside,
     key_of,
     mark_of,
+    own_mark,
     plain_mark,
     plainer,
 )
@@ -99,6 +100,10 @@ class Mapper:
         self._mapped: dict[str, Path] = {}
         self._wholes: dict[str, str] = {}
         self._plain: dict[str, str] = {}
+        self._ranked: list[ContentFolder] = []
+        self._placed: set[Path] = set()
+        self._placed_at = -1
+        self._marks: dict[str, str] = {}
 
     def plan(self, folders: Iterable[ContentFolder]) -> list[FolderPlan]:
         """One plan for each folder, in the order given.
@@ -111,7 +116,7 @@ class Mapper:
         """
         order = list(folders)
         plans: dict[str, FolderPlan] = {}
-        ranked = sorted(order, key=_rank)
+        ranked = self._ranked = sorted(order, key=_rank)
         self._claimed = {self._key(folder.names) for folder in order}
         self._name_wholes(ranked)
         if self._into is None:
@@ -133,6 +138,8 @@ class Mapper:
             seen.add(whole)
             self._wholes[folder.path] = whole
             self._plain[plain_mark(whole)] = whole
+            for mark in (plain_mark(whole), own_mark(whole), own_mark(folder.names[-1])):
+                self._marks.setdefault(mark, folder.path)
 
     def trash(self, plans: Sequence[FolderPlan]) -> FolderPlan:
         """Where deleted messages go: one of the plans, or one more.
@@ -205,7 +212,18 @@ class Mapper:
         """
         own = self._key(self._place(folder.path, folder.names))
         key = self._key(there.path)
-        return own != key and own in self._by_path and key in self._claimed
+        if own == key or own not in self._by_path:
+            return False
+        if self._marks.get(mark_of(there.path[-1]), folder.path) != folder.path:
+            return True
+        return key in self._claimed or key in self._places()
+
+    def _places(self) -> set[Path]:
+        """Where folders go by name: below parents that went to the mailbox of a role."""
+        if self._placed_at != len(self._mapped):
+            self._placed_at = len(self._mapped)
+            self._placed = {self._key(self._place(each.path, each.names)) for each in self._ranked}
+        return self._placed
 
     # --- by name --------------------------------------------------------------------------------
 

@@ -68,14 +68,19 @@ def plainer(path: Path, whole: str, rules: NameRules, root: Path = ()) -> list[P
 
 
 def mark_of(name: str) -> str:
-    """The mark of a name that ``plainer`` gave; of any other name its last letters."""
+    """The mark of a name; of one without any its last letters."""
     return name[-_MARK:]
+
+
+def own_mark(whole: str) -> str:
+    """The mark of a name that was cut, changed, or a twin's."""
+    return "~" + hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[: _MARK - 1]
 
 
 def plain_mark(whole: str) -> str:
     """The mark of the names that ``plainer`` gives."""
     # another than that of ``beside``: a twin may have that name
-    return _mark("plain\0" + whole)
+    return own_mark("plain\0" + whole)
 
 
 def _plain(name: str, whole: str, rules: NameRules) -> str:
@@ -120,14 +125,10 @@ def _fit_name(name: str, rules: NameRules) -> str:
 
 def _marked(name: str, whole: str, limit: int | None) -> str:
     """A name of so many octets at most with a mark of the whole, which no other name has."""
-    mark = _mark(whole)
+    mark = own_mark(whole)
     if limit is not None:
         name = name.encode()[: max(0, limit - len(mark))].decode("utf-8", "ignore")
     return name + mark
-
-
-def _mark(whole: str) -> str:
-    return "~" + hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[: _MARK - 1]
 
 
 def _length(path: Path, rules: NameRules) -> int:
