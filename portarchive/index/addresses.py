@@ -46,20 +46,27 @@ Found = tuple[tuple[Address, ...], bool]
 """The addresses, and whether nothing was left over."""
 
 
-def parse(value: bytes) -> Found:
-    """The addresses of an unfolded value."""
-    return _cached(value) if len(value) <= _CACHED else _parse(value)
+def parse(value: bytes, fallback: str | None = None) -> Found:
+    """The addresses of an unfolded value.
+
+    Args:
+        value: all of it.
+        fallback: the charset of the message, for bare octets that are not UTF-8.
+    """
+    if value.isascii():
+        fallback = None
+    return _cached(value, fallback) if len(value) <= _CACHED else _parse(value, fallback)
 
 
-def _parse(value: bytes) -> Found:
-    quick = _quickly(value)
-    return _slowly(value[:LONGEST]) if quick is None else quick
+def _parse(value: bytes, fallback: str | None) -> Found:
+    quick = _quickly(value, fallback)
+    return _slowly(value[:LONGEST], fallback) if quick is None else quick
 
 
 _cached = lru_cache(maxsize=8192)(_parse)
 
 
-def _quickly(value: bytes) -> Found | None:
+def _quickly(value: bytes, fallback: str | None) -> Found | None:
     """What all but few fields are; None for what needs a closer look."""
     pieces = [value]
     if b"," in value:
@@ -76,29 +83,30 @@ def _quickly(value: bytes) -> Found | None:
         found = _SIMPLE.fullmatch(piece)
         if found is not None:
             quoted, plain, address = found.groups()
-            out.append(_made(plain.strip() if quoted is None else quoted, address))
+            out.append(_made(plain.strip() if quoted is None else quoted, address, fallback))
         elif _BARE.fullmatch(piece) is not None:
-            out.append(Address("", _spelled(piece)))
+            out.append(Address("", _spelled(piece, fallback)))
         else:
             return None
     return tuple(out), True
 
 
-def _made(name: bytes, address: bytes) -> Address:
-    text = words.decode(name)[0] if name else ""
-    return Address(text[:TEXT], _spelled(address))
+def _made(name: bytes, address: bytes, fallback: str | None) -> Address:
+    text = words.decode(name, fallback)[0] if name else ""
+    return Address(text[:TEXT], _spelled(address, fallback))
 
 
-def _spelled(address: bytes) -> str:
+def _spelled(address: bytes, fallback: str | None) -> str:
     if address.isascii():
         return address.decode("ascii")[:TEXT]
-    return words.bare(address)[0][:TEXT]
+    return words.bare(address, fallback)[0][:TEXT]
 
 
 class _Entry:
     """What was read of one address so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, fallback: str | None) -> None:
+        self.fallback = fallback
         self.words: list[tuple[bool, bytes]] = []
         self.angle: bytes | None = None
         self.comment = b""
@@ -110,7 +118,7 @@ class _Entry:
             if angle.startswith(b"@") and b":" in angle:  # a route, RFC 5322 §4.4
                 angle = angle.partition(b":")[2]
             name = b" ".join(word for _, word in self.words) or self.comment
-            return _made(name, angle), b"@" in angle or not angle
+            return _made(name, angle, self.fallback), b"@" in angle or not angle
         if not self.words:
             return None, not self.comment
         return self._without_angle()
@@ -119,19 +127,19 @@ class _Entry:
         spelled = [b'"%s"' % word if quoted else word for quoted, word in self.words]
         if all(left[-1:] in b".@" or right[:1] in b".@" for left, right in pairwise(spelled)):
             address = b"".join(spelled)  # RFC 5322 §4.4: blanks around dots and the at sign
-            return _made(self.comment, address), b"@" in address
+            return _made(self.comment, address, self.fallback), b"@" in address
         at = [number for number, (quoted, word) in enumerate(self.words)
               if not quoted and b"@" in word]  # fmt: skip
         if not at:
-            return _made(b" ".join(word for _, word in self.words), b""), False
+            return _made(b" ".join(word for _, word in self.words), b"", self.fallback), False
         name = b" ".join(word for number, (_, word) in enumerate(self.words) if number != at[-1])
-        return _made(name, self.words[at[-1]][1]), True
+        return _made(name, self.words[at[-1]][1], self.fallback), True
 
 
-def _slowly(value: bytes) -> Found:
+def _slowly(value: bytes, fallback: str | None) -> Found:
     out: list[Address] = []
     good = len(value) < LONGEST
-    entry = _Entry()
+    entry = _Entry(fallback)
     at = 0
     while at < len(value):
         found = _TOKEN.match(value, at)
@@ -157,7 +165,7 @@ def _slowly(value: bytes) -> Found:
             entry.comment = comment
             good = good and closed
         elif sign == b":":
-            entry = _Entry()  # that was the name of a group
+            entry = _Entry(fallback)  # that was the name of a group
         elif sign in {b",", b";"}:
             made, fine = entry.made()
             good = good and fine
@@ -165,7 +173,7 @@ def _slowly(value: bytes) -> Found:
                 out.append(made)
             if len(out) >= MOST:
                 return tuple(out), False
-            entry = _Entry()
+            entry = _Entry(fallback)
         elif sign is not None:
             good = False
     made, fine = entry.made()

@@ -16,7 +16,11 @@ RESULTS: Final = 64
 """Results of one message that are kept."""
 _LONGEST: Final = 1 << 14
 _TEXT: Final = 255
-_PARENTHESIS: Final = re.compile(rb"\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|\\.|[()]", re.DOTALL)
+_QUOTED: Final = rb"\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|\\."
+_OPENING: Final = re.compile(_QUOTED + rb"|\(", re.DOTALL)
+_SEMICOLON: Final = re.compile(_QUOTED + rb"|;", re.DOTALL)
+_WITHIN: Final = re.compile(rb"\\.|[()]", re.DOTALL)
+_SERVER: Final = re.compile(rb"\s*(?:\"([^\"]*)\"|([^\s\"]+))")
 _STATEMENT: Final = re.compile(
     rb"\s*([A-Za-z0-9_-]{1,64})\s*(?:/\s*\d+\s*)?=\s*\"?([A-Za-z0-9_-]{1,64})"
 )
@@ -44,10 +48,10 @@ def results(values: Iterable[bytes]) -> list[Result]:
     """The statements of all fields, from above to below."""
     out: list[Result] = []
     for value in values:
-        told = without_comments(value[:_LONGEST])
-        server, *statements = told.split(b";")
-        authserv_id = words.raw((server.split() or [b""])[0].strip(b'"'), _TEXT)
-        if b"=" in server:  # a writer that leaves the id out
+        server, *statements = _statements(without_comments(value[:_LONGEST]))
+        named = _SERVER.match(server)
+        authserv_id = words.raw((named[1] or named[2] or b"") if named else b"", _TEXT)
+        if _STATEMENT.match(server) is not None:  # a writer that leaves the id out
             statements.insert(0, server)
             authserv_id = ""
         for statement in statements:
@@ -80,25 +84,40 @@ def signatures(values: Iterable[bytes]) -> list[Signature]:
 
 
 def without_comments(value: bytes) -> bytes:
-    """A structured value without its comments (RFC 5322 §3.2.2), closed or not."""
+    """A structured value without its comments (RFC 5322 §3.2.2), closed or not.
+
+    A parenthesis in a quoted string opens none; a quotation mark in a comment is a character like
+    others.
+    """
     if b"(" not in value:
         return value
     out = []
-    depth = at = 0
-    for found in _PARENTHESIS.finditer(value):
-        sign = found[0]
-        if sign == b"(":
-            if not depth:
-                out.append(value[at : found.start()])
-            depth += 1
-        elif sign == b")" and depth:
-            depth -= 1
-            at = found.end()
-        elif depth and sign[:1] == b'"':
-            # within a comment a quotation mark is a character like others
-            inner = sign.count(b"(") - sign.count(b")")
-            depth = max(depth + inner, 0)
-            at = found.end()
-    if not depth:
-        out.append(value[at:])
+    at = start = 0
+    while (found := _OPENING.search(value, at)) is not None:
+        at = found.end()
+        if found[0] == b"(":
+            out.append(value[start : found.start()])
+            at = start = after_comment(value, at)
+    out.append(value[start:])
     return b" ".join(out)
+
+
+def after_comment(value: bytes, at: int) -> int:
+    """Where a comment ends that was opened in front of ``at``; the end of all if it never does."""
+    depth = 1
+    for found in _WITHIN.finditer(value, at):
+        depth += {b"(": 1, b")": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    return len(value)
+
+
+def _statements(value: bytes) -> list[bytes]:
+    """A value without comments at its semicolons; one in a quoted string is none of them."""
+    out = []
+    start = 0
+    for found in _SEMICOLON.finditer(value):
+        if found[0] == b";":
+            out.append(value[start : found.start()])
+            start = found.end()
+    return [*out, value[start:]]

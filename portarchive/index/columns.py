@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 FORMAT: Final = 1
 """Of the tables: a column more, or another meaning, is another number."""
-PARSER: Final = 1
+PARSER: Final = 2
 """Of how messages are read: whoever changes what a value is counts this up."""
 
 

@@ -207,7 +207,7 @@ def _people(
     if told is None:
         return (), None
     value = told[0] if len(told) == 1 else b", ".join(told)
-    found, good = addresses.parse(value)
+    found, good = addresses.parse(value, fallback)
     if good:
         if not value.isascii() or b"=?" in value:
             _, trouble = words.decode(value, fallback)

@@ -27,13 +27,17 @@ _MONTHS: Final = {
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _LAST: Final = 253_402_300_799
 _GRAMMAR: Final = re.compile(
-    rb"\s*(?:(?:mon|tue|wed|thu|fri|sat|sun)\s*,)?\s*\d{1,2}\s+"
-    rb"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\s+\d{2,4}\s+"
-    rb"\d\d\s*:\s*\d\d(?:\s*:\s*\d\d)?\s+(?:[+-]\d{4}|[a-z]+)\s*",
+    rb"[ \t\r\n]*(?:(mon|tue|wed|thu|fri|sat|sun)[ \t\r\n]*,)?"
+    rb"[ \t\r\n]*(\d{1,2})[ \t\r\n]*"
+    rb"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[ \t\r\n]*(\d{2,9})[ \t\r\n]+"
+    rb"(\d\d)[ \t\r\n]*:[ \t\r\n]*(\d\d)(?:[ \t\r\n]*:[ \t\r\n]*(\d\d))?"
+    rb"(?:[ \t\r\n]+([+-])(\d\d)([0-5]\d)|[ \t\r\n]*(ut|gmt|[ecmp][sd]t|[a-ik-z]))[ \t\r\n]*",
     re.IGNORECASE,
 )
-_COMMENT: Final = re.compile(rb"\([^()]*\)")
-_LONGEST: Final = 512
+_WEEKDAYS: Final = (b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun")
+_ZONES: Final = {b"e": -5, b"c": -6, b"m": -7, b"p": -8}
+_COMMENT: Final = re.compile(rb"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+_LONGEST: Final = 998
 _OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)$")
 
 
@@ -65,7 +69,13 @@ def parse(value: bytes) -> Instant | None:
                 if 0 <= epoch <= _LAST:
                     return Instant(epoch * 1000, offset)
                 return None
-    return of_received(field_date(value))
+    told = of_received(field_date(value))
+    if told is not None:
+        return told
+    strict = _strictly(value)  # obsolete forms that are legal all the same
+    if strict is None or not 0 <= strict.epoch <= _LAST * 1000:
+        return None
+    return strict
 
 
 def of_received(when: Received | None) -> Instant | None:
@@ -82,12 +92,48 @@ def of_received(when: Received | None) -> Instant | None:
 
 
 def is_grammatical(value: bytes) -> bool:
-    """Whether a value is a ``date-time`` of RFC 5322, obsolete forms included."""
-    value = value[:_LONGEST]
+    """Whether a value is a ``date-time`` of RFC 5322 (§3.3, §4.3: obsolete forms included).
+
+    That is more than its grammar: the day of the week is that of the date, the day is one of the
+    month, hours, minutes and seconds are some, and a zone is ``+hhmm`` or one of the list.
+    """
+    return _strictly(value) is not None
+
+
+def _strictly(value: bytes) -> Instant | None:
+    if len(value) > _LONGEST:
+        return None
     before = None
     while b"(" in value and value != before:
         before, value = value, _COMMENT.sub(b" ", value)
-    return _GRAMMAR.fullmatch(value) is not None
+    found = _GRAMMAR.fullmatch(value)
+    if found is None:
+        return None
+    named, day, month, told, hour, minute, second, sign, hours, minutes, zone = found.groups()
+    year = int(told)
+    if len(told) == 2:
+        year += 2000 if year < 50 else 1900
+    elif len(told) == 3:
+        year += 1900
+    days = _days(b"%d" % year, month.lower(), day) if year >= 1900 else None
+    clock = int(hour), int(minute), int(second or 0)
+    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60:
+        return None
+    if named is not None and _WEEKDAYS[(days + 3) % 7] != named.lower():
+        return None
+    if sign is None:
+        offset = _offset(zone.lower())
+    else:
+        offset = int(sign + b"1") * (int(hours) * 60 + int(minutes))
+    epoch = days * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2] - offset * 60
+    return Instant(epoch * 1000, offset)
+
+
+def _offset(zone: bytes) -> int:
+    """Minutes; a single letter tells nothing, for too many had its sign wrong (§4.3)."""
+    if len(zone) != 3 or zone == b"gmt":
+        return 0
+    return (_ZONES[zone[:1]] + (zone[1:2] == b"d")) * 60
 
 
 @lru_cache(maxsize=16384)

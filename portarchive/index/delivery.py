@@ -83,12 +83,17 @@ def _of_part(octets: Octets, part: Part) -> list[dict[str, Any]]:
     if not found:
         return [{"error": "status-empty"}]
     whole = found[0]
-    recipients = found[1:]
-    trouble = None
-    if not _RECIPIENT.isdisjoint(whole):
+    first = next(
+        (number for number, one in enumerate(found) if not _RECIPIENT.isdisjoint(one)), len(found)
+    )
+    recipients = found[first:]
+    trouble = None if first == 1 or len(found) == 1 else "status-groups"
+    if not first:
         # without the empty line between, or without the group of the message
-        recipients = found
         trouble = "status-groups"
+    for group in found[1:first]:  # an empty line too many within the group of the message
+        for name, values in group.items():
+            whole.setdefault(name, []).extend(values)
     if b"reporting-mta" not in whole:
         trouble = trouble or "no-reporting-mta"
     if not recipients:

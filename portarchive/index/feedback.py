@@ -6,10 +6,12 @@ is kept as far as it can be read, and says so in ``errors``. None is ever sent.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from portarchive.index import words
-from portarchive.index.authentication import without_comments
+from portarchive.index.authentication import after_comment, without_comments
 from portarchive.index.delivery import TEXT, groups, instant, original_fields, xtext
 from portarchive.index.header import Fields, Octets
 from portarchive.index.identifiers import message_id
@@ -28,6 +30,7 @@ _AT_MOST_ONCE: Final = (
     b"incidents",
 )
 _MANY: Final = 100
+_COMMENT: Final = re.compile(rb"\s+\(")
 _INCIDENTS: Final = 2**32 - 1
 
 
@@ -68,15 +71,15 @@ def _row(told: Fields, original: Fields, *, claimed: bool) -> dict[str, Any]:
         "user_agent": _one(told, b"user-agent"),
         "version": _one(told, b"version"),
         "original_mail_from": _path(told, b"original-mail-from"),
-        "original_rcpt_to": _list(told, b"original-rcpt-to", path=True),
+        "original_rcpt_to": _paths(told, b"original-rcpt-to"),
         "original_envelope_id": xtext(envelope[0]) if envelope else None,
         "arrival_date": instant(arrival[0]) if arrival else None,
         "reporting_mta": _mta(_one(told, b"reporting-mta")),
         "source_ip": _one(told, b"source-ip"),
         "incidents": count if count is not None and count <= _INCIDENTS else None,
         "authentication_results": _list(told, b"authentication-results"),
-        "reported_domains": _list(told, b"reported-domain"),
-        "reported_uris": _list(told, b"reported-uri"),
+        "reported_domains": _list(told, b"reported-domain", bare=without_comments),
+        "reported_uris": _list(told, b"reported-uri", bare=_uri),
         "original_message_id": message_id(identifier[0])[0] if identifier else None,
         "cfbl_feedback_id": feedback_of(feedback_id[0]) if feedback_id else None,
         "errors": errors,
@@ -107,13 +110,24 @@ def _lower(text: str | None) -> str | None:
 
 
 def _path(told: Fields, name: bytes) -> str | None:
-    values = _list(told, name, path=True)
+    values = _paths(told, name)
     return values[0] if values else None
 
 
-def _list(told: Fields, name: bytes, *, path: bool = False) -> list[str]:
-    texts = (words.decode(value)[0].strip()[:TEXT] for value in told.get(name, ())[:_MANY])
-    return [text.strip("<> ") if path else text for text in texts]
+def _paths(told: Fields, name: bytes) -> list[str]:
+    return [text.strip("<> ") for text in _list(told, name, bare=without_comments)]
+
+
+def _list(told: Fields, name: bytes, *, bare: Callable[[bytes], bytes] = bytes) -> list[str]:
+    return [words.decode(bare(one))[0].strip()[:TEXT] for one in told.get(name, ())[:_MANY]]
+
+
+def _uri(value: bytes) -> bytes:
+    """A URI without the comments around it (RFC 5965 §3.5); a parenthesis within is part of it."""
+    value = value.strip()
+    while value.startswith(b"("):
+        value = value[after_comment(value, 1) :].lstrip()
+    return _COMMENT.split(value, maxsplit=1)[0]
 
 
 def _mta(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ import re
 from typing import Final, NamedTuple
 
 from portarchive.index import dates, words
-from portarchive.index.authentication import Signature, without_comments
+from portarchive.index.authentication import Signature, after_comment, without_comments
 from portarchive.index.dates import Instant
 from portarchive.index.header import Fields
 
@@ -32,11 +32,17 @@ URI: Final = 2048
 _TEXT: Final = 1000
 _LONGEST: Final = 1 << 16
 _ANGLE: Final = re.compile(rb"<([^<>]*)>")
+_ANGLE_OR_COMMENT: Final = re.compile(rb"<([^<>]*)>|\(")
+_SECURE: Final = re.compile(
+    rb"https://(?:[!-.0-;=A-Z_a-z~]*@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]*)?"
+    rb"(?:[/?#][!-~]*)?",
+    re.IGNORECASE,
+)
 _BLANKS: Final = re.compile(rb"\s+")
 _ONE_CLICK: Final = b"list-unsubscribe=one-click"
 _WRONG_RECIPIENT: Final = b"wrong-recipient=one-click"
 _ARGUMENTS: Final = re.compile(rb"[\s,;&]+")
-_REPORT: Final = re.compile(rb";\s*report\s*=\s*\"?([A-Za-z0-9-]{1,32})")
+_REPORT: Final = re.compile(rb";\s*report\s*=\s*\"?([A-Za-z0-9-]{1,32})", re.IGNORECASE)
 
 
 class Complaint(NamedTuple):
@@ -83,7 +89,7 @@ def read(fields: Fields, signatures: list[Signature]) -> Mailing:
     because = fields.get(b"expires-because")
     return Mailing(
         list_id=_list_id(fields),
-        list_unsubscribe=[words.raw(uri, URI) for uri in uris],
+        list_unsubscribe=[words.raw(uri, URI) for uri in (uris or _unbracketed(fields))[:URIS]],
         list_unsubscribe_post=words.raw(b", ".join(post), _TEXT) if post else None,
         one_click=one_click,
         wrong_recipient=wrong_recipient,
@@ -115,29 +121,47 @@ def _list_id(fields: Fields) -> str | None:
 
 
 def _uris(fields: Fields) -> list[bytes]:
-    """All URIs in order (RFC 2369 §2: in angle brackets, blanks within them do not count)."""
+    """All URIs in order (RFC 2369 §2: in angle brackets, blanks within them do not count).
+
+    A parenthesis in a URI is part of it; outside of the brackets it opens a comment.
+    """
     out = []
     for value in fields.get(b"list-unsubscribe", []):
-        found = _ANGLE.findall(value[:_LONGEST])
-        if not found and b":" in value and b" " not in value and len(value) < URI:
-            found = [value]  # a writer that forgets the brackets
-        out += [_BLANKS.sub(b"", uri) for uri in found]
-    return out[:URIS]
+        cut = value[:_LONGEST]
+        at = 0
+        while (found := _ANGLE_OR_COMMENT.search(cut, at)) is not None:
+            at = found.end()
+            if found[1] is None:
+                at = after_comment(cut, at)
+            else:
+                out.append(_BLANKS.sub(b"", found[1]))
+    return out
+
+
+def _unbracketed(fields: Fields) -> list[bytes]:
+    """What a writer means that forgets the brackets."""
+    told = [value.strip() for value in fields.get(b"list-unsubscribe", [])]
+    return [one for one in told if b":" in one and b" " not in one and len(one) < URI]
 
 
 def _offers(fields: Fields, uris: list[bytes], post: list[bytes]) -> tuple[bool, bool]:
     """RFC 8058 §3.1: one field each, one https URI and no http URI, the single pair of the post.
 
     Of the draft: an https URI, and its argument among those of the post. Arguments compare
-    without regard to case, as literals of an ABNF do.
+    without regard to case, as literals of an ABNF do. An https URI has a host (RFC 9110 §4.2.2).
+
+    Args:
+        fields: the header.
+        uris: all of List-Unsubscribe, in angle brackets, none left out.
+        post: the values of List-Unsubscribe-Post.
     """
-    secure = sum(uri[:6].lower() == b"https:" for uri in uris)
-    if not secure or not post:
+    secure = [uri for uri in uris if uri[:6].lower() == b"https:"]
+    if not post or not any(_SECURE.fullmatch(uri) for uri in secure):
         return False, False
     arguments = [one for one in _ARGUMENTS.split(b" ".join(post).lower()) if one]
     one_click = (
         arguments == [_ONE_CLICK]
-        and secure == 1
+        and len(secure) == 1
         and not any(uri[:5].lower() == b"http:" for uri in uris)
         and len(fields[b"list-unsubscribe"]) == 1
     )
@@ -158,7 +182,7 @@ def _complaints(fields: Fields) -> list[Complaint]:
         told = without_comments(value[:_LONGEST])
         report = _REPORT.search(told)
         address = words.raw(_BLANKS.sub(b"", told.partition(b";")[0]).strip(b"<>"), 512)
-        out.append(Complaint(address, report[1].decode("ascii") if report else "arf"))
+        out.append(Complaint(address, report[1].decode("ascii").lower() if report else "arf"))
     return out
 
 

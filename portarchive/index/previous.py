@@ -159,9 +159,7 @@ def open_previous(place: Path) -> Previous | None:
             table = found.children(name)
             _check(table)
             _expect_rows(table.num_rows, name, state)
-            bounds = pc.min_max(table.column("row_id")).as_py()
-            if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] < found.rows:
-                raise ValueError(f"{name} tells of messages that are not there")
+            _expect_messages(found.rows, name, table)
     except (OSError, ValueError, pa.ArrowException):
         found.close()
         return None
@@ -176,6 +174,12 @@ def _expect(schema: pa.Schema, name: str) -> None:
 def _expect_rows(rows: int, name: str, state: dict[str, Any]) -> None:
     if rows != state["tables"][name]["rows"]:
         raise ValueError(f"{name} has other rows than index.json says")
+
+
+def _expect_messages(rows: int, name: str, table: Any) -> None:
+    bounds = pc.min_max(table.column("row_id")).as_py()
+    if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] < rows:
+        raise ValueError(f"{name} tells of messages that are not there")
 
 
 def _check(table: Any) -> None:

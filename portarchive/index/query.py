@@ -214,6 +214,12 @@ def _fail(told: Mapping[str, str]) -> NoReturn:
                 hint="ask for fewer columns or rows, or sort less",
                 code="query-memory",
             )
+        case "parquet":
+            raise SettingsError(
+                f"a Parquet file has no type for the column {told['text']!r}",
+                hint="ask for it as a text: cast(… AS varchar)",
+                code="query-failed",
+            )
         case "index":
             raise Damaged(f"the index cannot be read: {text}", hint=_REBUILD, code="index-damaged")
         case _:

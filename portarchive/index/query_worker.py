@@ -60,6 +60,10 @@ _NOISE: Final = re.compile(r"\s*\n\s*\n?LINE \d+:.*", re.DOTALL)
 _LAST_EXACT: Final = 2**53
 
 
+class NotForParquetError(Exception):
+    """A Parquet file has no type for a column; the text names it."""
+
+
 def write(pipe: BinaryIO, kind: bytes, value: Any) -> None:
     """One frame."""
     octets = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -161,6 +165,8 @@ def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
         raise
     except RefusedSqlError as error:
         write(out, b"X", {"kind": "refused", "text": str(error)})
+    except NotForParquetError as error:
+        write(out, b"X", {"kind": "parquet", "text": str(error)})
     except NoSuchTableError as error:
         write(out, b"X", {"kind": "failed", "text": str(error)})
     except Exception as error:  # noqa: BLE001 - whatever DuckDB makes of SQL of anybody
@@ -183,6 +189,7 @@ def _send(relation: Any, form: str, limit: int | None, out: BinaryIO) -> tuple[i
         if form == "parquet":
             import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when the process was locked
 
+            _check_types(reader.schema)
             with pq.ParquetWriter(_Sink(out), reader.schema, compression="zstd") as writer:
                 for batch in taken:
                     writer.write_batch(batch)
@@ -192,6 +199,18 @@ def _send(relation: Any, form: str, limit: int | None, out: BinaryIO) -> tuple[i
     finally:
         reader.close()
     return taken.rows, taken.more
+
+
+def _check_types(schema: Any) -> None:
+    """Raises NotForParquetError."""
+    import pyarrow as pa  # noqa: PLC0415 - loaded when the process was locked
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    for field in schema:
+        try:
+            pq.ParquetWriter(io.BytesIO(), pa.schema([field])).close()
+        except pa.ArrowNotImplementedError:
+            raise NotForParquetError(" ".join(field.name.split())[:100]) from None
 
 
 class _Taken:
@@ -259,18 +278,28 @@ def _values(column: Any) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can have it: instants in RFC 3339 or without zone, octets in hex."""
+    """A value as JSON can have it.
+
+    Instants in RFC 3339 or without zone, intervals as ISO 8601 has durations, octets in hex.
+    """
     found = _PLAIN.get(type(value))
     if found is not None:
         return found(value)
     if isinstance(value, dt.datetime):
         return _instant(value)
+    if isinstance(value, tuple) and hasattr(value, "nanoseconds"):  # what pyarrow has for INTERVAL
+        return _interval(value)
     return str(value)
 
 
 def _instant(value: dt.datetime) -> str:
     text = value.isoformat()
     return text.removesuffix("+00:00") + "Z" if value.tzinfo is not None else text
+
+
+def _interval(value: Any) -> str:
+    seconds = format(decimal.Decimal(value.nanoseconds).scaleb(-9).normalize(), "f")
+    return f"P{value.months}M{value.days}DT{seconds}S"
 
 
 def _number(value: float) -> float | str:

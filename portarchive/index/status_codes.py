@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_CODE: Final = re.compile(r"\s*([0-9])\.([0-9]{1,3})\.([0-9]{1,3})(?![.0-9])")
+_CODE: Final = re.compile(r"\s*([245])\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})(?![.0-9])")
 
 CLASSES: Final = {2: "success", 4: "persistent transient failure", 5: "permanent failure"}
 SUBJECTS: Final = {
@@ -92,7 +92,10 @@ NONE: Final = Status(None, None, None, None, None, None)
 
 
 def explain(code: str) -> Status:
-    """The parts of ``5.1.1``, with words for those that have some. What follows is a comment."""
+    """The parts of ``5.1.1``, with words for those that have some. What follows is a comment.
+
+    A class is 2, 4 or 5 (RFC 3463 §2); no number has a zero in front of it (RFC 3464 §2.3.4).
+    """
     found = _CODE.match(code)
     if found is None:
         return NONE

@@ -1,7 +1,8 @@
 """Put the program's own help texts and exit codes into README.md and docs/cli.md.
 
-Blocks stand between markers. A block begins with ``<!-- help -->``, ``<!-- help: export -->`` or ``<!-- exit-codes -->`` and ends
-with ``<!-- end -->``. ``--check`` changes nothing and exits 1 if something would change.
+Blocks stand between markers. A block begins with ``<!-- help -->``, ``<!-- help: export -->`` or
+``<!-- exit-codes -->`` and ends with ``<!-- end -->``. ``--check`` changes nothing and exits 1 if
+something would change.
 """
 
 from __future__ import annotations

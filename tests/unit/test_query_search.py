@@ -104,7 +104,18 @@ def test_any_text_is_a_search_or_one_line(words):
     assert all(term.value and term.field in {"", *FIELDS} for term in terms_of(node))
 
 
-OF_A_KIND = {"before", "after", "since", "on", "has", "is", "larger", "smaller"}
+OF_A_KIND = {
+    "before",
+    "after",
+    "since",
+    "on",
+    "expires-before",
+    "expires-after",
+    "has",
+    "is",
+    "larger",
+    "smaller",
+}
 ALL = ["Work:2", "Evil:1", "Work:1", "Work/2019:1", "INBOX:4", "INBOX:3", "INBOX:2", "INBOX:1",
        "INBOX:5"]  # fmt: skip
 
@@ -142,6 +153,13 @@ ALL = ["Work:2", "Evil:1", "Work:1", "Work/2019:1", "INBOX:4", "INBOX:3", "INBOX
         ("colour:red", ["Work:1"]),
         ("is:kept", ["INBOX:5"]),
         ("is:expired", ["INBOX:3"]),
+        ("is:not-expired folder:INBOX", ["INBOX:4", "INBOX:2", "INBOX:1", "INBOX:5"]),
+        ("expires-before:2999", ["INBOX:3"]),
+        ("expires-before:1971", []),
+        ("expires-after:1971", ["INBOX:3"]),
+        ("expires-after:2999", []),
+        ("-expires-after:1971 folder:INBOX", ["INBOX:4", "INBOX:2", "INBOX:1", "INBOX:5"]),
+        ("folder:201?", ["Work/2019:1"]),
         ("is:bounce", ["INBOX:4"]),
         ("before:2000", ["INBOX:5"]),
         ("before:2024-02-15", ["INBOX:1", "INBOX:5"]),
@@ -201,7 +219,7 @@ def test_only_messages_in_doubt_are_read(place):
 @pytest.mark.parametrize(
     "words",
     ["is:new", "has:x", "larger:much", "smaller:-1", "before:soon", "on:2024-13",
-     "since:2024-02-30", "after:9999", "before:0", "since:99999y"],
+     "since:2024-02-30", "after:9999", "before:0", "expires-before:soon", "since:99999y"],
 )  # fmt: skip
 def test_a_value_that_is_none_is_one_line(find, words):
     with pytest.raises(SettingsError) as raised:
@@ -256,6 +274,10 @@ def test_a_message_that_cannot_be_read_is_counted(tmp_path):
         ("a<br>b<BR/>c", "a\nb\nc"),
         ("<style>p{}</style><script>x()</script>a<!-- b -->c", "a c"),
         ("<script>never closed", ""),
+        ("a <script never closed", "a"),
+        ('<style media="a">p{}</style >b', "b"),
+        ("a &#" + "1" * 5000 + "; b", "a \ufffd b"),
+        ("&#x1F600; &#0000000065;", "\U0001f600 \ufffd"),
         ("1 &lt; 2 &amp; 3", "1 < 2 & 3"),
         ("a <b>b</b> c", "a b c"),
         ("no marks", "no marks"),
@@ -275,6 +297,8 @@ def test_any_octets_have_a_text(octets):
 @pytest.mark.parametrize(
     "body",
     ["a" + "\u0301\u0323" * 200_000, "<br " * 200_000, "<script>" * 100_000, "<!--" * 200_000,
+     *(f"<{name} " * 100_000 for name in ("script", "style", "head", "title", "template")),
+     "<script>" + "</script " * 100_000, "&#" + "1" * 800_000, "&#1" * 300_000,
      "<br> \n" * 150_000, "&" * 800_000, "<" * 800_000],
 )  # fmt: skip
 def test_no_text_takes_for_ever(body):

@@ -60,6 +60,11 @@ READING = [
     "select m.subject, n.uid from messages m join messages n using (thread)",
     "select list_transform([1, 2], lambda x: x + 1)",
     "select * from json_each('[1, 2]')",
+    "from memory.main.SENDERS",
+    "with A as (select 1 as x), b as (from a) select * from b, a",
+    "from messages pivot (count(*) for from_domain in ('example.org') group by folder)",
+    "show messages",
+    "show all tables",
     'select 1 as "a\'b;c" -- ; copy',
     "select row_number() over (partition by folder order by size) from messages qualify true;",
 ]
@@ -122,6 +127,20 @@ REFUSED = [
     "select getenv('HOME')",
     "select sleep_ms(100000)",
     "select write_log('x')",
+    "from pg_settings",
+    "from pg_catalog.pg_settings",
+    "from PG_class",
+    "from system.main.duckdb_logs",
+    "from duckdb_logs",
+    "from sqlite_master",
+    "from information_schema.tables",
+    "show pg_settings",
+    "describe pg_settings",
+    "summarize pg_settings",
+    "select (select max(setting) from pg_settings)",
+    "with pg_settings as (from pg_settings) from pg_settings",
+    "from sqlite_master, (with sqlite_master as (select 1) from sqlite_master)",
+    "pivot messages on folder using count(*)",
     "create table t (a int)",
     "create view messages as select 1",
     "create macro f(x) as x",
@@ -207,6 +226,22 @@ def test_values(session):
     assert row[16:] == ["é\x1b", [["a", 1]], "c7c5a4f2-7a2c-4a1b-8d55-6f7e8f1d2a3b"]
 
 
+def test_intervals(session):
+    sql = "select interval '14 months -3 days 3.5 seconds' as i, [interval 1 day] as l"
+    assert session.all(sql) == [["P14M-3DT3.5S", ["P0M1DT0S"]]]
+    assert session.all("select interval 100 second") == [["P0M0DT100S"]]
+
+
+@pytest.mark.parametrize("value", ["interval 1 day", "[interval 1 day]", "{'a': interval 1 day}"])
+def test_an_interval_in_a_parquet_file_is_one_clear_line(session, value):
+    with pytest.raises(SettingsError) as raised:
+        list(session.ask(f"select 1 as a, {value} as span", form="parquet").octets())
+    assert "'span'" in str(raised.value)
+    assert "varchar" in (raised.value.hint or "")
+    asked = session.ask(f"select cast({value} as varchar) as span", form="parquet")
+    assert b"".join(asked.octets())[:4] == b"PAR1"
+
+
 def test_a_limit_says_that_there_is_more(session):
     result = session.ask("from range(10)", limit=10)
     assert (len(list(result.rows())), result.count, result.more) == (10, 10, False)
@@ -253,6 +288,13 @@ def test_a_query_that_yields_rows_slowly_is_stopped_too(place):
 def test_a_query_that_wants_too_much_memory_fails(session):
     sql = "select list(range || repeat('x', 1000)) from range(10000000)"
     assert code_of(session, sql) == "query-memory"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no limit of memory")
+def test_memory_that_duckdb_does_not_count_is_limited_too(place):
+    with Session(place) as session:
+        assert code_of(session, "select len(repeat('x', 3000000000))") == "query-memory"
+        assert session.all("select 1") == [[1]]
 
 
 def test_leaving_ends_the_process(place):

@@ -99,6 +99,7 @@ class Mapper:
         self._spent: set[str] = set()
         self._mapped: dict[str, Path] = {}
         self._wholes: dict[str, str] = {}
+        self._first: dict[Path, str] = {}
         self._plain: dict[str, str] = {}
         self._ranked: list[ContentFolder] = []
         self._placed: set[Path] = set()
@@ -132,6 +133,7 @@ class Mapper:
     def _name_wholes(self, ranked: Iterable[ContentFolder]) -> None:
         seen = set()
         for folder in ranked:
+            self._first.setdefault(self._key(folder.names), folder.path)
             whole = "/".join(folder.names)
             if whole in seen:  # two of one name: JMAP's archives may have them
                 whole += "\0" + folder.path
@@ -298,7 +300,12 @@ class Mapper:
         """Where a folder goes by its name, as far as that is known yet."""
         whole = self._wholes.get(path, "/".join(names))
         place = self._below(self._parent(path, names), names[-1], whole)
-        there = self._there(place, whole) if path in self._wholes else None
+        if path not in self._wholes:
+            return place
+        first = self._first[self._key(names)]
+        if self._key(place) in self._used or (first != path and first not in self._mapped):
+            place = beside(place, whole, self._rules, self._into or ())
+        there = self._there(place, whole)
         return there.path if there is not None else place
 
     def _below(self, base: Path, name: str, whole: str) -> Path:
