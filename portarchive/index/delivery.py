@@ -87,11 +87,9 @@ def _of_part(octets: Octets, part: Part) -> list[dict[str, Any]]:
         (number for number, one in enumerate(found) if not _RECIPIENT.isdisjoint(one)), len(found)
     )
     recipients = found[first:]
-    trouble = None if first == 1 or len(found) == 1 else "status-groups"
-    if not first:
-        # without the empty line between, or without the group of the message
-        trouble = "status-groups"
-    for group in found[1:first]:  # an empty line too many within the group of the message
+    # otherwise there is no empty line between, no group of the message, or a line too many in it
+    trouble = None if first == 1 else "status-groups"
+    for group in found[1:first]:
         for name, values in group.items():
             whole.setdefault(name, []).extend(values)
     if b"reporting-mta" not in whole:

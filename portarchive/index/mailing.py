@@ -34,7 +34,7 @@ _LONGEST: Final = 1 << 16
 _ANGLE: Final = re.compile(rb"<([^<>]*)>")
 _ANGLE_OR_COMMENT: Final = re.compile(rb"<([^<>]*)>|\(")
 _SECURE: Final = re.compile(
-    rb"https://(?:[!-.0-;=A-Z_a-z~]*@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]+)(?::[0-9]*)?"
+    rb"https://(?:[!$-.0-;=A-Z_a-z~]*@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_][0-9A-Za-z._~%-]*)(?::[0-9]*)?"
     rb"(?:[/?#][!-~]*)?",
     re.IGNORECASE,
 )
