@@ -69,13 +69,9 @@ def parse(value: bytes) -> Instant | None:
                 if 0 <= epoch <= _LAST:
                     return Instant(epoch * 1000, offset)
                 return None
-    told = of_received(field_date(value))
-    if told is not None:
-        return told
-    strict = _strictly(value)  # obsolete forms that are legal all the same
-    if strict is None or not 0 <= strict.epoch <= _LAST * 1000:
-        return None
-    return strict
+    # the second reading is of obsolete forms that are legal all the same
+    told = of_received(field_date(value)) or _strictly(value)
+    return told if told is not None and 0 <= told.epoch <= _LAST * 1000 else None
 
 
 def of_received(when: Received | None) -> Instant | None:

@@ -30,7 +30,7 @@ _DROPPED: Final = re.compile(
 _BREAK: Final = re.compile(
     r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/table|/blockquote|hr)\b[^>]{0,1000}>", re.IGNORECASE
 )
-_LONG_NUMBER: Final = re.compile(r"&#(?:[0-9]{10}|[xX][0-9a-fA-F]{9})[0-9a-fA-F]*;?")
+_LONG_NUMBER: Final = re.compile(r"&#[0-9]{100,};?")
 _MARK: Final = re.compile(r"<[^<>]{0,10000}>")
 _BLANKS: Final = re.compile(r"[^\S\n]+")
 _LINES: Final = re.compile(r"\n\s*\n\s*\n+")

@@ -71,9 +71,6 @@ def made(root: Path, tree: Tree) -> int:
 TARGETS: dict[str, Callable[[Path], Callable[[], Target]]] = {
     "memory": lambda _: partial(MemoryTarget, MemoryAccount()),
     "maildir": lambda path: lambda: MaildirTarget(str(path), fsync=False),
-    "maildir by name": lambda path: (
-        lambda: MaildirTarget(str(path), fsync=False, roles_by_name=True)
-    ),
     "maildir in directories": lambda path: (
         lambda: MaildirTarget(str(path), fsync=False, layout="fs")
     ),
@@ -93,8 +90,6 @@ DEEP: Tree = [("a" * 100, None, ["$seen"], [("a" * 100, None, ["$seen"], [
          into=None)  # fmt: skip
 @example(tree=[("Sent", None, ["\\Deleted"], [("..", "trash", ["$seen"], [])]),
                ("Trash", None, ["$seen"], [])], into=None)  # fmt: skip
-@example(tree=[("é", "inbox", [], [("sent", None, ["$seen"], [("b", "sent", ["$seen"], [])])])],
-         into=None)  # fmt: skip
 @example(tree=[("INBOX", "sent", [], [("INBOX", "inbox", [], []),
                                       ("INBOX", "sent", ["$seen"], [])])], into=None)  # fmt: skip
 @example(tree=DEEP, into=None)
@@ -115,6 +110,16 @@ def test_a_second_import_places_nothing(kind: str, tree: Tree, into) -> None:
             assert told.get("placed", 0) == (0 if run else count), (run, maps)
             assert told.get("present", 0) == (count if run else 0)
         assert maps[0] == maps[1]
+
+
+def test_roles_by_name_draw_nobody_away(tmp_path: Path) -> None:
+    """What was made below the inbox has its role by its name only; another folder bears it."""
+    below: Tree = [("sent", None, ["$seen"], [("b", "sent", ["$seen"], [])])]
+    count = made(tmp_path / "a", [("é", "inbox", [], below)])
+    for run in range(2):
+        target = MaildirTarget(str(tmp_path / "t"), fsync=False, roles_by_name=True)
+        assert totals(place(tmp_path / "a", target)).get("placed", 0) == (0 if run else count)
+        target.close()
 
 
 def test_deleted_messages_stay_inside_of_into(tmp_path: Path) -> None:

@@ -172,6 +172,11 @@ def test_expires_is_a_date_time_or_not(value: str, at: int | None, valid: bool) 
     assert ("expires-bad" in row["defects"]) is (at is None)
 
 
+@pytest.mark.parametrize("value", [b"31 Dec 1969 23:59 GMT", b"31 Dec 1969 23:59:59 +0000"])
+def test_what_is_before_1970_is_none_however_it_is_spelled(value: bytes) -> None:
+    assert dates.parse(value) is None
+
+
 def test_what_is_too_long_is_no_date_time() -> None:
     assert not dates.is_grammatical(b"1 Jan 2024 10:00 GMT" + b" " * 1000 + b"x")
 

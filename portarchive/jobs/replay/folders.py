@@ -121,7 +121,7 @@ class Mapper:
         self._claimed = {self._key(folder.names) for folder in order}
         self._name_wholes(ranked)
         if self._into is None:
-            for folder in sorted(ranked, key=self._is_inbox, reverse=True):
+            for folder in sorted(ranked, key=self._inbox_first):
                 plan = self._with_role(folder)
                 if plan is not None:
                     plans[folder.path] = plan
@@ -271,7 +271,8 @@ class Mapper:
 
     def _role_of(self, folder: ContentFolder, plan: FolderPlan) -> None:
         for role in folder.roles:
-            if role in {SENDING, "inbox"} or self._into is not None:
+            # a name that is the inbox's is matched by no other role, so it is given none
+            if role in {SENDING, "inbox"} or self._into is not None or self._is_inbox(folder):
                 continue
             if plan.folder_id:
                 there = self._by_path.get(self._key(plan.path))
@@ -329,6 +330,9 @@ class Mapper:
             path = beside(path, whole, self._rules, self._into or ())
             blocked = self._key(path) in self._used
         return path
+
+    def _inbox_first(self, folder: ContentFolder) -> tuple[bool, bool]:
+        return "inbox" not in folder.roles, not self._is_inbox(folder)
 
     def _is_inbox(self, folder: ContentFolder) -> bool:
         return self._key(folder.names) == INBOX
