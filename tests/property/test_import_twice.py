@@ -92,6 +92,9 @@ DEEP: Tree = [("a" * 100, None, ["$seen"], [("a" * 100, None, ["$seen"], [
                ("Trash", None, ["$seen"], [])], into=None)  # fmt: skip
 @example(tree=[("INBOX", "sent", [], [("INBOX", "inbox", [], []),
                                       ("INBOX", "sent", ["$seen"], [])])], into=None)  # fmt: skip
+@example(tree=[("é", None, [], [("a" * 300, None, [], [("cur", None, [], []),
+                                                      ("cur", None, ["$seen"], [])])])],
+         into=None)  # fmt: skip
 @example(tree=DEEP, into=None)
 @example(tree=DEEP, into=("Old", "Deep"))
 @example(tree=[("x\x01y", None, ["$seen"], []), ("x\x01y", None, ["$seen"], [])], into=None)

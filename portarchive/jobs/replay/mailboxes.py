@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.folders import FolderPlan
-from portarchive.jobs.replay.names import Path, below, beside, plainer
+from portarchive.jobs.replay.names import Path, below, beside, key_of, plainer
 from portarchive.placing import FolderReady, FolderWish, NameRules
 
 IMAGINED = "\0plan:"
@@ -29,9 +29,11 @@ def make(target: Target, plans: Sequence[FolderPlan]) -> set[str]:
     for depth in sorted({_depth(plan) for plan in plans}):
         level = [plan for plan in plans if _depth(plan) == depth]
         before = {id(plan): plan.path for plan in level}
-        for plan in level:
-            if not plan.folder_id:
-                _follow(plan, moved, rules)
+        follows = [plan for plan in level if not plan.folder_id and _above(plan, moved)]
+        following = {id(plan) for plan in follows}
+        taken = {key_of(p.path, rules) for p in level if id(p) not in following}
+        for plan in sorted(follows, key=lambda p: p.folder.gone if p.folder else False):
+            _follow(plan, moved, rules, taken)
         todo = [p for p in level if id(p) in chosen and (not p.folder_id or p.subscribe)]
         _make_level(target, todo, made)
         moved |= {
@@ -65,20 +67,30 @@ def _depth(plan: FolderPlan) -> int:
     return len(plan.folder.names) if plan.folder is not None else 0
 
 
-def _follow(plan: FolderPlan, moved: dict[str, Path], rules: NameRules) -> None:
+def _above(plan: FolderPlan, moved: dict[str, Path]) -> int:
+    """How deep its nearest parent is that was made elsewhere; 0: there is none."""
+    if plan.folder is None or plan.how == "role" or not moved:
+        return 0
+    steps = plan.folder.path.split("/")
+    depths = range(len(steps) - 1, 0, -1)
+    return next((depth for depth in depths if "/".join(steps[:depth]) in moved), 0)
+
+
+def _follow(plan: FolderPlan, moved: dict[str, Path], rules: NameRules, taken: set[Path]) -> None:
     """Put it below its parent where that was made, named as the next run's plan will have it."""
-    if plan.folder is None or plan.how == "role":
+    depth = _above(plan, moved)
+    if plan.folder is None or not depth:
         return
-    steps, names = plan.folder.path.split("/"), plan.folder.names
-    for depth in range(len(names) - 1, 0, -1):
-        base = moved.get("/".join(steps[:depth]))
-        if base is None:
-            continue
-        for end in range(depth + 1, len(names)):
-            base = below(base, names[end - 1], "/".join(names[:end]), rules, plan.root)
-        path = below(base, names[-1], plan.whole, rules, plan.root)
-        plan.path = beside(path, plan.whole, rules, plan.root) if plan.twin else path
-        return
+    names = plan.folder.names
+    base = moved["/".join(plan.folder.path.split("/")[:depth])]
+    for end in range(depth + 1, len(names)):
+        base = below(base, names[end - 1], "/".join(names[:end]), rules, plan.root)
+    path = below(base, names[-1], plan.whole, rules, plan.root)
+    twin = plan.twin
+    while twin or key_of(path, rules) in taken:
+        path, twin = beside(path, plan.whole, rules, plan.root), False
+    plan.path = path
+    taken.add(key_of(path, rules))
 
 
 def _wanted(plans: Sequence[FolderPlan]) -> list[FolderPlan]:
