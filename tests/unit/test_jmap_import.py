@@ -113,7 +113,8 @@ def test_broken_at_every_request(archive, tmp_path, merges, blobs, when, where) 
 )
 @pytest.mark.parametrize("method", ["Email/import", "Email/set", "Mailbox/set"])
 def test_what_a_method_says_no_to_is_brought_at_last(archive, merges, fault, method) -> None:
-    with FakeJmap() as server:
+    # one request at a time: both faults are to meet the window of many, not a message alone
+    with FakeJmap(maxConcurrentRequests=1) as server:
         server.store.merges = merges
         server.on(method, fault, times=2)
         report = run(server, archive)
