@@ -22,7 +22,7 @@ from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.transport import HttpRefused
 from portarchive.connectors.jmap.windows import FRAME, INLINE, weight
 from portarchive.errors import ConnectionLost, ConnectorError, RateLimited
-from portarchive.placing import Parcel, Placed, PlaceOutcome, Refused, Unsure
+from portarchive.placing import Merged, Parcel, Placed, PlaceOutcome, Refused, Unsure
 
 TRIES: Final = 3
 """How often a blob is uploaded that the server then does not know (failure 24)."""
@@ -274,7 +274,7 @@ def _still_there(answer: Answer | MethodError, results: Results) -> Results:
     kept: Results = []
     for parcel, outcome in results:
         told: PlaceOutcome = outcome
-        if isinstance(outcome, Placed):
+        if isinstance(outcome, Placed | Merged):
             uids = tuple(pair for pair in outcome.uids if pair[0] not in gone)
             told = outcome._replace(uids=uids)
             if not uids:

@@ -67,8 +67,13 @@ def _update(
     """Change some Emails; why it could not be done, by id. Done twice it is done once."""
     answer = session.call([("Email/set", {"update": updates})])[0]
     if not isinstance(answer, MethodError):
-        failed = answer.get("notUpdated") or {}
-        return {key: each if isinstance(each, Mapping) else {} for key, each in failed.items()}
+        failed, done = answer.get("notUpdated"), answer.get("updated")
+        failed = failed if isinstance(failed, Mapping) else {}
+        done = done if isinstance(done, Mapping) else {}
+        # what is in neither was not done, whatever the server means by it
+        refused = [key for key in updates if key in failed or key not in done]
+        words = {key: failed.get(key) for key in refused}
+        return {key: each if isinstance(each, Mapping) else {} for key, each in words.items()}
     if answer.type == "serverUnavailable":
         expect("Email/set", answer)
     if len(updates) == 1:

@@ -105,7 +105,7 @@ def _parents(
     notes: dict[str, list[Mapping[str, Any]]] = {}
     for key, each in known.items():
         parent = each.get("parentId")
-        if parent is not None and parent not in known:
+        if parent is not None and (not isinstance(parent, str) or parent not in known):
             notes[key] = [{"code": "parent-missing"}]
             parent = None
         parents[key] = parent

@@ -201,8 +201,15 @@ class Session:
             too_large = isinstance(answer, MethodError) and answer.type == "requestTooLarge"
             if too_large and self.too_many(part):
                 continue
-            found = objects(expect(f"{kind}/get", answer).get("list"))
+            told = expect(f"{kind}/get", answer)
+            found = objects(told.get("list"))
             there = {each["id"] for each in found}
+            missing = told.get("notFound")
+            gone = set(map(str, missing)) if isinstance(missing, list) else set()
+            if any(each not in there and each not in gone for each in part):
+                if self.too_many(part):  # a silent cut is a limit that is not announced
+                    continue
+                raise ServerMisbehaved("the server leaves out objects that it was asked for")
             yield found, [each for each in part if each not in there]
             position += len(part)
 

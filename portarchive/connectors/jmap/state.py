@@ -94,11 +94,16 @@ def all_ids(session: Session, folder_ids: Sequence[str] | None) -> list[str]:
     if folder_ids is None:
         _query(session, "Email/query", {"sort": _SORT}, None, found)
         return sorted(found)
-    asked = [{"filter": {"inMailbox": key}, "sort": _SORT} for key in folder_ids]
+    asked: list[dict[str, Any]] = [
+        {"filter": {"inMailbox": key}, "sort": _SORT} for key in folder_ids
+    ]
     calls: list[Call] = [("Email/query", {**each, "calculateTotal": True}) for each in asked]
     for each, answer in zip(asked, session.call(calls), strict=True):
         if isinstance(answer, MethodError) and answer.type == "invalidArguments":
-            continue  # the mailbox is gone by now
+            key = each["filter"]["inMailbox"]
+            there = session.ask("Mailbox/get", {"ids": [key], "properties": ["id"]})
+            if not objects(there.get("list")):
+                continue  # the mailbox is gone by now
         _query(session, "Email/query", each, expect("Email/query", answer), found)
     return sorted(found)
 
@@ -133,11 +138,12 @@ def _collect(session: Session, state: str, answer: Answer | MethodError) -> Delt
     """
     last: dict[str, str] = {}
     empty = 0
+    passed = {state}
     while True:
         if isinstance(answer, MethodError) and answer.type == "invalidArguments":
             raise TokenLost("the server does not know the state of the last run")  # so says Cyrus
         page = expect("Email/changes", answer)
-        before, state = state, state_of(page.get("newState"))
+        state = state_of(page.get("newState"))
         told = 0
         for kind in ("created", "updated", "destroyed"):
             for each in _ids(page.get(kind)):
@@ -147,8 +153,9 @@ def _collect(session: Session, state: str, answer: Answer | MethodError) -> Delt
         if page.get("hasMoreChanges") is not True:
             break
         empty = 0 if told else empty + 1
-        if empty and (state == before or empty > _EMPTY_PAGES):
+        if state in passed or empty > _EMPTY_PAGES:
             raise TokenLost("the server has more changes and does not tell them")
+        passed.add(state)
         answer = session.call([("Email/changes", {"sinceState": state})])[0]
     delta = Delta(state=state)
     for each, kind in last.items():
@@ -174,6 +181,8 @@ def _query(
             ids = _ids(page.get("ids"))
             end = (whole(page.get("position")) or 0) + len(ids)
             total = whole(page.get("total"))
+            if not ids and total is not None and end < total:
+                raise ServerMisbehaved("the server ends a result before its end")
             if not ids or (total is not None and end >= total):
                 found.update(ids)
                 return

@@ -85,7 +85,7 @@ class Reply:
         self.status = response.status_code
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         length = response.headers.get("Content-Length", "")
-        known = length.isascii() and length.isdecimal() and not encoded
+        known = length.isascii() and length.isdecimal() and len(length) < 17 and not encoded
         self.length = int(length) if known else None
         self._transport = transport
         self._response = response
