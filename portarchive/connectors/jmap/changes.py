@@ -182,7 +182,8 @@ class _Pass:
         for key in self._opened:
             left = [
                 each
-                for each in delta.updated
+                # one that is told as created may have been had already, by a token from before it
+                for each in (*delta.created, *delta.updated)
                 if each not in before and key not in self._named.get(each, ())
             ]
             uids = tuple(sorted([*gone, *left]))
