@@ -201,4 +201,6 @@ DATES = st.builds(
 
 @given(DATES)
 def test_the_quick_way_and_the_slow_way_agree(text: str) -> None:
-    assert dates.parse(text.encode()) == dates.of_received(field_date(text.encode()))
+    """From 1970 on, where the index's dates begin (docs/index.md)."""
+    slow = dates.of_received(field_date(text.encode()))
+    assert dates.parse(text.encode()) == (None if slow is not None and slow.epoch < 0 else slow)
