@@ -190,7 +190,7 @@ class _Pass:
             if uids:
                 named = True
                 yield Removal(key, uids)
-        self._removed.update(gone, delta.updated)
+        self._removed.update(gone, delta.created, delta.updated)
         return named
 
     def _name(self, ids: Sequence[str]) -> Generator[Change, None, bool]:
