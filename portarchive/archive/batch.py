@@ -57,26 +57,23 @@ class Batch:
     """See the module.
 
     Attributes:
-        owners: the folder of each record, in order.
-        records: what was stored.
+        records: what was stored, each with its folder; in order.
     """
 
     def __init__(self) -> None:
-        self.owners: list[FolderState] = []
-        self.records: list[Record] = []
+        # Pairs, not two lists: an interrupt between two appends would set them apart.
+        self.records: list[tuple[FolderState, Record]] = []
         self._messages = 0
         self._octets = 0
         self._since = 0.0
 
     def announce(self, state: FolderState) -> None:
         """The journal is to be told of a folder."""
-        self.owners.append(state)
-        self.records.append(None)
+        self.records.append((state, None))
 
     def remark(self, state: FolderState, record: Remark) -> None:
         """The journal is to be told of a note."""
-        self.owners.append(state)
-        self.records.append(record)
+        self.records.append((state, record))
 
     def add(self, state: FolderState, record: Item | Placeholder, octets: int) -> bool:
         """Take in a record; ``octets``: how many were written for it.
@@ -86,8 +83,7 @@ class Batch:
         """
         if self._messages == 0:
             self._since = time.monotonic()
-        self.owners.append(state)
-        self.records.append(record)
+        self.records.append((state, record))
         self._messages += 1
         self._octets += octets
         return (
@@ -99,7 +95,7 @@ class Batch:
     def lines(self, digests: Iterator[str]) -> list[bytes]:
         """The journal's lines; ``digests``: of the files written elsewhere, in order."""
         lines: list[bytes] = []
-        for state, record in zip(self.owners, self.records, strict=True):
+        for state, record in self.records:
             if isinstance(record, Item):
                 entry, filename, size, sha256 = record
                 text = model.item_line(
@@ -123,7 +119,7 @@ class Batch:
 
     def files(self) -> Iterator[tuple[FolderState, str]]:
         """(folder, file name) of everything that lies in its folder's own directory."""
-        for state, record in zip(self.owners, self.records, strict=True):
+        for state, record in self.records:
             if isinstance(record, Item):
                 if "/" not in record.filename:
                     yield state, record.filename

@@ -359,16 +359,16 @@ class ArchiveWriter:
 
     def flush(self) -> None:
         """Make everything stored so far durable and known to the journal."""
-        batch = self._batch
+        batch, directories = self._batch, self._batch_dirs
         if not batch.records:
             return
         self._ensure_journal()
+        # An interrupt after the append must not leave it to be appended by the run's last flush.
+        self._batch, self._batch_dirs = Batch(), {}
         lines = batch.lines(self._scribe.digests() if self._scribe else iter(()))
-        self._sync()
+        self._sync(batch, directories)
         offsets = self._append(lines)
-        for state, record, offset, line in zip(
-            batch.owners, batch.records, offsets, lines, strict=True
-        ):
+        for (state, record), offset, line in zip(batch.records, offsets, lines, strict=True):
             if record is None or isinstance(record, Remark):
                 continue
             at = offset + line.index(b"{")
@@ -377,16 +377,13 @@ class ArchiveWriter:
                 self._ticket(state, at)
             else:
                 state.placeholder_offsets.append(at)
-        self._batch = Batch()
-        self._batch_dirs = {}
 
-    def _sync(self) -> None:
+    def _sync(self, batch: Batch, directories: dict[Path, None]) -> None:
         """The batch's files, then the directories that name them."""
         if not self.durability.enabled:
             return
-        directories = dict(self._batch_dirs)
         files: list[str] = []
-        for state, filename in self._batch.files():
+        for state, filename in batch.files():
             directories[state.directory] = None
             files.append(f"{state.directory}/{filename}")
         self.durability.files(self.root, files)
@@ -401,9 +398,10 @@ class ArchiveWriter:
     def _ensure_journal(self) -> None:
         if self._journal is None:
             private = self.root / model.PRIVATE_DIR
-            self._journal = Journal(private / journal.NAME, self.durability)
-            self._journal.append([b"S " + model.dumps(self._header).encode()])
+            begun = Journal(private / journal.NAME, self.durability)
+            begun.append([b"S " + model.dumps(self._header).encode()])
             self.durability.directory(private)
+            self._journal = begun
 
     def _directory(self, state: FolderState) -> MessageDirectory:
         self._ensure_journal()
@@ -474,9 +472,9 @@ class ArchiveWriter:
         publish.discard(self.root)
 
     def _drop_journal(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        done, self._journal = self._journal, None
+        if done is not None:
+            done.close()
 
     def close(self) -> None:
         """Let go. What is durable stays; what this run made and never used goes."""
