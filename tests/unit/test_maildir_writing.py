@@ -8,6 +8,7 @@ import mailbox
 import os
 import resource
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -271,6 +272,38 @@ def test_dovecots_own_lock_is_respected(tmp_path, monkeypatch):
     assert [type(outcome) for _, outcome in outcomes] == [Unsure, Placed]
     lock.unlink()
     placed(target, parcel(2, box, flags=["word"]))
+
+
+@pytest.mark.parametrize("name", ["dovecot-uidlist.lock", "dovecot-keywords.lock"])
+@pytest.mark.parametrize(("text", "age"), [("{dead}:{host}", 0), ("", 130)])
+def test_a_lock_of_nobody_is_no_lock(tmp_path, name, text, age):
+    target = opened(tmp_path / "Maildir")
+    box = made(target, "Box")
+    lock = tmp_path / "Maildir/.Box" / name
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock.write_text(text.format(dead=ended.pid, host=socket.gethostname()))
+    if name == "dovecot-keywords.lock":
+        age = 130  # it holds what is to be the file, and tells of nobody
+    os.utime(lock, (time.time() - age,) * 2)
+    placed(target, parcel(1, box, flags=["word"]))
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("text", ["{mine}:{host}", "{dead}:elsewhere", "", "x", "0:{host}"])
+def test_a_lock_of_somebody_is_one(tmp_path, monkeypatch, text):
+    target = opened(tmp_path / "Maildir")
+    box = made(target, "Box")
+    lock = tmp_path / "Maildir/.Box/dovecot-uidlist.lock"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    told = text.format(mine=os.getpid(), dead=ended.pid, host=socket.gethostname())
+    lock.write_text(told)
+    ticks = itertools.count(0, 3)
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    with pytest.raises(Locked, match=r"dovecot-uidlist\.lock"):
+        list(target.place([parcel(1, box, flags=["word"])]))
+    assert lock.read_text() == told
 
 
 def test_instants_that_a_source_would_not_believe_are_believed_of_ours(tmp_path):

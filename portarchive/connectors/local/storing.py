@@ -156,6 +156,17 @@ def sync(fd: int, durable: Durability) -> None:
 # --- small files
 
 
+_LEFT_BEHIND: Final = 120.0
+"""Seconds without a change after which a lock is nobody's: as long as Dovecot waits."""
+
+
+def _remove_left_behind(directory: int, lock: str) -> None:
+    with contextlib.suppress(OSError):
+        made = os.stat(lock, dir_fd=directory, follow_symlinks=False)
+        if time.time() - made.st_mtime > _LEFT_BEHIND:
+            os.unlink(lock, dir_fd=directory)
+
+
 def change_file(
     directory: int,
     name: str,
@@ -174,7 +185,8 @@ def change_file(
         durable: whether it is synced.
 
     Returns:
-        False if the lock is there already: somebody else is writing.
+        False if the lock is there already: somebody else is writing. One that nobody wrote to for
+        two minutes is removed: its maker died.
 
     Raises:
         OSError: as the operating system says, ``LINK`` for a link; nothing is left behind.
@@ -183,6 +195,7 @@ def change_file(
     try:
         fd = os.open(lock, flags, FILE_MODE, dir_fd=directory)
     except FileExistsError:
+        _remove_left_behind(directory, lock)
         return False
     renamed = False
     try:

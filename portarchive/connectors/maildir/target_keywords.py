@@ -7,17 +7,15 @@ changed under the lock that Dovecot changes it under (``dovecot-uidlist.lock``).
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 import string
 from pathlib import Path
 from typing import Final
 
 from portarchive import keywords
-from portarchive.archive.durable import FILE_MODE, Durability, write_all
+from portarchive.archive.durable import Durability
 from portarchive.connectors.local.storing import change_file, patiently
-from portarchive.connectors.maildir import dovecot, names
+from portarchive.connectors.maildir import dovecot, names, uidlist_lock
+from portarchive.connectors.maildir.uidlist_lock import UidlistLock
 from portarchive.errors import Locked
 from portarchive.placing import Refused
 
@@ -26,7 +24,6 @@ SYSTEM: Final = tuple(names.FLAGS.values())
 _LETTERS: Final = {keywords.fold(flag): letter for letter, flag in names.FLAGS.items()}
 _FORWARDED: Final = keywords.fold("$Forwarded")
 _FILE: Final = "dovecot-keywords"
-_LOCK: Final = "dovecot-uidlist.lock"
 _CACHED: Final = 4096
 
 
@@ -107,23 +104,18 @@ class Keywords:
                     lines += b"%d %s\n" % (ord(letter) - ord("a"), spelled.encode("ascii"))
             return octets + lines if lines.strip() else None
 
+        lock = UidlistLock(self._directory)
+
         def attempt() -> bool:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            try:
-                fd = os.open(_LOCK, flags, FILE_MODE, dir_fd=self._directory)
-            except FileExistsError:
+            if not lock.take():
                 return False
             try:
-                write_all(fd, f"{os.getpid()}:{socket.gethostname()}".encode())
-                done = change_file(self._directory, _FILE, f"{_FILE}.lock", change, self._durable)
+                return change_file(self._directory, _FILE, f"{_FILE}.lock", change, self._durable)
             finally:
-                os.close(fd)
-                with contextlib.suppress(OSError):
-                    os.unlink(_LOCK, dir_fd=self._directory)
-            return done
+                lock.release()
 
         if not patiently(attempt):
             raise Locked(
-                f"another program holds {self._path / _LOCK}",
-                hint="wait until it has ended; remove the file if there is no such program",
+                f"another program holds {self._path / uidlist_lock.NAME} or {_FILE}.lock",
+                hint="wait until it has ended; a lock that nobody holds counts for two minutes",
             )
