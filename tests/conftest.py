@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from servers.cyrus import Cyrus
 from servers.daemon import Account
@@ -13,6 +14,12 @@ from servers.dovecot import Dovecot
 from servers.scripted import ScriptedServer
 
 _numbers = itertools.count(1)
+
+# How long an example takes says more about the machine than about the program.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

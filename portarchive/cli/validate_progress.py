@@ -147,7 +147,9 @@ class _Bar:
             )
             with Progress(*columns, console=console, transient=True) as display:
                 task = display.add_task(_WHAT, total=None, words="")
-                while not self._done.wait(0.1):
+                done = False
+                while not done:  # also after the end: what is set last is drawn before it goes
+                    done = self._done.wait(0.1)
                     now = self._sum
                     display.update(
                         task,

@@ -14,8 +14,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from signals import usual_signals
+
 PLANTED = "pl4nted-s3cret"
 """A password that no output, no file and no error may hold."""
+
+PATIENCE = 120.0
+"""Seconds that only what hangs takes, on the slowest of machines."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,18 @@ def start(*words: object, password: str | None = None, **more: object) -> subpro
     secret = {} if password is None else {"PORTARCHIVE_SOURCE_PASSWORD": password}
     settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     extra = more.pop("env", {})
-    return subprocess.Popen(
-        [sys.executable, "-m", "portarchive", *map(str, words)],
-        text=True,
-        env=environment(**secret, **extra),
-        **{**settings, **more},
-    )
+    with usual_signals():
+        return subprocess.Popen(
+            [sys.executable, "-m", "portarchive", *map(str, words)],
+            text=True,
+            env=environment(**secret, **extra),
+            **{**settings, **more},
+        )
 
 
-def run(*words: object, password: str | None = None, timeout: float = 60, **more: object) -> Said:
+def run(
+    *words: object, password: str | None = None, timeout: float = PATIENCE, **more: object
+) -> Said:
     process = start(*words, password=password, **more)
     try:
         out, err = process.communicate(timeout=timeout)
@@ -108,7 +116,7 @@ def holds_secret(directory: Path, secret: str = PLANTED) -> list[Path]:
     ]
 
 
-def eventually(condition, seconds: float = 10.0) -> None:
+def eventually(condition, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from schema_checks import EVENT, REPORT
-from terminal import PLANTED, eventually, holds_secret, run, start
+from terminal import PATIENCE, PLANTED, eventually, holds_secret, run, start
 from test_terminal import Screen
 
 from portarchive.cli import accounts, main
@@ -277,7 +277,7 @@ def test_an_interrupt_in_the_second(scripted, jane, joe, tmp_path, number):
         )
         eventually(held.asked)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     found = json.loads(out)
     REPORT.validate(found)
@@ -302,7 +302,7 @@ def test_an_interrupt_for_people(scripted, jane, tmp_path):
         process = start("export", "--accounts", file, "--tls", "none", env=PASS)
         eventually(held.asked)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert out.splitlines() == [
         f"interrupted  joe at imap://localhost:{scripted.port}",
@@ -322,7 +322,7 @@ class Held:
     def __enter__(self):
         self._hook = self._server.on(
             "UID FETCH",
-            lambda _: self._release.wait(30) and None,
+            lambda _: self._release.wait(PATIENCE) and None,
             when=lambda event: event.wants_body,
         )
         return self

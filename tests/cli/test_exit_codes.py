@@ -14,7 +14,7 @@ import threading
 
 import pytest
 from schema_checks import EVENT, REPORT
-from terminal import PLANTED, eventually, files_of, holds_secret, run, start
+from terminal import PATIENCE, PLANTED, eventually, files_of, holds_secret, run, start
 
 from servers.scripted import ScriptedServer
 from servers.scripted_faults import login_refused, refuse_uids
@@ -278,7 +278,9 @@ def test_something_that_is_no_imap_server(tmp_path):
 def test_a_lock_held_by_a_living_process(server, tmp_path):
     path = tmp_path / "mail"
     release = threading.Event()
-    server.on("UID FETCH", lambda _: release.wait(30) and None, when=lambda event: event.wants_body)
+    server.on(
+        "UID FETCH", lambda _: release.wait(PATIENCE) and None, when=lambda event: event.wants_body
+    )
     first = start("export", f"{server.url()}?tls=none", path, password=PLANTED)
     try:
         eventually(lambda: any("FETCH" in line and "BODY" in line for line in server.commands))
@@ -288,7 +290,7 @@ def test_a_lock_held_by_a_living_process(server, tmp_path):
         assert said.hint
     finally:
         release.set()
-        first.communicate(timeout=30)
+        first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
 
 
@@ -366,7 +368,7 @@ def test_a_full_disk(server, tmp_path):
         env={**os.environ, "PORTARCHIVE_PASSWORD": PLANTED},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 15, done.stderr
     error = json.loads(done.stderr.splitlines()[-1])
@@ -390,12 +392,12 @@ def test_an_interrupt_and_then_the_rest(server, tmp_path, number):
     path = tmp_path / "mail"
     release = threading.Event()
     hook = server.on(
-        "UID FETCH", lambda _: release.wait(30) and None, when=lambda event: event.wants_body
+        "UID FETCH", lambda _: release.wait(PATIENCE) and None, when=lambda event: event.wants_body
     )
     process = start("export", f"{server.url()}?tls=none", path, password=PLANTED)
     eventually(lambda: any("FETCH" in line and "BODY" in line for line in server.commands))
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     release.set()
     assert (process.returncode, out) == (130, "")
     assert "error: interrupted\nhint: " in err

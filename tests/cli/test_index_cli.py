@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from schema_checks import REPORT
-from terminal import eventually, run, start
+from terminal import PATIENCE, eventually, run, start
 
 from indexing import archive
 from portarchive.cli import main
@@ -413,7 +413,7 @@ def test_interrupted(mail):
     eventually(children)
     (child,) = children()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     eventually(lambda: not Path(f"/proc/{child}").exists())
@@ -438,7 +438,7 @@ def test_a_reader_that_has_enough(mail):
     process = start("query", mail, "from range(10000000)", "--format", "csv")
     assert process.stdout.readline() == "range\n"
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from schema_checks import ENTRY, REPORT
-from terminal import run, start
+from terminal import PATIENCE, run, start
 
 from portarchive.cli import main
 from portarchive.connectors.memory import MemorySource
@@ -241,7 +241,7 @@ def test_a_reader_that_has_enough_is_no_error(original):
     process = start("ls", original, "INBOX", "--jsonl", env={"PYTHONUNBUFFERED": "1"})
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
 

@@ -11,9 +11,10 @@ import sys
 import time
 
 import pytest
-from terminal import PLANTED, environment, eventually
+from terminal import PATIENCE, PLANTED, environment, eventually
 
 from servers.scripted import ScriptedServer
+from signals import usual_signals
 
 
 class Screen:
@@ -21,14 +22,15 @@ class Screen:
 
     def __init__(self, *words):
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "portarchive", *map(str, words)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**environment(TERM="xterm-256color", COLUMNS="100"), "NO_COLOR": ""},
-            start_new_session=True,
-        )
+        with usual_signals():
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "portarchive", *map(str, words)],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env={**environment(TERM="xterm-256color", COLUMNS="100"), "NO_COLOR": ""},
+                start_new_session=True,
+            )
         os.close(slave)
         self.text = ""
 
@@ -49,11 +51,11 @@ class Screen:
         os.write(self._master, text.encode())
 
     def end(self):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.read():
             assert time.monotonic() < deadline
         os.close(self._master)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture

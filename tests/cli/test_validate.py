@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from jsonschema import Draft202012Validator
 from schema_checks import EVENT, checker
-from terminal import run, start
+from terminal import PATIENCE, run, start
 from test_terminal import Screen
 
 import portarchive
@@ -266,7 +266,7 @@ def test_an_interrupt_changes_nothing(large, number):
     process = start("validate", large, "--progress", "json")
     assert json.loads(process.stderr.readline())["event"] == "archive-listed"
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     last = json.loads(err.splitlines()[-1])
     assert (last["code"], last["message"]) == ("interrupted", "interrupted")

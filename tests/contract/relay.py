@@ -21,6 +21,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lock = threading.Lock()  # on the list: a pair that is in none is closed by nobody
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -39,7 +40,8 @@ class Relay:
 
     def cut(self) -> None:
         """All connections break, with a reset."""
-        pairs, self._pairs = self._pairs, []
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
         for pair in pairs:
             for end in pair:
                 with contextlib.suppress(OSError):
@@ -57,10 +59,15 @@ class Relay:
             if self.away:
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # there is no server now
+                near.close()
+                continue
             for end in (near, far):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._pairs.append((near, far))
+            with self._lock:
+                self._pairs.append((near, far))
             for source, sink in ((near, far), (far, near)):
                 thread = threading.Thread(target=self._pass, args=(source, sink), daemon=True)
                 self._threads.append(thread)

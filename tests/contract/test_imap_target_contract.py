@@ -76,8 +76,10 @@ class Owner:
         yield self._client
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.logout()
+        client, self._client = self._client, None
+        if client is not None:
+            with client:  # logs out, and closes the socket if that cannot be done
+                pass
 
     def names(self, client: imapclient.IMAPClient) -> list[str]:
         return [
@@ -243,7 +245,9 @@ class TestCyrus(KeepsOnlyLaterDates):
 @pytest.fixture(scope="module")
 def pymap_owner():
     with demo_server() as server:
-        yield Owner(server.port, server.user, server.password, None, 1)
+        owner = Owner(server.port, server.user, server.password, None, 1)
+        yield owner
+        owner.close()
 
 
 @pytest.mark.slow  # half a second for each login

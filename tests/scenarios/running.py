@@ -34,6 +34,7 @@ from servers.cyrus import Cyrus
 from servers.daemon import Account
 from servers.dovecot import Dovecot
 from servers.scripted import CAPABILITIES, PLAIN_CAPABILITIES, ScriptedServer
+from signals import usual_signals
 
 PASSWORD = "pl4nted-s3cret"
 """The password of every account here. It may come out nowhere."""
@@ -49,6 +50,9 @@ SUBJECT = b"A kettle for the archivist"
 """What every letter says; only ``.eml`` files may hold it."""
 
 SECRETS = (PASSWORD, *TOKENS, WRONG, BEYOND_ASCII, QUOTED)
+
+PATIENCE = 120.0
+"""Seconds that only what hangs takes, on the slowest of machines."""
 
 KINDS = {
     "qresync": CAPABILITIES,
@@ -202,18 +206,19 @@ def start(*words: object, password: str = PASSWORD, **settings: Any) -> subproce
     """The same as a process of its own, not waited for."""
     argv = [str(word) for word in words]
     _no_secret("argv", " ".join(argv))
-    return subprocess.Popen(
-        [sys.executable, "-m", "portarchive", *argv],
-        env=environment(password),
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **settings,
-    )
+    with usual_signals():
+        return subprocess.Popen(
+            [sys.executable, "-m", "portarchive", *argv],
+            env=environment(password),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **settings,
+        )
 
 
-def finish(process: subprocess.Popen[str], root: Path, seconds: float = 60) -> Ran:
+def finish(process: subprocess.Popen[str], root: Path, seconds: float = PATIENCE) -> Ran:
     try:
         out, err = process.communicate(timeout=seconds)
     finally:
@@ -371,7 +376,7 @@ def stamps(root: Path) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"

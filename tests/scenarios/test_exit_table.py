@@ -211,7 +211,7 @@ def a_list_that_is_refused(scripted, root) -> Ran:
 
 def silence_at_the_login(scripted, root) -> Ran:
     gone = threading.Event()
-    scripted.on("AUTHENTICATE", lambda _: gone.wait(3))
+    scripted.on("AUTHENTICATE", lambda _: gone.wait(60))
     ran = export(scripted, root, "--timeout", "1", *HURRY)
     gone.set()
     return ran
@@ -220,7 +220,7 @@ def silence_at_the_login(scripted, root) -> Ran:
 def silence_in_the_middle(scripted, root) -> Ran:
     fill(scripted)
     gone = threading.Event()
-    scripted.on("UID FETCH", lambda _: gone.wait(20), when=lambda event: event.wants_body)
+    scripted.on("UID FETCH", lambda _: gone.wait(60), when=lambda event: event.wants_body)
     scripted.on("AUTHENTICATE", lambda event: event.bye("x"), when=lambda e: e.session.number > 1)
     ran = export(scripted, root, "--timeout", "1", *HURRY)
     gone.set()

@@ -106,7 +106,7 @@ class Daemon:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, safe after fork
             )
 
-    def wait_for_greeting(self, port: int, expected: bytes, seconds: float = 20.0) -> None:
+    def wait_for_greeting(self, port: int, expected: bytes, seconds: float = 60.0) -> None:
         """Until the port answers. Raises RuntimeError with what the daemon said."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

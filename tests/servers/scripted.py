@@ -273,7 +273,7 @@ class ScriptedServer:
         self._acceptor.join()
         self.drop_all()
         for session in self._open():
-            session.thread.join(5)
+            session.thread.join(60)
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
         if self.errors:
@@ -312,9 +312,10 @@ class ScriptedServer:
         return len(self._open())
 
     def drop_all(self) -> None:
-        """Break every connection now."""
-        for session in self._open():
-            session.abort()
+        """Break every connection now. Nothing is stored any more of what they had sent."""
+        with self.lock:
+            for session in self._open():
+                session.abort()
 
     def url(self, user: str = "jane", *, tls: bool | None = None) -> str:
         implicit = self.tls == "implicit" if tls is None else tls

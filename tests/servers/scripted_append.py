@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from servers.scripted import Event, Refuse
+from servers.scripted import Drop, Event, Refuse
 from servers.scripted_mailboxes import find
 from servers.scripted_model import Mailbox
 from servers.scripted_syntax import String, SyntaxProblem, Token, octets_of, text_of
@@ -82,6 +82,8 @@ def append(session: Session, event: Event) -> None:
         for judge in list(server.judges):
             judge(arrival)
     with server.lock:
+        if session.aborted:
+            raise Drop
         if server.room is not None and len(arrivals) > server.room:
             raise Refuse("[OVERQUOTA] No room")
         if server.room is not None:

@@ -65,6 +65,7 @@ class Session:
         self.batched: tuple[int, int] | None = None  # size, events when UIDBATCHES was answered
         self.enabled: set[str] = set()
         self.encrypted = server.tls == "implicit"
+        self.aborted = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self._input = connection.makefile("rb")
         self._out = bytearray()
@@ -89,7 +90,8 @@ class Session:
         self.send(f"{tag} {status}{'' if terse else ' ' + text}\r\n".encode("latin-1"))
 
     def abort(self) -> None:
-        """Break the connection from any thread."""
+        """Break the connection from any thread; whoever has the lock sees to it that it counts."""
+        self.aborted = True
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 

@@ -21,14 +21,18 @@ from imapclient.exceptions import LoginError
 from portarchive.demo.mailbox import samples_directory
 from portarchive.demo.server import DemoServer, demo_server
 from portarchive.errors import SettingsError, Unreachable
+from signals import usual_signals
 
 CHILD = """
 import sys, time
 from portarchive.demo.server import demo_server
 with demo_server() as server:
     print(server.process_id, server.port, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
+
+PATIENCE = 60.0
+"""Seconds that only what hangs takes."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def alive(process_id: int) -> bool:
     return state != "Z"
 
 
-def gone(process_id: int, seconds: float = 5.0) -> bool:
+def gone(process_id: int, seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
     while alive(process_id) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -170,10 +174,8 @@ def test_it_listens_on_the_loopback_interface_only(server: DemoServer) -> None:
     assert listening == [f"0100007F:{server.port:04X}"]
 
 
-def test_it_starts_quickly_and_is_gone_afterwards() -> None:
-    begun = time.monotonic()
+def test_it_is_gone_afterwards() -> None:
     with demo_server() as server:
-        assert time.monotonic() - begun < 5, "about half a second; a busy machine may take longer"
         assert alive(server.process_id)
         held = socket.create_connection((server.host, server.port))
     with held:
@@ -202,17 +204,23 @@ def test_a_server_that_died_is_no_trouble_at_exit() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_no_orphan_however_we_end(how: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as parent:
+    with usual_signals():
+        parent = subprocess.Popen(
+            [sys.executable, "-c", CHILD],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    try:
         assert parent.stdout is not None
         process_id = int(parent.stdout.readline().split()[0])
         assert alive(process_id)
         os.killpg(parent.pid, how)  # Ctrl-C and a closed terminal reach the whole group
-        _, complaints = parent.communicate(timeout=10)
+        _, complaints = parent.communicate(timeout=PATIENCE)
+    finally:
+        if parent.poll() is None:
+            parent.kill()
+            parent.communicate()
     assert gone(process_id)
     if how == signal.SIGINT:
         assert complaints.rstrip().endswith(b"KeyboardInterrupt")
@@ -223,7 +231,7 @@ def test_no_orphan_however_we_end(how: signal.Signals) -> None:
 
 def test_it_says_nothing_to_the_user() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", CHILD.replace("time.sleep(60)", "pass")],
+        [sys.executable, "-W", "error", "-c", CHILD.replace("time.sleep(600)", "pass")],
         capture_output=True,
         check=True,
         cwd="/",

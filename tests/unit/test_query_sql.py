@@ -275,7 +275,7 @@ def test_a_query_that_takes_too_long_is_stopped(place):
     begun = time.monotonic()
     with Session(place, timeout=1.5) as session:
         assert code_of(session, endless) == "query-timeout"
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
 
 
 def test_a_query_that_yields_rows_slowly_is_stopped_too(place):
