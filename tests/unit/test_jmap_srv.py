@@ -42,7 +42,7 @@ class NameServer:
 
     def close(self) -> None:
         self._socket.sendto(b"end", self._socket.getsockname())
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
 
     def lookup(self) -> list[srv.Service]:

@@ -2,9 +2,14 @@
 
 JMAP knows changes of an account, not of a mailbox. So all folders that are read from the same state
 go together, in one pass: opened, their Emails named once each with all their mailboxes, then what
-came meanwhile, then done. The token of each is a state up to which everything was told; what cannot
-be told any more in this run (a flag of an Email that was named already) is left to the next one by
-a token from before it.
+came meanwhile, then done.
+
+The token of each is a state up to which everything was told, and whatever was told of is an Email
+that there was at that state. So the next delta tells what became of it since: it need not say
+anything of an Email that came and went after its state (RFC 8620 section 5.2). Hence ids are
+listed, then the state is looked at again, and only then Emails are described; and once something
+cannot be told any more in this run (a flag of an Email that was named), nothing is that came
+after it.
 """
 
 from __future__ import annotations
@@ -43,14 +48,17 @@ class Visitor:
     Args:
         session: logged in.
         wanted: see ``connectors.base``.
-        fresh: what ``folders`` found just now, None if that is long ago: a token of the very same
-            state needs no question.
+        known: what ``folders`` found, None if it was not asked since the last connect.
+        fresh: it was asked just now: a token of the very same state needs no question.
     """
 
-    def __init__(self, session: Session, wanted: Wanted, fresh: Survey | None) -> None:
+    def __init__(
+        self, session: Session, wanted: Wanted, known: Survey | None, *, fresh: bool
+    ) -> None:
         self._session = session
         self._wanted = wanted
-        self._fresh = fresh
+        self._known = known
+        self._fresh = known if fresh else None
 
     def visit(self) -> Iterator[Change]:
         """All events."""
@@ -64,13 +72,15 @@ class Visitor:
                 yield from _standing_still(self._fresh, folders)
                 continue
             try:
-                survey, delta = state.survey_since(self._session, token)
+                survey, delta = state.survey_since(self._session, token, self._known)
             except TokenLost:
                 whole += folders
             else:
+                self._known = survey
                 yield from self._pass(survey, folders, delta)
         if whole:
-            yield from self._pass(state.survey(self._session), whole, None)
+            survey = state.survey(self._session, self._known)
+            yield from self._pass(survey, whole, None)
 
     def _since(self, folder_id: str) -> str | None:
         """The state to go on from, None to list the whole folder."""
@@ -113,60 +123,81 @@ class _Pass:
         self._named: dict[str, tuple[str, ...]] = {}
         self._removed: set[str] = set()
         self._listed = dict.fromkeys(opened, 0)
+        self._still = False
 
     def events(self) -> Iterator[Change]:
         if self._delta is None:
-            named = yield from self._name(self._everything())
+            ids, token = self._everything()
+            named = yield from self._name(ids)
         else:
+            token = self._survey.state
             named = yield from self._apply(self._delta)
         if named:
             yield FetchPoint()
-        token, later = yield from self._settle(self._survey.state)
+        listed = dict(self._listed)
+        later: dict[str, int] = {}
+        if token:
+            token, later = yield from self._settle(token)
         for key in self._opened:
+            counted = self._survey.boxes[key].folder.messages
+            contradicted = self._still and counted not in {None, listed[key]}
+            if contradicted and not listed[key]:
+                text = f"the server counts {counted} messages and lists none"
+                yield FolderFailed(key, "listing-mismatch", text)
+                continue
+            note = {"code": "count-mismatch", "exists": counted, "listed": listed[key]}
             yield FolderDone(
                 folder_id=key,
                 token={"state": token},
                 listed=self._listed[key] if self._delta is None else None,
                 arrived_later=later.get(key, 0),
+                notes=(note,) if contradicted else (),
             )
 
-    def _everything(self) -> list[str]:
-        """The ids of all Emails of the folders, and perhaps of others."""
+    def _everything(self) -> tuple[list[str], str]:
+        """The ids of all Emails of the folders, and perhaps of others; and a state after that.
+
+        The state is ``""`` where the server does not tell what came and went meanwhile. Ids of what
+        went are no harm: it is named only if it is there still.
+        """
         readable = {key for key, box in self._survey.boxes.items() if box.readable}
-        whole = readable <= self._opened.keys()
-        return state.all_ids(self._session, None if whole else list(self._opened))
+        keys = None if readable <= self._opened.keys() else list(self._opened)
+        ids = state.all_ids(self._session, keys, most=self._survey.most(keys))
+        before = self._survey.state
+        try:
+            delta = state.changes(self._session, before)
+        except TokenLost:
+            self._still = state.state_now(self._session) == before
+            return ids, before if self._still else ""
+        self._still = not delta
+        return sorted({*ids, *delta.created, *delta.updated}), delta.state
 
     def _settle(self, token: str) -> Generator[Change, None, tuple[str, dict[str, int]]]:
         """Name what came meanwhile, until nothing does. Returns the token, and what came later."""
-        at = token
-        stuck = False
-        delta = Delta()
         for _ in range(ROUNDS):
             try:
-                delta = state.changes(self._session, at)
+                delta = state.changes(self._session, token)
             except TokenLost:
-                return token, {}  # the next run lists the folders whole
+                self._still = self._still and state.state_now(self._session) == token
+                return token, {}
             if not delta:
-                break
+                return token, {}
+            self._still = False
             told = {*delta.created, *delta.updated, *delta.destroyed}
-            stuck = stuck or not told.isdisjoint(self._named.keys() | self._removed)
-            at = delta.state
+            if not told.isdisjoint(self._named.keys() | self._removed):
+                return token, self._later(delta)
             if (yield from self._apply(delta)):
                 yield FetchPoint()
-            if not stuck:
-                token = at
-        else:
-            return token, self._later(at)
-        return token, {}
-
-    def _later(self, at: str) -> dict[str, int]:
-        """How many Emails came to each folder after the last look."""
-        counts: dict[str, int] = {}
+            token = delta.state
         try:
-            fresh = state.changes(self._session, at).created
+            return token, self._later(state.changes(self._session, token))
         except TokenLost:
-            return counts
-        for part, _ in self._session.get("Email", fresh, ["mailboxIds"]):
+            return token, {}
+
+    def _later(self, delta: Delta) -> dict[str, int]:
+        """How many Emails came to each folder, and are left to the next run."""
+        counts: dict[str, int] = {}
+        for part, _ in self._session.get("Email", delta.created, ["mailboxIds"]):
             for key in (key for email in part for key in convert.mailbox_ids(email)):
                 counts[key] = counts.get(key, 0) + 1
         return counts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from portarchive.connectors.jmap import resource, srv
@@ -12,6 +11,7 @@ from portarchive.connectors.jmap.transport import HttpRefused, Transport
 from portarchive.errors import ConnectorError, ServerMisbehaved, Unreachable
 
 _HOPS: Final = 5
+_SERVICES: Final = 10
 _HTTPS: Final = 443
 
 
@@ -29,9 +29,10 @@ def discover(transport: Transport, guard: Guard, known: str | None) -> resource.
     """
     settings = transport.settings
     last: ConnectorError | None = None
-    for url in _candidates(settings, guard, known):
+    urls, foreign = _candidates(settings, guard, known)
+    for url in urls:
         try:
-            found, at = _follow(transport, guard, url)
+            return resource.parse(*_follow(transport, guard, url), guard)
         except HttpRefused as error:
             last = Unreachable(
                 f"{settings.host} has no JMAP there (HTTP {error.status})",
@@ -41,20 +42,36 @@ def discover(transport: Transport, guard: Guard, known: str | None) -> resource.
             if error.code != Unreachable.code:  # a foreign host, or without TLS
                 raise
             last = error
-        else:
-            return resource.parse(found, at, guard)
+        except ServerMisbehaved as error:  # perhaps a web site that has a page for every address
+            if not foreign:
+                raise
+            last = error
     assert last is not None  # noqa: S101  # the host itself is always a candidate
+    if foreign:
+        raise Unreachable(
+            f"{last.text}; by DNS its JMAP is on another host, {', '.join(foreign)}, and a password"
+            " or token is sent to no host that you did not name",
+            hint=f"if you trust it, add ?allow-host={foreign[0]} to the URL of the account",
+            code="foreign-host",
+        )
     raise last
 
 
-def _candidates(settings: JmapSettings, guard: Guard, known: str | None) -> Iterator[str]:
+def _candidates(
+    settings: JmapSettings, guard: Guard, known: str | None
+) -> tuple[list[str], list[str]]:
+    """URLs in the order to try them, the host itself last; and hosts that must not be asked."""
+    urls: list[str] = []
+    foreign: list[str] = []
     if known is not None:
-        yield known
+        urls.append(known)
     elif settings.tls and settings.port == _HTTPS and not is_loopback(settings.host):
-        for host, port in srv.lookup(settings.host):
+        for host, port in srv.lookup(settings.host)[:_SERVICES]:
             if guard.knows(host):
-                yield f"https://{host}:{port}/.well-known/jmap"
-    yield f"{settings.origin}/.well-known/jmap"
+                urls.append(f"https://{host}:{port}/.well-known/jmap")
+            elif host not in foreign:
+                foreign.append(host)
+    return [*urls, f"{settings.origin}/.well-known/jmap"], foreign
 
 
 def _follow(transport: Transport, guard: Guard, url: str) -> tuple[Any, str]:

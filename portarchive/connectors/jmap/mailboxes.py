@@ -71,6 +71,16 @@ def boxes(found: Sequence[Mapping[str, Any]]) -> dict[str, Box]:
     return {key: _box(known[key], paths[key], notes.get(key, ())) for key in ordered}
 
 
+def orphans(found: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Ids of mailboxes whose parent is none of these; ``found``: by id."""
+    return {key for key, each in found.items() if _lacks_parent(each, found)}
+
+
+def _lacks_parent(each: Mapping[str, Any], known: Mapping[str, object]) -> bool:
+    parent = each.get("parentId")
+    return parent is not None and (not isinstance(parent, str) or parent not in known)
+
+
 def _box(each: Mapping[str, Any], path: tuple[str, ...], notes: Sequence[Mapping[str, Any]]) -> Box:
     key = str(each["id"])
     messages = whole(each.get("totalEmails"))
@@ -105,7 +115,7 @@ def _parents(
     notes: dict[str, list[Mapping[str, Any]]] = {}
     for key, each in known.items():
         parent = each.get("parentId")
-        if parent is not None and (not isinstance(parent, str) or parent not in known):
+        if _lacks_parent(each, known):
             notes[key] = [{"code": "parent-missing"}]
             parent = None
         parents[key] = parent

@@ -38,7 +38,8 @@ class JmapSource:
         """
         self.settings = settings
         self.session = Session(settings)
-        self._fresh: Survey | None = None
+        self._survey: Survey | None = None
+        self._is_fresh = False
         try:
             if self.session.blob_capability is None:
                 self.session.check_download()
@@ -61,13 +62,16 @@ class JmapSource:
 
     def folders(self) -> Sequence[Folder]:
         """See ``Source.folders``. What is found here spares ``changes`` a question."""
-        self._fresh = state.survey(self.session)
-        return [box.folder for box in self._fresh.boxes.values()]
+        self._survey, self._is_fresh = state.survey(self.session), True
+        return [box.folder for box in self._survey.boxes.values()]
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``. Tokens are ``{"state"}``, that of the account's Emails."""
-        fresh, self._fresh = self._fresh, None
-        return Visitor(self.session, wanted, fresh).visit()
+        """See ``Source.changes``. Tokens are ``{"state"}``, that of the account's Emails.
+
+        ``""`` is none: the folder is to be listed whole by the next run.
+        """
+        fresh, self._is_fresh = self._is_fresh, False
+        return Visitor(self.session, wanted, self._survey, fresh=fresh).visit()
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``."""
@@ -75,7 +79,7 @@ class JmapSource:
 
     def reconnect(self) -> None:
         """See ``Source.reconnect``. A server that is away for a moment is ``ConnectionLost``."""
-        self._fresh = None
+        self._survey, self._is_fresh = None, False
         self.session.reconnect()
 
     def close(self) -> None:

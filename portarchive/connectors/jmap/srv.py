@@ -1,14 +1,18 @@
 """The DNS service record ``_jmap._tcp`` (RFC 8620 section 2.2, RFC 2782).
 
-The only place that knows dnspython. Whatever goes wrong is "no record": the host itself is asked.
+The only place that knows dnspython. Whatever goes wrong is "no record": the host itself is asked. A
+target that is no host name is no server: anybody's record may hold any octets.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 LIFETIME: Final = 4.0
 """Seconds for the whole question."""
+
+_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
 
 
 class Service(NamedTuple):
@@ -41,8 +45,13 @@ def lookup(domain: str, *, nameservers: tuple[str, ...] = (), port: int = 53) ->
     except (dns.exception.DNSException, OSError, ValueError):
         return []
     found = sorted(
-        (record.priority, -record.weight, record.target.to_text(omit_final_dot=True), record.port)
+        (
+            record.priority,
+            -record.weight,
+            record.target.to_text(omit_final_dot=True).lower(),
+            record.port,
+        )
         for record in answer
     )
     # A lone "." says that there is no such service (RFC 2782).
-    return [Service(host.lower(), number) for _, _, host, number in found if host and number]
+    return [Service(host, port) for _, _, host, port in found if _HOST.fullmatch(host) and port]

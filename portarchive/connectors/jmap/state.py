@@ -1,19 +1,26 @@
 """What an account holds and what changed in it, asked page by page (RFC 8620 sections 5.2, 5.5).
 
 Owns paging and its doubts: a result that shifts while it is read, a server that never comes to an
-end, a state that it cannot go on from.
+end, a state that it cannot go on from; and the list of mailboxes, which is brought up to date once
+it is known. Keeps nothing from one run to the next: a subscription is no change to some servers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from portarchive.connectors.jmap.convert import object_id, whole
 from portarchive.connectors.jmap.framing import Call
-from portarchive.connectors.jmap.mailboxes import PROPERTIES, Box, boxes
-from portarchive.connectors.jmap.replies import Answer, MethodError, expect, objects
+from portarchive.connectors.jmap.mailboxes import PROPERTIES, Box, boxes, orphans
+from portarchive.connectors.jmap.replies import (
+    Answer,
+    LimitReached,
+    MethodError,
+    expect,
+    objects,
+)
 from portarchive.connectors.jmap.session import Session
 from portarchive.errors import RateLimited, ServerMisbehaved, TokenLost
 
@@ -23,6 +30,27 @@ _SORT: Final = [{"property": "receivedAt", "isAscending": True}]
 _RESTARTS: Final = 4
 _EMPTY_PAGES: Final = 20
 
+MOST_CHANGES: Final = 1_000_000
+"""Ids of one delta. Beyond that the folders are listed whole, which costs no more."""
+
+MOST: Final = 10_000_000
+"""Ids of all that is listed together, where a server does not say how many there are."""
+
+SURPLUS: Final = 100_000
+"""So many more than twice what the mailboxes count may be listed: they change meanwhile."""
+
+_ALL_MAILBOXES: Final[Call] = ("Mailbox/get", {"ids": None, "properties": list(PROPERTIES)})
+
+_Found = dict[str, Mapping[str, Any]]
+"""Mailboxes by id as the server described them."""
+
+
+class _Mailboxes(NamedTuple):
+    """``state``: what ``Mailbox/changes`` goes on from; None if the server does not say."""
+
+    found: _Found
+    state: str | None
+
 
 @dataclass(slots=True, kw_only=True)
 class Survey:
@@ -31,10 +59,20 @@ class Survey:
     Attributes:
         boxes: by id, parents before children.
         state: of its Emails, read before the mailboxes.
+        mailboxes: what ``boxes`` were made of, for the next survey.
     """
 
     boxes: dict[str, Box]
     state: str
+    mailboxes: _Mailboxes
+
+    def most(self, folder_ids: Sequence[str] | None) -> int:
+        """How many Emails may be listed in these mailboxes, or in all, and be believed."""
+        keys = self.boxes.keys() if folder_ids is None else folder_ids
+        counts = [self.boxes[key].folder.messages for key in keys if self.boxes[key].readable]
+        if None in counts:
+            return MOST
+        return min(MOST, SURPLUS + 2 * sum(count for count in counts if count is not None))
 
 
 @dataclass(slots=True)
@@ -50,30 +88,37 @@ class Delta:
         return bool(self.created or self.updated or self.destroyed)
 
 
-def survey(session: Session) -> Survey:
-    """One request: the state of Emails, then the mailboxes."""
-    calls: list[Call] = [
-        ("Email/get", {"ids": []}),
-        ("Mailbox/get", {"ids": None, "properties": list(PROPERTIES)}),
-    ]
-    emails, mailboxes = session.call(calls)
+def survey(session: Session, known: Survey | None = None) -> Survey:
+    """One request: the state of Emails, then the mailboxes.
+
+    Args:
+        session: logged in.
+        known: an earlier one of the same session: only what changed of the mailboxes is asked for.
+    """
+    emails, mailboxes = _with_mailboxes(session, ("Email/get", {"ids": []}), known)
     state = state_of(expect("Email/get", emails).get("state"))
-    return Survey(boxes=_boxes(session, mailboxes), state=state)
+    return _survey(state, mailboxes)
 
 
-def survey_since(session: Session, state: str) -> tuple[Survey, Delta]:
+def survey_since(session: Session, state: str, known: Survey | None) -> tuple[Survey, Delta]:
     """One request if little changed: the changes since a state, then the mailboxes.
+
+    Args:
+        session: logged in.
+        state: of the Emails.
+        known: see ``survey``.
 
     Raises:
         TokenLost: the server cannot tell what changed since then.
     """
-    calls: list[Call] = [
-        ("Email/changes", {"sinceState": state}),
-        ("Mailbox/get", {"ids": None, "properties": list(PROPERTIES)}),
-    ]
-    first, mailboxes = session.call(calls)
-    delta = _collect(session, state, first)
-    return Survey(boxes=_boxes(session, mailboxes), state=delta.state), delta
+    first, mailboxes = _with_mailboxes(session, ("Email/changes", {"sinceState": state}), known)
+    delta = _collect(session, "Email", state, first)
+    return _survey(delta.state, mailboxes), delta
+
+
+def state_now(session: Session) -> str:
+    """The state of the Emails."""
+    return state_of(session.ask("Email/get", {"ids": []}).get("state"))
 
 
 def changes(session: Session, state: str) -> Delta:
@@ -82,17 +127,26 @@ def changes(session: Session, state: str) -> Delta:
     Raises:
         TokenLost: the server cannot tell.
     """
-    return _collect(session, state, session.call([("Email/changes", {"sinceState": state})])[0])
+    answer = session.call([("Email/changes", {"sinceState": state})])[0]
+    return _collect(session, "Email", state, answer)
 
 
-def all_ids(session: Session, folder_ids: Sequence[str] | None) -> list[str]:
+def all_ids(session: Session, folder_ids: Sequence[str] | None, *, most: int = MOST) -> list[str]:
     """The ids of all Emails, or of those in these mailboxes; sorted, distinct.
 
     What comes or goes while this is read is in the changes since the state before.
+
+    Args:
+        session: logged in.
+        folder_ids: None for the whole account.
+        most: more are not believed.
+
+    Raises:
+        ServerMisbehaved: the server lists more than that, ends early, or goes in circles.
     """
     found: set[str] = set()
     if folder_ids is None:
-        _query(session, "Email/query", {"sort": _SORT}, None, found)
+        _query(session, "Email/query", {"sort": _SORT}, None, found, most)
         return sorted(found)
     asked: list[dict[str, Any]] = [
         {"filter": {"inMailbox": key}, "sort": _SORT} for key in folder_ids
@@ -104,7 +158,7 @@ def all_ids(session: Session, folder_ids: Sequence[str] | None) -> list[str]:
             there = session.ask("Mailbox/get", {"ids": [key], "properties": ["id"]})
             if not objects(there.get("list")):
                 continue  # the mailbox is gone by now
-        _query(session, "Email/query", each, expect("Email/query", answer), found)
+        _query(session, "Email/query", each, expect("Email/query", answer), found, most)
     return sorted(found)
 
 
@@ -119,52 +173,153 @@ def state_of(value: object) -> str:
     return value
 
 
-def _boxes(session: Session, answer: Answer | MethodError) -> dict[str, Box]:
+# --- mailboxes ----------------------------------------------------------------------------------
+
+
+def _survey(state: str, mailboxes: _Mailboxes) -> Survey:
+    return Survey(boxes=boxes(list(mailboxes.found.values())), state=state, mailboxes=mailboxes)
+
+
+def _with_mailboxes(
+    session: Session, first: Call, known: Survey | None
+) -> tuple[Answer | MethodError, _Mailboxes]:
+    """What a call answers and, after it and in the same request if they fit, the mailboxes.
+
+    Of those that changed the same properties are asked for as of all: what ``updatedProperties``
+    (RFC 8621 section 2.2) could spare is little, and the counts of threads that it names are dear.
+    """
+    if known is None or known.mailboxes.state is None:
+        answer, mailboxes = session.call([first, _ALL_MAILBOXES])
+        return answer, _listed(session, mailboxes)
+    calls = [
+        first,
+        ("Mailbox/changes", {"sinceState": known.mailboxes.state}),
+        _changed_mailboxes("/created"),
+        _changed_mailboxes("/updated"),
+    ]
+    try:
+        answers = session.call(calls)
+    except LimitReached:  # fewer calls in a request than these
+        answers = session.call(calls[:2])
+    try:
+        return answers[0], _brought_up(
+            session, known.mailboxes.found, known.mailboxes.state, answers
+        )
+    except (TokenLost, ServerMisbehaved):
+        return answers[0], _listed(session, session.call([_ALL_MAILBOXES])[0])
+
+
+def _changed_mailboxes(path: str) -> Call:
+    ids = {"resultOf": "1", "name": "Mailbox/changes", "path": path}
+    return "Mailbox/get", {"#ids": ids, "properties": list(PROPERTIES)}
+
+
+def _brought_up(
+    session: Session, known: _Found, state: str, answers: Sequence[Answer | MethodError]
+) -> _Mailboxes:
+    """The mailboxes as they are now; ``answers``: to the calls of ``_with_mailboxes``.
+
+    Raises:
+        TokenLost: the server cannot tell, or what it tells does not fit together.
+        ServerMisbehaved: it knows no Mailbox/changes, or answers it badly.
+    """
+    first = answers[1]
+    delta = _collect(session, "Mailbox", state, first)
+    told = [*delta.created, *delta.updated]
+    one_page = isinstance(first, dict) and first.get("hasMoreChanges") is not True
+    fresh = _at_hand(told, answers[2:]) if one_page else None
+    if fresh is None:
+        parts = session.get("Mailbox", told, PROPERTIES)
+        asked = set(told)
+        fresh = {each["id"]: each for part, _ in parts for each in part if each["id"] in asked}
+    changed = {*told, *delta.destroyed}
+    found = {key: each for key, each in known.items() if key not in changed} | fresh
+    if orphans(found) - orphans(known):
+        # the parent came, or went, between the two answers; or the server lies
+        raise TokenLost("the server told of a mailbox and not of its parent")
+    return _Mailboxes(found, delta.state)
+
+
+def _at_hand(told: Sequence[str], answers: Sequence[Answer | MethodError]) -> _Found | None:
+    """What was told to have changed, of ``Mailbox/get`` in the same request; None if not all."""
+    found: _Found = {}
+    gone: set[str] = set()
+    for answer in answers if told else ():
+        if isinstance(answer, MethodError):
+            return None
+        found |= {each["id"]: each for each in objects(answer.get("list"))}
+        missing = answer.get("notFound")
+        gone.update(map(str, missing) if isinstance(missing, list) else ())
+    if any(each not in found and each not in gone for each in told):
+        return None
+    return {each: found[each] for each in told if each in found}
+
+
+def _listed(session: Session, answer: Answer | MethodError) -> _Mailboxes:
+    """All mailboxes; the answer to ``_ALL_MAILBOXES`` is at hand."""
     if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
         # More mailboxes than a server gives at once: their ids first (RFC 8620 section 5.1).
+        answer = session.ask("Mailbox/get", {"ids": [], "properties": ["id"]})
         ids: set[str] = set()
-        _query(session, "Mailbox/query", {}, None, ids)
+        _query(session, "Mailbox/query", {}, None, ids, MOST)
         parts = session.get("Mailbox", sorted(ids), PROPERTIES)
         found = [each for part, _ in parts for each in part]
     else:
-        found = objects(expect("Mailbox/get", answer).get("list"))
-    return boxes([each for each in found if object_id(each["id"]) is not None])
+        answer = expect("Mailbox/get", answer)
+        found = objects(answer.get("list"))
+    state = answer.get("state")
+    return _Mailboxes(
+        {each["id"]: each for each in found if object_id(each["id"]) is not None},
+        state if isinstance(state, str) and state else None,
+    )
 
 
-def _collect(session: Session, state: str, answer: Answer | MethodError) -> Delta:
-    """The pages of Email/changes, the first of them at hand.
+# --- pages --------------------------------------------------------------------------------------
+
+
+def _collect(
+    session: Session, kind: Literal["Email", "Mailbox"], state: str, answer: Answer | MethodError
+) -> Delta:
+    """The pages of ``/changes``, the first of them at hand.
 
     An intermediate state may tell of a record what another one tells again: the last word counts.
     """
+    name = f"{kind}/changes"
     last: dict[str, str] = {}
     empty = 0
     passed = {state}
     while True:
         if isinstance(answer, MethodError) and answer.type == "invalidArguments":
             raise TokenLost("the server does not know the state of the last run")  # so says Cyrus
-        page = expect("Email/changes", answer)
+        page = expect(name, answer)
         state = state_of(page.get("newState"))
-        told = 0
-        for kind in ("created", "updated", "destroyed"):
-            for each in _ids(page.get(kind)):
-                told += 1
-                if kind != "updated" or last.get(each) != "created":
-                    last[each] = kind
+        news = 0
+        for word in ("created", "updated", "destroyed"):
+            for each in _ids(page.get(word)):
+                before = last.get(each)
+                if before != word and (word, before) != ("updated", "created"):
+                    news += 1
+                    last[each] = word
         if page.get("hasMoreChanges") is not True:
             break
-        empty = 0 if told else empty + 1
-        if state in passed or empty > _EMPTY_PAGES:
+        empty = 0 if news else empty + 1
+        if state in passed or empty > _EMPTY_PAGES or len(last) > MOST_CHANGES:
             raise TokenLost("the server has more changes and does not tell them")
         passed.add(state)
-        answer = session.call([("Email/changes", {"sinceState": state})])[0]
+        answer = session.call([(name, {"sinceState": state})])[0]
     delta = Delta(state=state)
-    for each, kind in last.items():
-        getattr(delta, kind).append(each)
+    for each, word in last.items():
+        getattr(delta, word).append(each)
     return delta
 
 
 def _query(
-    session: Session, name: str, asked: dict[str, Any], page: Answer | None, found: set[str]
+    session: Session,
+    name: str,
+    asked: dict[str, Any],
+    page: Answer | None,
+    found: set[str],
+    most: int,
 ) -> None:
     """All pages of one query, the first of them perhaps at hand.
 
@@ -176,6 +331,8 @@ def _query(
     for restart in range(_RESTARTS):
         if page is None:
             page = session.ask(name, {**asked, "calculateTotal": True})
+        counted = whole(page.get("total"))
+        looked_again = False
         seen: set[str] = set()
         while page is not None:
             ids = _ids(page.get("ids"))
@@ -183,13 +340,22 @@ def _query(
             total = whole(page.get("total"))
             if not ids and total is not None and end < total:
                 raise ServerMisbehaved("the server ends a result before its end")
+            if not ids and not looked_again and len(seen) < (counted or 0):
+                # Fewer than it counted at first: they went meanwhile, or it ends early.
+                looked_again = True
+                page = session.ask(name, {**asked, "position": len(seen), "calculateTotal": True})
+                continue
             if not ids or (total is not None and end >= total):
                 found.update(ids)
                 return
             if seen.issuperset(ids):
+                if looked_again:
+                    return
                 raise ServerMisbehaved("the server gives the same page of a result again and again")
             seen.update(ids)
             found.update(ids)
+            if len(found) > most:
+                raise ServerMisbehaved("the server lists far more than there is by its own count")
             by_position = {**asked, "position": end}
             anchor = {**asked, "anchor": ids[-1], "anchorOffset": 1}
             answer = session.call([(name, anchor if anchored else by_position)])[0]
