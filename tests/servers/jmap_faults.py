@@ -12,11 +12,17 @@ UNKNOWN_CAPABILITY = "urn:ietf:params:jmap:error:unknownCapability"
 
 @dataclass(frozen=True)
 class Status:
-    """An HTTP answer in place of the right one; ``problem``: RFC 7807, or other octets."""
+    """An HTTP answer in place of the right one.
+
+    Attributes:
+        problem: RFC 7807, or other JSON, or other octets.
+        reason: words of the status line, None for the usual ones.
+    """
 
     status: int
-    problem: dict[str, Any] | bytes = field(default_factory=dict)
+    problem: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from portarchive.connectors.jmap import JmapSettings
@@ -80,7 +80,14 @@ class FakeJmap:
         page, most_changes: how many a query and a changes call give at most.
         verdict, box_verdict, update_verdict: SetErrors, or None.
         poison: whether a method fails whose window has such a message (``serverFail``).
-        edit_session: makes something else of the session object.
+        edit_session: makes something else of the session object; ``edit_answer`` of the answer to
+            a request, ``edit_upload`` of that to an upload.
+        pace: seconds that a download takes at least.
+        busy: what is said to a request too many at once.
+        floods: by blob id: so many octets 0 come in place of what it has. ``endless``: nobody says
+            how many there will be.
+        flooded: how many of those went out.
+        refused: how many requests were too many at once, by limit.
         read_only: it says so when something is to be written.
         received: octets of uploads so far.
         authorizations: what came in that field, of every request.
@@ -102,6 +109,14 @@ class FakeJmap:
         self.update_verdict: Callable[[dict[str, Any]], Verdict] = lambda _patch: None
         self.poison: Callable[[bytes], bool] = lambda _octets: False
         self.edit_session: Callable[[dict[str, Any]], Any] = lambda found: found
+        self.edit_answer: Callable[[dict[str, Any]], Any] = lambda found: found
+        self.edit_upload: Callable[[dict[str, Any]], Any] = lambda found: found
+        self.pace = 0.0
+        self.busy = Status(400, {"type": LIMIT, "limit": "maxConcurrentRequests"})
+        self.floods: dict[str, int] = {}
+        self.endless = False
+        self.flooded = 0
+        self.refused: Counter[str] = Counter()
         self.read_only = False
         self.received = 0
         self.authorizations: list[str] = []
@@ -187,6 +202,7 @@ class FakeJmap:
         with self.lock:
             self._inside[limit] += 1
             fits = not self.exceeds(limit, self._inside[limit])
+            self.refused[limit] += not fits
         try:
             yield fits
         finally:
@@ -225,6 +241,12 @@ class FakeJmap:
                 "state": "s1",
             }
         )  # fmt: skip
+
+
+class _Flood(NamedTuple):
+    """So many octets 0."""
+
+    octets: int
 
 
 def cut(connection: socket.socket) -> None:
@@ -275,13 +297,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {})
 
     def _guarded(self, where: str, work: Callable[[], tuple[int, Any]]) -> None:
+        with contextlib.ExitStack() as self.staying:
+            self._worked(where, work)
+
+    def _worked(self, where: str, work: Callable[[], tuple[int, Any]]) -> None:
         server = self.jmap
         server.authorizations.append(self.headers.get("Authorization", ""))
         try:
             action = server.strike(where)
             if isinstance(action, Status):
                 self._read_all()
-                self._answer(action.status, action.problem, action.headers)
+                self._answer(action.status, action.problem, action.headers, action.reason)
                 return
             if self.headers.get("Authorization") != server.accepts:
                 self._read_all()
@@ -301,15 +327,48 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         cut(self.connection)
 
-    def _answer(self, status: int, found: Any, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self,
+        status: int,
+        found: Any,
+        headers: dict[str, str] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        if isinstance(found, _Flood):
+            self._flood(found.octets)
+            return
         octets = found if isinstance(found, bytes) else json.dumps(found).encode()
-        self.send_response(status)
+        self.send_response(status, reason)
         kind = "application/problem+json" if status >= 400 else "application/json"
-        for name, value in {"Content-Type": kind, **(headers or {})}.items():
+        length = str(len(octets))
+        for name, value in {
+            "Content-Type": kind, "Content-Length": length, **(headers or {})
+        }.items():  # fmt: skip
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(octets)))
+        # It is over for the client with the last octet: then it may send the next one.
+        if len(octets) < 2:
+            self.staying.close()
         self.end_headers()
-        self.wfile.write(octets)
+        self.wfile.write(octets[:-1])
+        self.staying.close()
+        self.wfile.write(octets[-1:])
+
+    def _flood(self, octets: int) -> None:
+        server = self.jmap
+        self.send_response(200)
+        if server.endless:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(octets))
+        self.end_headers()
+        try:
+            for _ in range(octets // _CHUNK):
+                self.wfile.write(bytes(_CHUNK))
+                with server.lock:
+                    server.flooded += _CHUNK
+        except OSError:  # the client has had enough
+            raise DroppedError from None
 
     def _read_all(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -324,7 +383,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._read_all()
         with server.inside("maxConcurrentRequests") as fits:
             if not fits:
-                return 400, {"type": LIMIT, "limit": "maxConcurrentRequests"}
+                return server.busy.status, server.busy.problem
             if server.exceeds("maxSizeRequest", len(body)):
                 return 400, {"type": LIMIT, "limit": "maxSizeRequest"}
             request = json.loads(body)
@@ -338,7 +397,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return 400, {"type": UNKNOWN_CAPABILITY}
             return 200, self._called(Methods(server, using), calls)
 
-    def _called(self, methods: Methods, calls: list[Any]) -> dict[str, Any]:
+    def _called(self, methods: Methods, calls: list[Any]) -> Any:
         answers: list[list[Any]] = []
         for name, arguments, call_id in calls:
             with self.jmap.lock:
@@ -346,7 +405,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(methods.late)
         if methods.dropped:
             raise DroppedError
-        return {"methodResponses": answers, "sessionState": "s1"}
+        return self.jmap.edit_answer({"methodResponses": answers, "sessionState": "s1"})
 
     def _upload(self) -> tuple[int, Any]:
         server = self.jmap
@@ -371,14 +430,20 @@ class _Handler(BaseHTTPRequestHandler):
             with server.lock:
                 blob_id = server.store.keep_blob(Blob(size, digest.hexdigest(), octets))
             kind = self.headers.get("Content-Type")
-            return 201, {
-                "accountId": server.account, "blobId": blob_id, "type": kind, "size": size,
-            }  # fmt: skip
+            return 201, server.edit_upload(
+                {"accountId": server.account, "blobId": blob_id, "type": kind, "size": size}
+            )
 
     def _download(self) -> tuple[int, Any]:
         found = re.fullmatch(r"/download/([^/]*)/([^/]*)/[^/?]*\?type=.*", self.path)
-        with self.jmap.inside("maxConcurrentRequests"):
-            blob = self.jmap.store.blobs.get(unquote(found[2])) if found else None
-            if blob is None or blob.octets is None:
-                return 404, {}
-            return 200, blob.octets
+        server = self.jmap
+        if not self.staying.enter_context(server.inside("maxConcurrentRequests")):
+            return server.busy.status, server.busy.problem
+        time.sleep(server.pace)
+        blob_id = unquote(found[2]) if found else ""
+        if blob_id in server.floods:
+            return 200, _Flood(server.floods[blob_id])
+        blob = server.store.blobs.get(blob_id)
+        if blob is None or blob.octets is None:
+            return 404, {}
+        return 200, blob.octets

@@ -6,7 +6,10 @@ The server is the fake one: it fails the test when an announced limit is exceede
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,7 @@ from portarchive.errors import (
     Unreachable,
 )
 from portarchive.placing import FolderReady, FolderWish, Parcel, Placed, Unsure
-from servers.jmap_faults import LIMIT, Drop, Error, Partly, Slow, Status
+from servers.jmap_faults import LIMIT, Drop, Error, Partly, Status
 from servers.jmap_methods import Methods
 from servers.jmap_server import FakeJmap, Secret
 
@@ -328,16 +331,47 @@ def test_a_break_leaves_it_open_whether_it_was_done(server, target, box, when, w
 
 def test_what_the_server_goes_on_with_is_waited_for(server, monkeypatch) -> None:
     """It has the request, and the connection breaks; who looks at once sees nothing of it."""
-    monkeypatch.setattr(settle, "QUIET", 0.3)
-    target = open_target(server.settings(timeout=0.4))
+    target = open_target(server.settings(timeout=2.0))
     box = made(target, BOX)
-    server.on("api", Slow(0.6))
+    asked, strike = itertools.count(), server.strike
+    clock = Clock(lambda: len(held(server)) == 5)
+
+    def strike_late(where: str) -> Any:
+        if where == "api" and next(asked) == 0:
+            assert clock.later.wait(60)
+        return strike(where)
+
+    server.strike = strike_late
+    monkeypatch.setattr(settle, "QUIET", 0.5)
+    monkeypatch.setattr(settle, "time", clock)
     sending = Sending().run(target, [parcel(n, mail(n), box) for n in range(5)])
     assert len(sending.keys(Unsure)) == 5
     target.reconnect()
     there = [each for each in target.existing([box]) if hasattr(each, "uid")]
     assert len(there) == 5
+    assert clock.now >= 0.3 + 0.5
     target.close()
+
+
+class Clock:
+    """Time that passes by sleeping alone; with the third sleep the server is done."""
+
+    def __init__(self, done: Callable[[], bool]) -> None:
+        self.now, self.later, self._done, self._slept = 0.0, threading.Event(), done, 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._slept += 1
+        if self._slept == 3:
+            assert not self._done()
+            self.later.set()
+            end = time.monotonic() + 60
+            while not self._done():
+                assert time.monotonic() < end
+                time.sleep(0.01)
 
 
 # --- mailboxes ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from portarchive.connectors.jmap.body import Overrun
 from portarchive.connectors.jmap.convert import whole
 from portarchive.connectors.jmap.replies import Answer, MethodError, expect
 from portarchive.connectors.jmap.resource import MAIL
@@ -47,18 +48,31 @@ def fetch(
     return answer
 
 
-def piece(session: Session, capability: str, blob_id: str, offset: int, length: int) -> bytes:
+def piece(
+    session: Session, capability: str, blob_id: str, size: int, offset: int, length: int
+) -> bytes:
     """Some octets out of the middle of a blob.
 
+    Args:
+        session: logged in.
+        capability: the one that brings ``Blob/get``.
+        blob_id: whose octets.
+        size: octets that the whole message has.
+        offset: where to begin.
+        length: how many, at most.
+
     Raises:
+        Overrun: the blob has more than the message.
         ConnectionLost: they did not come.
         MethodRefused, and what ``Session.call`` raises.
     """
     arguments = {"ids": [blob_id], "properties": _PROPERTIES, "offset": offset, "length": length}
     answer = session.ask("Blob/get", arguments, using=(MAIL, capability))
     found = answer.get("list")
-    data = found[0].get(_DATA) if isinstance(found, list) and found else None
-    octets = _decoded(data)
+    blob = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+    if (whole(blob.get("size")) or 0) > size:
+        raise Overrun
+    octets = _decoded(blob.get(_DATA))
     if octets is None:
         raise ConnectionLost("the server left out the octets of a message")
     return octets

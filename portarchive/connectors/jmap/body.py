@@ -11,6 +11,16 @@ from portarchive.errors import ConnectionLost
 PIECE: Final = 1 << 20
 
 
+class Overrun(ConnectionLost):
+    """The server sends more octets of a message than it says that the message has.
+
+    For whoever reads a stream it is an octet stream that broke: what came of it is worth nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the server sends more octets than it says that the message has")
+
+
 class WholeBody:
     """A message that is in memory. See ``records.Body``."""
 
@@ -26,28 +36,51 @@ class WholeBody:
             yield self.octets
 
 
+_SPARE = 1 << 20
+
+
+def most(size: int) -> int:
+    """Octets that are taken of a message that the server says has so many.
+
+    A server that counts wrongly loses no mail by that: what it sends is kept, and the difference
+    noted. One that never ends is cut off.
+    """
+    return 2 * size + _SPARE
+
+
 class StreamedBody:
     """A message that is still coming.
 
     Args:
         reply: the download.
-        size: what the server says the message has, for when the download does not say it.
+        size: octets that the server says the message has (RFC 8621 section 4.1.1: as many as one
+            would download); None if it does not say.
     """
 
-    __slots__ = ("_reply", "octets", "size")
+    __slots__ = ("_most", "_reply", "octets", "size")
 
-    def __init__(self, reply: Reply, size: int) -> None:
+    def __init__(self, reply: Reply, size: int | None) -> None:
         self.octets: bytes | None = None
-        self.size = size if reply.length is None else reply.length
+        self.size = (size or 0) if reply.length is None else reply.length
+        self._most = None if size is None else most(size)
         self._reply = reply
 
     def chunks(self) -> Iterator[bytes]:
         """The message as it comes; once.
 
         Raises:
+            Overrun: there are far more than it has (``most``); the rest is not read.
             ConnectionLost: it ended early.
         """
-        return self._reply.chunks()
+        came = 0
+        try:
+            for chunk in self._reply.chunks():
+                came += len(chunk)
+                if self._most is not None and came > self._most:
+                    raise Overrun
+                yield chunk
+        finally:
+            self._reply.close()
 
     def finish(self) -> None:
         """Let go of what nobody read."""

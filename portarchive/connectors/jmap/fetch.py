@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.jmap import blobs, convert
-from portarchive.connectors.jmap.body import PiecedBody, StreamedBody, WholeBody
+from portarchive.connectors.jmap.body import Overrun, PiecedBody, StreamedBody, WholeBody, most
 from portarchive.connectors.jmap.replies import MethodError
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.transport import HttpRefused
@@ -113,11 +113,14 @@ class Fetcher:
         return ahead(self._one, items, width)
 
     def _one(self, item: Known) -> Pair:
-        """A small message by a request of its own, into memory."""
+        """A small message by a request of its own, into memory: as much as it has, no more."""
         body = self._opened(item)
-        if isinstance(body, StreamedBody | PiecedBody):
+        if not isinstance(body, StreamedBody | PiecedBody):
+            return item.ref, body
+        try:
             return item.ref, WholeBody(b"".join(body.chunks()))
-        return item.ref, body
+        except Overrun as error:
+            return item.ref, _overrun(error)
 
     # --- one at a time --------------------------------------------------------------------------
 
@@ -137,16 +140,24 @@ class Fetcher:
             return Failure("no-data", "the server does not say where the octets are")
         try:
             if self._session.can_download or self._blob is None:
-                return StreamedBody(self._session.download(blob_id), ref.size or 0)
+                reply = self._session.download(blob_id)
+                if ref.size is not None and (reply.length or 0) > most(ref.size):
+                    reply.close()
+                    return _overrun(Overrun())
+                return StreamedBody(reply, ref.size)
             if ref.size is None:
                 return Failure("no-data", "the server does not say how large the message is")
-            read = partial(blobs.piece, self._session, self._blob, blob_id)
+            read = partial(blobs.piece, self._session, self._blob, blob_id, ref.size)
             return PiecedBody(ref.size, read)
         except HttpRefused as error:
             if not blobs.describe(self._session, [uid_of(ref)]):
                 return Vanished()
             code = "no-data" if error.status in {404, 410} else "server-refused"
             return Failure(code, error.text)
+
+
+def _overrun(error: Overrun) -> Failure:
+    return Failure("server-misbehaved", error.text)
 
 
 def uid_of(ref: MessageRef) -> str:

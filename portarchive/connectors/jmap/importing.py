@@ -16,7 +16,7 @@ from portarchive.connectors.jmap.convert import object_id, whole
 from portarchive.connectors.jmap.framing import Call
 from portarchive.connectors.jmap.join import join
 from portarchive.connectors.jmap.refusals import lacks_blob, refusal
-from portarchive.connectors.jmap.replies import Answer, LimitReached, MethodError, expect
+from portarchive.connectors.jmap.replies import Answer, LimitReached, MethodError, expect, texts
 from portarchive.connectors.jmap.resource import BLOB, CYRUS_BLOB, MAIL, printable
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.transport import HttpRefused
@@ -169,7 +169,8 @@ class Importer:
         except LimitReached as error:
             return Refused("too-big", error.text)
         except HttpRefused as error:
-            quota = error.status == 507 or "quota" in str(error.problem.get("type", "")).lower()
+            kind = printable(error.problem.get("type"))
+            quota = error.status == 507 or "quota" in kind.lower()
             return Refused("over-quota" if quota else "refused", error.text)
         if uploaded.size != parcel.size:
             text = f"the server counts {uploaded.size} octets of {parcel.size}"
@@ -268,7 +269,7 @@ class Importer:
 def _still_there(answer: Answer | MethodError, results: Results) -> Results:
     """Nothing is placed in a mailbox that is gone: Cyrus goes on importing into what it deleted."""
     missing = {} if isinstance(answer, MethodError) else answer.get("notFound")
-    gone = set(map(str, missing)) if isinstance(missing, list) else set()
+    gone = texts(missing)
     if not gone:
         return results
     kept: Results = []

@@ -39,8 +39,8 @@ def refusal(error: Mapping[str, Any]) -> Refused:
 
 def lacks_blob(error: Mapping[str, Any]) -> bool:
     """Whether the server does not know the octets that it was given (any more)."""
-    kind = str(error.get("type"))
-    return kind in {"blobNotFound", "notFound"} or (
+    kind = error.get("type")
+    return kind in ("blobNotFound", "notFound") or (
         kind == "invalidProperties" and _properties(error) == ["blobId"]
     )
 

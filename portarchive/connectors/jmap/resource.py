@@ -192,7 +192,7 @@ def parse(found: object, url: str, guard: Guard) -> Resource:
         capabilities=capabilities,
         accounts=accounts,
         primary=primary if isinstance(primary, str) else None,
-        state=str(found.get("state", "")),
+        state=printable(found.get("state")),
     )
 
 
@@ -204,7 +204,12 @@ def printable(text: object, limit: int = 200) -> str:
 def _objects(found: object) -> dict[str, Mapping[str, Any]]:
     if not isinstance(found, dict):
         return {}
-    return {str(key): each for key, each in found.items() if isinstance(each, dict)}
+    # A name that is not printable goes into no request and no archive as it is.
+    return {
+        key: each
+        for key, each in found.items()
+        if isinstance(each, dict) and printable(key, len(key)) == key
+    }
 
 
 def _names(accounts: Mapping[str, JmapAccount]) -> str:

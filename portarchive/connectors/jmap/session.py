@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from portarchive.connectors.jmap.convert import object_id, whole
 from portarchive.connectors.jmap.discovery import discover
 from portarchive.connectors.jmap.framing import Call, frame
 from portarchive.connectors.jmap.gate import Gate
@@ -32,6 +33,8 @@ from portarchive.connectors.jmap.replies import (
     MethodError,
     expect,
     objects,
+    texts,
+    without_secret,
 )
 from portarchive.connectors.jmap.resource import BLOB, CYRUS_BLOB, MAIL, printable
 from portarchive.connectors.jmap.settings import JmapSettings
@@ -41,6 +44,9 @@ from portarchive.errors import ConnectorError, RateLimited, ServerMisbehaved
 _BUSY_TRIES: Final = 6
 _JSON: Final = "application/json"
 _LIMIT: Final = "urn:ietf:params:jmap:error:limit"
+
+_SOON: Final = 5.0
+"""Seconds of Retry-After up to which a server that asks for patience means fewer downloads."""
 
 
 class Uploaded(NamedTuple):
@@ -204,8 +210,7 @@ class Session:
             told = expect(f"{kind}/get", answer)
             found = objects(told.get("list"))
             there = {each["id"] for each in found}
-            missing = told.get("notFound")
-            gone = set(map(str, missing)) if isinstance(missing, list) else set()
+            gone = texts(told.get("notFound"))
             if any(each not in there and each not in gone for each in part):
                 if self.too_many(part):  # a silent cut is a limit that is not announced
                     continue
@@ -220,7 +225,10 @@ class Session:
     def _request(self, calls: Sequence[Call], using: Sequence[str]) -> list[Answer | MethodError]:
         if len(calls) > self.limits.max_calls_in_request:
             raise LimitReached("maxCallsInRequest")
-        body = frame(self.account_id, calls, using)
+        try:
+            body = frame(self.account_id, calls, using)
+        except UnicodeEncodeError:  # half of a surrogate pair: JSON can spell it, no UTF-8 can
+            raise ServerMisbehaved("the server named something that no text can hold") from None
         if len(body) > self.limits.max_size_request:
             raise LimitReached("maxSizeRequest")
         for attempt in range(_BUSY_TRIES):
@@ -242,13 +250,11 @@ class Session:
             RateLimited: another limit, that time mends.
             ServerMisbehaved: it was refused for what it says.
         """
-        limit = error.problem.get("limit")
-        if error.status == 413:
-            limit = "maxSizeRequest"
-        elif error.problem.get("type") != _LIMIT or not isinstance(limit, str):
+        limit = "maxSizeRequest" if error.status == 413 else _limit_of(error)
+        if error.status != 413 and (error.problem.get("type") != _LIMIT or limit is None):
             raise ServerMisbehaved(error.text) from error
         if limit == "maxConcurrentRequests":
-            self._gate.shrink()
+            self._fewer()
             return
         if limit not in {"maxSizeRequest", "maxCallsInRequest"}:
             raise RateLimited(error.text) from error
@@ -256,6 +262,13 @@ class Session:
             raise ServerMisbehaved("the server takes no call at all in a request") from error
         self.limits.shrink(limit, size if limit == "maxSizeRequest" else len(calls))
         raise LimitReached(limit) from error
+
+    def _fewer(self) -> None:
+        """So many requests at once were too many."""
+        self._gate.shrink()
+        self.limits.max_concurrent_requests = min(
+            self.limits.max_concurrent_requests, self._gate.width
+        )
 
     def _sorted(self, calls: Sequence[Call], found: Any) -> list[Answer | MethodError]:
         """The first response to each call; a call may have others after it, of other methods."""
@@ -269,12 +282,17 @@ class Session:
             name, arguments, call_id = response
             if not isinstance(arguments, dict) or not isinstance(call_id, str):
                 raise ServerMisbehaved("the server's answer is no list of method responses")
+            told = without_secret(arguments, self._transport.hide)
             if name == "error":
-                words = self._transport.hide(printable(arguments.get("description")))
-                kind = str(arguments.get("type", "serverFail"))
-                first.setdefault(call_id, MethodError(kind, words, arguments))
+                kind = told.get("type")
+                error = MethodError(
+                    kind if isinstance(kind, str) else "serverFail",
+                    printable(told.get("description")),
+                    told,
+                )
+                first.setdefault(call_id, error)
             else:
-                first.setdefault(call_id, arguments)
+                first.setdefault(call_id, told)
         try:
             return [first[str(number)] for number in range(len(calls))]
         except KeyError:
@@ -303,6 +321,9 @@ class Session:
     def download(self, blob_id: str, *, media_type: str = "message/rfc822") -> Reply:
         """The octets of a blob (RFC 8620 section 6.2), still to be read.
 
+        It counts as a request until it is closed: servers count downloads among those that they
+        permit at once (RFC 8620 section 2, maxConcurrentRequests), and some say so by 429 or 503.
+
         Raises:
             HttpRefused: e.g. ``status`` 404: there is none.
             Unreachable: downloads are on a foreign host; see ``can_download``.
@@ -312,10 +333,38 @@ class Session:
             self._download_template(),
             accountId=self.account_id, blobId=blob_id, type=media_type, name="message.eml",
         )  # fmt: skip
-        reply = self._transport.get(url, plain=True)
-        if reply.status >= 300:
-            reply.close()
-            raise HttpRefused("the server redirects a download", status=reply.status, problem={})
+        for attempt in range(_BUSY_TRIES):
+            reply = self._begun(url)
+            if reply is None:
+                time.sleep(0.1 * 2**attempt)
+            elif reply.status >= 300:
+                reply.close()
+                text = "the server redirects a download"
+                raise HttpRefused(text, status=reply.status, problem={})
+            else:
+                return reply
+        raise RateLimited("the server permits fewer downloads at once than there are")
+
+    def _begun(self, url: str) -> Reply | None:
+        """A download with its place at the gate; None if there were too many at once."""
+        leave = self._gate.enter()
+        try:
+            reply = self._transport.get(url, plain=True)
+        except ConnectorError as error:
+            busy = isinstance(error, HttpRefused) and _limit_of(error) == "maxConcurrentRequests"
+            if isinstance(error, RateLimited):
+                # with others under way they may be too many; alone, time is all that helps
+                busy = self._gate.crowded and (error.retry_after or 0) <= _SOON
+            if busy:
+                self._fewer()
+            leave()
+            if not busy:
+                raise
+            return None
+        except BaseException:
+            leave()
+            raise
+        reply.hold(leave)
         return reply
 
     def check_upload(self) -> None:
@@ -345,7 +394,7 @@ class Session:
                     found = self._transport.post(url, octets, media_type).json()
                     break
                 except HttpRefused as error:
-                    limit = error.problem.get("limit")
+                    limit = _limit_of(error)
                     if error.status == 413 or limit == "maxSizeUpload":
                         raise LimitReached("maxSizeUpload") from error
                     if limit not in {"maxConcurrentUpload", "maxConcurrentRequests"}:
@@ -354,9 +403,9 @@ class Session:
             time.sleep(0.1 * 2**attempt)
         else:
             raise RateLimited("the server permits fewer uploads at once than there are")
-        blob_id = found.get("blobId") if isinstance(found, dict) else None
-        size = found.get("size") if isinstance(found, dict) else None
-        if not isinstance(blob_id, str) or not isinstance(size, int):
+        blob_id = object_id(found.get("blobId")) if isinstance(found, dict) else None
+        size = whole(found.get("size")) if isinstance(found, dict) else None
+        if blob_id is None or size is None or blob_id.startswith("#"):  # it would be a reference
             raise ServerMisbehaved("the server does not say what became of an upload")
         return Uploaded(blob_id, size)
 
@@ -365,3 +414,9 @@ class Session:
 
     def _download_template(self) -> str:
         return self._guard.resolve(self.resource.download_url, self.resource.url, "downloadUrl")
+
+
+def _limit_of(error: HttpRefused) -> str | None:
+    """The limit that a problem document names (RFC 8620 section 3.6.1)."""
+    limit = error.problem.get("limit")
+    return limit if isinstance(limit, str) else None

@@ -46,6 +46,7 @@ def settle(session: Session, slowest: float) -> None:
             seen, since = state, time.monotonic()
 
 
-def _state(session: Session) -> object:
+def _state(session: Session) -> str | None:
     answer = session.call([("Email/get", {"ids": []})])[0]
-    return expect("Email/get", answer).get("state")
+    state = expect("Email/get", answer).get("state")
+    return state if isinstance(state, str) else None

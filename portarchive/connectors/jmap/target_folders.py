@@ -206,8 +206,12 @@ class FolderMaker:
             answer = self._session.ask("Mailbox/set", {"update": updates})
         except MethodRefused as error:
             return dict.fromkeys(updates, error.text)
-        failed = _mapping(answer.get("notUpdated"))
-        return {key: printable(_mapping(each).get("description")) for key, each in failed.items()}
+        failed, done = _mapping(answer.get("notUpdated")), _mapping(answer.get("updated"))
+        return {
+            key: printable(_mapping(failed.get(key)).get("description")) or "the server did not"
+            for key in updates
+            if key in failed or key not in done
+        }
 
 
 def _key(path: Path) -> Path:

@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import requests
@@ -37,7 +37,8 @@ from portarchive.errors import (
     Unreachable,
 )
 
-logging.getLogger("urllib3").setLevel(logging.WARNING)  # below that it logs every URL
+# Below WARNING it logs every URL, and at WARNING the header of an answer that it cannot read.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 CONNECT_TIMEOUT: Final = 30.0
 CHUNK: Final = 1 << 16
@@ -89,6 +90,11 @@ class Reply:
         self.length = int(length) if known else None
         self._transport = transport
         self._response = response
+        self._places: list[Callable[[], None]] = []
+
+    def hold(self, leave: Callable[[], None]) -> None:
+        """Have ``leave`` called once, when the body is closed."""
+        self._places.append(leave)
 
     def header(self, name: str) -> str:
         """A header field, ``""`` without one."""
@@ -128,7 +134,11 @@ class Reply:
 
     def close(self) -> None:
         """Let go of the connection; never raises."""
-        self._response.close()
+        try:
+            self._response.close()
+        finally:
+            while self._places:
+                self._places.pop()()
 
 
 class Transport:
@@ -218,10 +228,18 @@ class Transport:
 
     def hide(self, words: str) -> str:
         """Words of the server without the secret, which it may repeat."""
-        for spelled in (self._authorization().split(" ")[1], self._secret):
+        credential = self._authorization().split(" ")[1]
+        for spelled in (credential, credential.rstrip("="), self._secret):
             if spelled:
                 words = words.replace(spelled, "…")
         return words
+
+    def words(self, text: object) -> str:
+        """Words of the server, fit to be shown; ``""`` for what is no text.
+
+        The secret goes first: cut short, or with a character of it replaced, nobody finds it.
+        """
+        return printable(self.hide(text)) if isinstance(text, str) else ""
 
     def _authorization(self) -> str:
         if self._bearer:
@@ -239,7 +257,7 @@ class Transport:
     def _refused(self, reply: Reply) -> ConnectorError:
         status = reply.status
         problem = _problem(reply)
-        words = self.hide(printable(problem.get("detail")) or printable(problem.get("title")))
+        words = self.words(problem.get("detail")) or self.words(problem.get("title"))
         said = f"{status} {words}".rstrip()
         if status == 401:
             if self._bearer and self._logged_in:
