@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from portarchive.records import Folder, Received
@@ -114,6 +115,20 @@ class TargetCapabilities:
     object_ids: bool = False
     labels: bool = False
     merges: bool = False
+
+
+class Whereabouts(NamedTuple):
+    """What tells a target from others however it was spelt, so that two imports do not meet there.
+
+    Attributes:
+        keys: names of it; whoever reaches the same place from this machine shares one at least,
+            as far as that can be known. None where nothing but the spelling is known.
+        directory: of files: the tree, which is there by now; a lock on it (flock) is seen by all
+            who reach it.
+    """
+
+    keys: tuple[str, ...] = ()
+    directory: Path | None = None
 
 
 # --- folders ------------------------------------------------------------------------------------

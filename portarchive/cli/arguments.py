@@ -202,7 +202,7 @@ def selection(
         before_date=day("--before-date", before_date),
         min_size=size("--min-size", min_size),
         max_size=size("--max-size", max_size),
-        keywords=tuple(_keyword(text) for text in keywords),
+        keywords=tuple(keyword("--keyword", text) for text in keywords),
         namespace=cast("Namespace", one_of("--namespace", namespace, ("personal", "all"))),
     )
     since, before = chosen.since_date, chosen.before_date
@@ -235,13 +235,13 @@ def _role(text: str) -> str:
     return role
 
 
-def _keyword(text: str) -> str:
+def keyword(option: str, text: str) -> str:
     """A keyword in the archive's spelling; system flags may be given as IMAP writes them."""
     if text.lower() in {"\\seen", "\\answered", "\\flagged", "\\draft"}:
         return "$" + text[1:].lower()
     if not re.fullmatch(r"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+", text):
         raise SettingsError(
-            f"--keyword is no keyword: {safe(text)!r}",
-            hint="write it like this: --keyword '$flagged'",
+            f"{option} is no keyword: {safe(text)!r}",
+            hint=f"write it like this: {option} '$flagged'",
         )
     return text

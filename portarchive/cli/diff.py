@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +16,14 @@ from portarchive.cli.connecting import AccessOptions, connect
 from portarchive.cli.diff_view import summary
 from portarchive.cli.output import report_head, say, to_json
 from portarchive.cli.progress_view import Speech, observing
+from portarchive.cli.safe_text import safe
 from portarchive.errors import ExitCode, NotAnArchive, SettingsError
 
 if TYPE_CHECKING:
     from portarchive.jobs.diff.sides import Side
     from portarchive.jobs.selection import Selection
     from portarchive.progress import Observer
+    from portarchive.records import Folder
 
 _SIDE = f"An archive, or an account: {FORM}, maildir:PATH, mbox:PATH."
 
@@ -86,6 +88,7 @@ def diff(
     )
     from portarchive.jobs.diff.run import run_diff  # noqa: PLC0415  start-up time
 
+    asked = _Asked(chosen)
     with contextlib.ExitStack() as stack:
         observer = stack.enter_context(observing(speech))
         sides = [
@@ -93,7 +96,7 @@ def diff(
                 _side(
                     text,
                     access,
-                    chosen,
+                    asked.wants,
                     observer,
                     tls,
                     cleartext=allow_cleartext,
@@ -102,6 +105,7 @@ def diff(
             )
             for text in (a, b)
         ]
+        asked.refuse_unmatched()
         report = run_diff(sides[0], sides[1], observer, exact=exact)
     with contextlib.suppress(BrokenPipeError):
         if json:
@@ -112,11 +116,45 @@ def diff(
     return int(ExitCode.OK if report.same else ExitCode.FINDINGS)
 
 
+class _Asked:
+    """The filters of folders, and what the sides have: a name that neither has is a slip."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._seen: list[Folder] = []
+        self._found = False
+
+    def wants(self, folder: Folder) -> bool:
+        """Asked of each folder of each side."""
+        self._seen.append(folder)
+        wanted = self._selection.wants_folder(folder)
+        self._found = self._found or wanted
+        return wanted
+
+    def refuse_unmatched(self) -> None:
+        """When both sides were listed, before a message is read.
+
+        Raises:
+            SettingsError: nothing would be compared, or not all of what was named.
+        """
+        unmatched = self._selection.unmatched(self._seen)
+        if not unmatched and (self._found or not self._seen):
+            return
+        names = ", ".join(repr(safe(pattern)) for pattern in unmatched)
+        raise SettingsError(
+            f"neither A nor B has a folder {names}"
+            if names
+            else "the selection has no folder, neither of A nor of B",
+            hint="portarchive ls ARCHIVE and portarchive export --check SOURCE list them",
+            code="no-such-folder",
+        )
+
+
 @contextlib.contextmanager
 def _side(
     text: str,
     access: AccessOptions,
-    chosen: Selection,
+    wants: Callable[[Folder], bool],
     observer: Observer,
     tls: str | None,
     *,
@@ -136,7 +174,7 @@ def _side(
                 contents,
                 str(path),
                 kept=kept,
-                wanted=lambda folder: chosen.wants_folder(as_record(folder)),
+                wanted=lambda folder: wants(as_record(folder)),
             )
         return
     if kept:
@@ -151,6 +189,6 @@ def _side(
     url = local or parse_source(text, tls=tls, allow_cleartext=cleartext)
     source = connect(url, access, observer=observer)
     try:
-        yield AccountSide(source, wanted=chosen.wants_folder)
+        yield AccountSide(source, wanted=wants)
     finally:
         source.close()

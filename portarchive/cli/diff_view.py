@@ -23,11 +23,11 @@ def summary(report: DiffReport) -> list[str]:
 def difference_lines(report: DiffReport) -> list[str]:
     """What was found, without the heads."""
     totals = report.to_json()["totals"]
-    compared = counted(totals["compared"], "message")
+    ends = f" ({totals['line_ends']:,} in line ends only)" if totals["line_ends"] else ""
+    compared = counted(totals["compared"], "message") + f" compared{ends}"
     if report.same:
-        ends = f" ({totals['line_ends']:,} in line ends only)" if totals["line_ends"] else ""
-        return [f"no difference: {compared} compared{ends}"]
-    lines = [f"DIFFERENT: {compared} compared"]
+        return [f"no difference: {compared}"]
+    lines = [f"DIFFERENT: {compared}"]
     lines += [f"  only A has the folder {safe('/'.join(path))}" for path in report.only_folders_a]
     lines += [f"  only B has the folder {safe('/'.join(path))}" for path in report.only_folders_b]
     for folder in report.folders:

@@ -126,6 +126,7 @@ def _select(given: Mapping[str, Any]) -> Selected | None:
         given["archive"],
         sql=given["select_query"],
         search=given["select_search"],
+        include_kept=given["include_kept"],
         progress=given["progress"],
         quiet=given["quiet"],
     )

@@ -36,6 +36,7 @@ _REASONS = {
     "not-in-grammar": "it cannot be written there",
     "not-kept-by-target": "the server does not keep it",
     "refused-by-target": "the server refused it",
+    "no-flags-there": "an mbox keeps flags only with --mbox-status",
     "colour-without-flag": "a colour without a flag",
     "followed-and-muted": "muted and followed",
     "both-attachment-keywords": "with and without attachment",
@@ -44,6 +45,7 @@ _REASONS = {
 
 _DIFFERS = {"flags": "flags", "date": "date", "early-date": "date", "future-date": "date"}
 _LOSSES = {
+    "flags": "flags, which an mbox keeps only with --mbox-status",
     "keywords-unsure": "keywords that the mailbox does not promise to keep: each is tried once",
 }
 
@@ -68,15 +70,24 @@ def _outcome(report: ImportReport) -> Iterator[str]:
         count = counted(totals["messages"], "message")
         yield f"  complete: {count} of the archive accounted for, what was placed was read back"
         return
+    yield from _gaps(report)
+    if totals["failed"]:
+        yield "  the same command again tries these once more, and nothing twice"
+
+
+def _gaps(report: ImportReport) -> Iterator[str]:
+    """What is not on the target, or would not be."""
     yield "  INCOMPLETE."
     if report.ended == "over-quota":
         yield "  the account is full: the rest was not tried; make room and run this again"
     for word in report.unmatched:
-        yield f"    selected and not in the archive: {safe(word)}"
+        if word in report.deleted_there:
+            text = "was deleted there before the last export: --include-kept brings it"
+            yield f"    {safe(word)} {text}"
+        else:
+            yield f"    selected and not in the archive: {safe(word)}"
     for folder in report.folders:
         yield from _missing(folder)
-    if totals["failed"]:
-        yield "  the same command again tries these once more, and nothing twice"
 
 
 def _common(report: ImportReport) -> Iterator[str]:
@@ -87,6 +98,10 @@ def _common(report: ImportReport) -> Iterator[str]:
         yield f"  {count:,} left out: {_SKIPPED.get(word, f'filter {word}')}"
     if totals["line_ends"]:
         yield f"  {totals['line_ends']:,} with other line ends, as the target has them"
+    if totals["kept"]:
+        count = f"{totals['kept']:,} of these the old account had deleted before the last export"
+        would = "would be brought" if report.dry_run else "brought now"
+        yield f"  {count}: {totals['kept_brought']:,} {would}"
     if totals["trashed"]:
         yield f"  {totals['trashed']:,} marked as deleted go to the trash, without the mark"
     if totals["date_from_header"]:
@@ -115,7 +130,7 @@ def _missing(folder: FolderReport) -> Iterator[str]:
 def _altered(folder: FolderReport) -> Iterator[str]:
     """What is on the target and not as it was, of this run and of earlier ones."""
     name = safe("/".join(folder.names))
-    for entry in folder.altered[:SHOWN]:
+    for entry in folder.altered_otherwise[:SHOWN]:
         if "stored-late" in entry["what"]:
             text = "there more than once: the server stored it after it had hung up; delete one"
             yield f"    {name}: {safe(entry['file'])}: {text}"
@@ -124,8 +139,9 @@ def _altered(folder: FolderReport) -> Iterator[str]:
         named = "; an earlier run said so" if entry["named"] else ""
         what = safe(", ".join(entry["what"]))
         yield f"    {name}: {safe(entry['file'])}: altered by the server ({what}){known}{named}"
-    if folder.altered_count > SHOWN:
-        yield f"    {name}: {folder.altered_count - SHOWN:,} more altered; --json names them"
+    if folder.altered_count - folder.unkept > SHOWN:
+        more = folder.altered_count - folder.unkept - SHOWN
+        yield f"    {name}: {more:,} more altered; --json names them"
     for entry in folder.differs[:SHOWN]:
         what = _DIFFERS[entry["what"][0]] if len(entry["what"]) == 1 else "flags and date"
         yield f"    {name}: {safe(entry['file'])}: there already, with other {what}; left so"
@@ -158,3 +174,5 @@ def _plan(report: ImportReport) -> Iterator[str]:
     yield from _common(report)
     for folder in report.folders:
         yield from _altered(folder)
+    if not report.complete:
+        yield from _gaps(report)

@@ -19,6 +19,7 @@ from portarchive.cli.place_order import (
     file_options,
     import_options,
     keep_apart,
+    refuse_oneself,
     state_directory,
     target_of,
 )
@@ -95,6 +96,7 @@ def migrate(
     files = file_options(given, url)
     order = order_of({**_EXPORT_ONLY, **given, "archive": archive or _beside(source)})
     path = order.path or Path()
+    refuse_oneself(order.url, url)
     keep_apart(path, url, "TARGET")
     keep_apart(path, order.url, "SOURCE")
     report = _run(order, url, access, settings, files, speech)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +17,7 @@ from portarchive.keywords import fold
 
 if TYPE_CHECKING:
     from portarchive.jobs.replay.options import Deleted, ImportOptions, Labels, Verify
+    from portarchive.jobs.same_account import Address
 
 
 def target_of(
@@ -104,6 +106,27 @@ def keep_apart(archive: Path, url: SourceUrl | LocalSource, name: str) -> None:
         )
 
 
+def refuse_oneself(source: SourceUrl | LocalSource, target: SourceUrl | LocalSource) -> None:
+    """An account is not migrated into itself. What only a login can tell, the job looks at.
+
+    Raises:
+        SettingsError: SOURCE and TARGET are surely one account.
+    """
+    from portarchive.jobs.same_account import one_account, oneself  # noqa: PLC0415  start-up time
+
+    if one_account(_address(source), _address(target)):
+        raise oneself()
+
+
+def _address(url: SourceUrl | LocalSource) -> Address:
+    from portarchive.jobs.same_account import Address  # noqa: PLC0415  start-up time
+
+    if isinstance(url, LocalSource):
+        return Address(f"{url.scheme}:{url.path}", "")
+    account = url.options.get("account")  # of JMAP: one login may use several
+    return Address(url.service, url.user if account is None else f"{url.user}\n{account}")
+
+
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
@@ -127,8 +150,10 @@ def import_options(given: Mapping[str, Any]) -> ImportOptions:
         keywords=given["keyword"] or (),
         namespace="all",
     )
-    keywords = {fold(word): True for word in given["keep_keyword"] or ()}
-    for word in given["drop_keyword"] or ():
+    kept = [arguments.keyword("--keep-keyword", word) for word in given["keep_keyword"] or ()]
+    keywords = {fold(word): True for word in kept}
+    for text in given["drop_keyword"] or ():
+        word = arguments.keyword("--drop-keyword", text)
         if fold(word) in keywords:
             raise SettingsError(
                 "a keyword is both kept and dropped",
@@ -186,8 +211,9 @@ def _into(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     names = tuple(name for name in text.split("/") if name)
-    if not names or any(ord(sign) < 0x20 for sign in text):
-        raise SettingsError(
-            "--into holds no folder name", hint="write it like this: --into 'Old mail'"
-        )
+    hint = "write it like this: --into 'Old mail'"
+    if any(unicodedata.category(sign) == "Cc" for sign in text):
+        raise SettingsError("--into holds a control character", hint=hint)
+    if not names:
+        raise SettingsError("--into holds no folder name", hint=hint)
     return names

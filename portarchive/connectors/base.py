@@ -19,6 +19,7 @@ from portarchive.placing import (
     Present,
     Refused,
     TargetCapabilities,
+    Whereabouts,
 )
 from portarchive.records import (
     Body,
@@ -134,6 +135,14 @@ class Target(Protocol):
 
     def identity(self) -> SourceIdentity:
         """Who and where; after the connection stands."""
+        ...
+
+    def whereabouts(self) -> Whereabouts:
+        """By what other imports into the same place are known.
+
+        Asked before anything is looked at, and never by a plan: a tree of files is made if it is
+        not there.
+        """
         ...
 
     def folders(self) -> Sequence[Folder]:

@@ -45,6 +45,7 @@ from portarchive.placing import (
     PlaceOutcome,
     Present,
     Refused,
+    Whereabouts,
 )
 from portarchive.progress import Observer, Waiting
 from portarchive.records import Failure, Folder, FolderFailed, SourceIdentity, Vanished
@@ -103,6 +104,10 @@ class RetryingTarget:
     def identity(self) -> SourceIdentity:
         """See ``Target.identity``."""
         return self._persist(self._target.identity)
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``."""
+        return self._persist(self._target.whereabouts)
 
     def folders(self) -> Sequence[Folder]:
         """See ``Target.folders``."""

@@ -23,6 +23,7 @@ from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import ImportReport
 from portarchive.jobs.replay.run import run_import, same_service
 from portarchive.jobs.report import ExportReport
+from portarchive.jobs.same_account import refuse_oneself
 from portarchive.progress import Observer
 
 
@@ -34,7 +35,8 @@ class MigrateReport:
         exported: the archive is kept, whatever came after.
         imported: in a dry run the plan, of what the archive has by now; None without an archive.
         compared: the archive against the target, by the import's own rules: what these leave out
-            or cannot bring is in ``imported``, and no difference here. None in a dry run.
+            or cannot bring is in ``imported``, and no difference here; but flags are one where the
+            target keeps none at all. None in a dry run.
     """
 
     exported: ExportReport
@@ -87,6 +89,7 @@ def run_migrate(
         state: for the ledger.
 
     Raises:
+        SettingsError: both are one account.
         PortArchiveError: as the three say. The archive is kept, and the same call goes on.
     """
     report = MigrateReport(run_export(source, archive, export_options, observer))
@@ -98,6 +101,7 @@ def run_migrate(
     with open_contents(archive) as contents:
         target = connect()
         try:
+            refuse_oneself(source, contents, target)
             report.imported = run_import(
                 contents, target, import_options, observer, archive=archive, state=state
             )
@@ -125,12 +129,10 @@ def run_migrate(
         present = {folder.path: folder.found for folder in report.imported.folders}
 
         def was_there(item: Item) -> bool:
-            """Its owner may have read it since; ``differs`` of the import names it."""
+            """Its owner may have changed it since; ``differs`` of the import names it."""
             return item.uid in present.get(item.folder, ())
 
         def flags(item: Item) -> tuple[str, ...]:
-            if not keeps_flags:
-                return ()
             lost: set[str] = dropped.get(item.folder, set())
             meant = policies.treat(item.flags).flags
             return tuple(flag for flag in meant if keywords.fold(flag) not in lost)
@@ -151,7 +153,7 @@ def run_migrate(
                     leave_out=leave_out,
                     flags=flags,
                     any_instant=lambda item: item.received.epoch is None or was_there(item),
-                    any_flags=was_there,
+                    any_flags=lambda item: keeps_flags and was_there(item),
                 ),
                 AccountSide(new),
                 observer,

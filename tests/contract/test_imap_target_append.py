@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from contract.target_facts import NOON, Sending, mail, parcel, refused
+from contract.target_facts import NOON, OCTETS, Sending, mail, parcel, refused
 from portarchive.connectors.imap import ImapSettings, ImapTarget, append_settle, open_target
+from portarchive.connectors.imap.append_refusals import will_be_refused
 from portarchive.errors import ConnectionLost, RateLimited, TokenExpired
+from portarchive.keywords import ROLES
 from portarchive.placing import (
     FolderLook,
     FolderReady,
@@ -26,6 +28,7 @@ from portarchive.placing import (
     Unsure,
 )
 from portarchive.records import Received
+from servers.daemon import Account
 from servers.scripted import CAPABILITIES, Drop, Refuse, ScriptedServer
 from servers.scripted_append import Arrival
 
@@ -618,3 +621,94 @@ def test_headers_over_a_megabyte_are_an_outcome(server) -> None:
     assert headers["2"] == mail(1)[: -len("hello\r\n")]
     assert headers["3"] == mail(2)[: -len("hello\r\n")]
     assert "$seen" not in {flag for event in found for flag in event.flags}
+
+
+# --- what real servers take ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=["dovecot", "cyrus"])
+def user(request: pytest.FixtureRequest) -> Account:
+    """Somebody of a real server, whom nobody used before."""
+    found = request.getfixturevalue(f"{request.param}_user")
+    assert isinstance(found, Account)
+    return found
+
+
+def of(user: Account, **changes: Any) -> ImapTarget:
+    return opened(user.server, user=user.user, **changes)
+
+
+def test_every_role_that_is_given_is_of_a_mailbox_that_takes_mail(user: Account) -> None:
+    """By USE, or, as Dovecot does, by name."""
+    target = of(user)
+    roles = sorted(set(ROLES) - {"inbox"})
+    made = [
+        answer for _, answer in target.ensure([FolderWish((r.title(),), role=r) for r in roles])
+    ]
+    assert all(isinstance(answer, FolderReady) for answer in made), made
+    given = {role for answer in made for role in answer.folder.roles}
+    assert given >= {"archive", "drafts", "junk", "sent", "trash"} | target.capabilities.roles
+    ids = [answer.folder.folder_id for answer in made]
+    sending = run(target, [parcel(key, mail(key), folder) for key, folder in enumerate(ids)])
+    assert sending.error is None
+    assert sending.keys(Placed) == list(range(len(roles))), sending.outcomes
+
+
+def test_a_mailbox_that_takes_no_mail_is_none_here(cyrus_user: Account) -> None:
+    """Cyrus stores nothing in one that is for snoozed messages; a user of JMAP may have one."""
+    with cyrus_user.server.connect(cyrus_user.user) as client:
+        assert client.xatom("CREATE", "Later", "(USE (\\Snoozed))")[0] == "OK"
+        assert client.append("Later", None, None, mail(1))[0] == "NO", "then it could be taken"
+    target = of(cyrus_user)
+    assert "snoozed" not in target.capabilities.roles
+    (later,) = [folder for folder in target.folders() if folder.path == ("Later",)]
+    assert (later.roles, later.selectable) == ((), False)
+    wishes = [FolderWish(("Later",), role="snoozed"), FolderWish(("Later 2",), role="snoozed")]
+    (_, first), (_, second) = target.ensure(wishes)
+    assert isinstance(first, Refused)
+    assert isinstance(second, FolderReady)
+    assert second.lost == ("role: this server gives none",)
+    assert run(target, [parcel(1, mail(1), second.folder.folder_id)]).keys(Placed) == [1]
+
+
+ODD = {
+    **{name: octets for name, octets in OCTETS.items() if octets and "8-bit" not in name},
+    "a line in the header": b"Subject: a\r\nno field\r\n\r\nx\r\n",
+    "a folded line": b"Subject: a\r\n b\r\n\tc\r\n\r\nx\r\n",
+    "a blank before the colon": b"Subject : a\r\n\r\nx\r\n",
+    "a postmark": b"From jane Mon Jan  1 00:00:00 2024\r\nSubject: a\r\n\r\nx\r\n",
+    "a colon first": b": a\r\n\r\nx\r\n",
+    "no field in the body": b"Subject: a\r\n\r\nno field\r\n: a\r\n",
+    "a control in a name": b"Sub\x01ject: a\r\n\r\nx\r\n",
+    "no end of the header": b"Subject: a\r\n",
+    "no line end": b"Subject: a",
+}
+
+
+def test_what_cyrus_refuses_is_known_beforehand(cyrus_user: Account) -> None:
+    """A wrong guess costs time; each of these is asked for by a closed list."""
+    target = of(cyrus_user)
+    kinds = list(ODD)
+    sending = run(target, [parcel(key, ODD[kind], "INBOX") for key, kind in enumerate(kinds)])
+    assert sending.error is None
+    refusals = {kinds[key] for key in sending.keys(Refused)}
+    assert refusals == {kind for kind, octets in ODD.items() if will_be_refused(octets)}
+    assert {"LF", "NUL", "no field", "a line in the header"} <= refusals
+
+
+def test_an_account_is_known_however_it_is_called(user: Account) -> None:
+    keys = set(of(user).whereabouts().keys)
+    for host in ("127.0.0.1", "LOCALHOST"):
+        assert keys & set(of(user, host=host).whereabouts().keys)
+    other = user.server.account(f"{user.user}x")
+    assert not keys & set(of(other).whereabouts().keys)
+
+
+def test_an_account_is_known_by_its_inbox_whoever_logs_in(cyrus_user: Account) -> None:
+    (inbox,) = [key for key in of(cyrus_user).whereabouts().keys if key.startswith("inbox ")]
+    client = cyrus_user.server.connect(cyrus_user.user)
+    try:
+        _, data = client.status("INBOX", "(MAILBOXID)")
+    finally:
+        client.logout()
+    assert inbox.removeprefix("inbox ").encode() in data[0]

@@ -249,11 +249,15 @@ def check_sums(report: Mapping[str, Any]) -> None:
 
 
 def named(report: Mapping[str, Any], kind: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """``failed`` or ``altered``, by the archive's path and uid."""
+    """``failed`` or ``altered``, by the archive's path and uid.
+
+    Without those that lost their flags only, at a target that is known to keep none.
+    """
     return {
         (folder["path"], entry["uid"]): entry
         for folder in report["folders"]
         for entry in folder[kind]
+        if not (entry.get("known") and entry.get("what") == ["flags"])
     }
 
 

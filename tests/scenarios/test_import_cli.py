@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -13,10 +12,12 @@ from typing import Any
 import pytest
 import replaying
 import running
-from holding import Goal, ImapGoal
+from holding import Goal, ImapGoal, MboxGoal
 from replaying import Letter, bring, difference, made_archive, moment, run
 from running import BEYOND_ASCII, PASSWORD, WRONG, Ran
 
+from portarchive.connectors.imap import ImapSettings, open_target
+from portarchive.jobs.replay.target_lock import TargetLock
 from servers.daemon import Account
 
 DAY = datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
@@ -93,7 +94,10 @@ def test_what_a_run_says_and_how_it_ends(archive: Path, goal: ImapGoal, state: P
         (["--deleted", "burn"], 2, "--deleted"),
         (["--labels", "some"], 2, "--labels"),
         (["--verify", "never"], 2, "--verify"),
-        (["--into", "//"], 2, "--into"),
+        (["--into", "//"], 2, "--into holds no folder name"),
+        (["--into", "a\nb"], 2, "--into holds a control character"),
+        (["--drop-keyword", "a b"], 2, "--drop-keyword is no keyword"),
+        (["--keep-keyword", "(x"], 2, "--keep-keyword is no keyword"),
         (["--select", "@nowhere"], 2, "--select"),
         (["--folder", "Nowhere"], 2, "Nowhere"),
         (["--mbox-status"], 2, "--mbox-status"),
@@ -167,17 +171,37 @@ def test_plans_of_migrate_and_sides_that_are_not_there(state: Path, tmp_path: Pa
     assert "there is nothing at" in said.err
 
 
+class Secret:
+    kind = "password"
+    mechanism = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def reveal(self) -> str:
+        return self.text
+
+
 def test_two_imports_into_one_account(archive: Path, goal: ImapGoal, state: Path) -> None:
-    """The second ends with 13 and changes nothing."""
+    """The second ends with 13 and changes nothing, whatever host and state directory are called."""
     bring(archive, goal, "--folder", "Sent Mail", state=state)
-    (ledger,) = (state / "portarchive" / "placed").iterdir()
     before = goal.contents()
-    with ledger.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        run("import", archive, goal.url, state=state, password=goal.password).refused(13)
+    server, user = goal.account.server, goal.account.user
+    secret = Secret(goal.password)
+    settings = ImapSettings(
+        host="127.0.0.1", port=server.port, user=user, secret=secret, tls="none"
+    )
+    target = open_target(settings)
+    with TargetLock(target, target.identity(), None) as held:
+        assert held.sure
+        assert "localhost" in goal.url
+        for its in (state, None):
+            said = run("import", archive, goal.url, state=its, password=goal.password)
+            assert "another import into" in said.refused(13).err
         assert goal.contents() == before
         said = run("import", archive, goal.url, "--dry-run", state=state, password=goal.password)
         assert said.code == 0, "a plan takes no lock"
+    target.close()
     assert bring(archive, goal, state=state, code=3)["totals"]["placed"] == 6
     assert numbers(goal) == ALL
 
@@ -338,6 +362,7 @@ def test_what_the_source_had_deleted(
     report = bring(root, goal, "--include-kept", state=state)
     assert numbers(goal) == {"INBOX": [0, 1, 2, 3]}
     assert report["totals"]["placed"] == 2
+    assert (report["totals"]["kept"], report["totals"]["kept_brought"]) == (2, 2)
 
 
 def test_a_keyword_that_the_server_does_not_keep(goal: ImapGoal, root: Path, state: Path) -> None:
@@ -376,6 +401,24 @@ def test_diff_and_its_exit_codes(mailbox: Account, root: Path, tmp_path: Path) -
     run("diff", root, tmp_path / "nothing", state=None).refused(10)
     run("diff", root, url, state=None, password=WRONG).refused(11)
     run("diff", root, url, "--include-kept", state=None).refused(2)
+
+
+def test_a_folder_that_neither_side_has_is_a_slip(mailbox: Account, root: Path) -> None:
+    mailbox.append("INBOX", mail(1), (), DAY)
+    mailbox.create("Only here")
+    url = address(mailbox)
+    assert run("export", url, root, "--no-fsync", state=None).code == 0
+    mailbox.create("Later")
+    for words in (["--folder", "Q"], ["--folder", "INBOX", "--folder", "Q"]):
+        for other in (root, url):
+            said = run("diff", root, other, *words, state=None).refused(2)
+            assert "neither A nor B has a folder 'Q'" in said.err
+    said = run("diff", root, root, "--role", "sent", state=None).refused(2)
+    assert "the selection has no folder" in said.err
+    assert difference(root, url, "--folder", "INBOX", password=PASSWORD, code=0)["same"]
+    # one side has it: that is a difference
+    found = difference(root, url, "--folder", "Later", password=PASSWORD, code=1)
+    assert found["only_folders_b"] == [["Later"]]
 
 
 # --- migrate ------------------------------------------------------------------------------------
@@ -474,10 +517,74 @@ def test_to_files(
     more = {"PORTARCHIVE_PASSWORD": PASSWORD}
     words = [address(mailbox), goal.url, "--archive", root]
     words += [word for word in goal.words if word != "--no-fsync"]
-    report = migrated(*words, state=state, code=0, more=more)
-    assert report["diff"]["same"]
+    code = 0 if kind != "mbox without flags" else 3
+    report = migrated(*words, state=state, code=code, more=more)
+    assert report["diff"]["same"] is report["complete"] is not code
     assert sum(goal.octets().values()) == 33
-    assert migrated(*words, state=state, code=0, more=more)["import"]["totals"]["placed"] == 0
+    assert migrated(*words, state=state, code=code, more=more)["import"]["totals"]["placed"] == 0
+
+
+def test_an_mbox_without_flags_says_what_is_lost(
+    mailbox: Account, goals: Callable[[str], Goal], root: Path, state: Path
+) -> None:
+    """In words and as JSON, of ``import`` and ``migrate``: exit code 3, and no "no difference"."""
+    mailbox.append_many(
+        "INBOX", [(mail(n), ("\\Seen", "$Forwarded")[: n % 3], DAY) for n in range(6)]
+    )
+    goal = goals("mbox without flags")
+    lost = {("$seen", "no-flags-there"): 4, ("$Forwarded", "no-flags-there"): 2}
+    words = ("migrate", address(mailbox), goal.url, "--archive", root, "--no-fsync")
+    more = {"PORTARCHIVE_PASSWORD": PASSWORD}
+    for _ in range(2):
+        said = run(*words, state=state, password="", more=more)
+        assert said.code == 3
+        assert "$seen not set on 4 messages: an mbox keeps flags only with" in said.out
+        assert "no difference" not in said.out
+        report = migrated(*words[1:], state=state, code=3, more=more)
+        told = report["import"]["folders"][0]
+        assert {(e["keyword"], e["reason"]): e["count"] for e in told["dropped"]} == lost
+        assert told["altered_count"] == report["diff"]["totals"]["flags"] == 4
+        assert {entry["known"] for entry in told["altered"]} == {True}
+    planned = bring(root, goals("mbox without flags"), "--dry-run", state=state)
+    assert planned["folders"][0]["losses"] == {"flags": 4}
+    with_status = goals("mbox")
+    bring(root, with_status, state=state)
+    # the flags that lie there are seen, whoever wrote them
+    assert bring(root, goals_of(with_status), state=None)["totals"]["altered"] == 0
+
+
+def goals_of(goal: Goal) -> Goal:
+    """The same files, written to without ``--mbox-status``."""
+    assert isinstance(goal, MboxGoal)
+    return MboxGoal(goal.root, status=False)
+
+
+def test_an_account_is_not_migrated_into_itself(
+    mailbox: Account, root: Path, state: Path, tmp_path: Path
+) -> None:
+    """2, before anything is written; by another address, once the login tells."""
+    mailbox.append_many("INBOX", [(mail(n), ("\\Deleted",), DAY) for n in range(4)])
+    url = address(mailbox)
+    before = mailbox.messages("INBOX")
+    for host in ("localhost", "127.0.0.1", "LOCALHOST"):
+        other = url.replace("localhost", host)
+        said = run("migrate", url, other, "--archive", root, state=state).refused(2)
+        assert "SOURCE and TARGET are one account" in said.err
+        assert not root.exists()
+    secure = mailbox.url(tls=True)  # another port of the same server
+    said = run(
+        "migrate", url, secure, "--archive", root, "--target-ca-file", mailbox.server.ca_file,
+        state=state,
+    ).refused(2)  # fmt: skip
+    assert "SOURCE and TARGET are one account" in said.err
+    assert mailbox.messages("INBOX") == before
+    assert mailbox.folders() == ["INBOX"]
+    old = tmp_path / "old"
+    (old / "cur").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(old)
+    for path in (old, tmp_path / "link", f"{old}/../old/"):
+        words = ("migrate", f"maildir:{old}", f"maildir:{path}", "--archive", tmp_path / "kept")
+        assert "one account" in run(*words, state=state).refused(2).err
 
 
 def test_an_archive_of_another_account_is_not_overwritten(

@@ -9,6 +9,7 @@ import pytest
 
 from importing import account, archived, letter, normal
 from portarchive.archive.contents import open_contents
+from portarchive.cli.diff_view import difference_lines
 from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.connectors.retry import RetryingSource
 from portarchive.errors import ConnectionLost, ServerMisbehaved
@@ -297,6 +298,16 @@ def _edit(file: Path, change) -> None:
 
 
 # --- how ------------------------------------------------------------------------------------------
+
+
+def test_line_ends_are_told_beside_other_differences(case: Case) -> None:
+    case.a.add(letter("ends"), received=WHEN)
+    case.b.add(normal(letter("ends")), received=WHEN)
+    ends = " (1 in line ends only)"
+    compared = 5
+    assert difference_lines(case.diff()) == [f"no difference: {compared} messages compared{ends}"]
+    case.a.add(letter("only here"))
+    assert difference_lines(case.diff())[0] == f"DIFFERENT: {compared} messages compared{ends}"
 
 
 def test_many_are_counted_and_some_are_named(case: Case, monkeypatch) -> None:

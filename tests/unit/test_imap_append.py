@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from portarchive.connectors.imap.append_flight import (
     ShortError,
     Window,
 )
+from portarchive.connectors.imap.append_refusals import Known
 from portarchive.connectors.imap.append_windows import Gatherer, Suspects, Ways
 from portarchive.connectors.imap.known_changes import ALTERATIONS, Server, recognise
 from portarchive.connectors.imap.mailbox_rules import UnsendableNameError
@@ -268,6 +270,28 @@ def test_what_is_large_odd_or_suspected_does_not_go_ahead() -> None:
         1: Mode.WAITING, 2: Mode.WAITING, 3: Mode.ALONE, 4: Mode.ALONE, 5: Mode.ALONE,
         6: Mode.ALONE, 7: Mode.AHEAD,
     }  # fmt: skip
+
+
+FINE = b"Subject: a\r\n\r\nx\r\n"
+
+
+def test_what_a_strict_server_refuses_takes_no_window_along() -> None:
+    """A refused window is sent again in halves: a bare LF in each would be the end of windows."""
+    parcels = [parcel(n, b"Subject: a\n\nx\r\n" if n % 10 == 3 else FINE) for n in range(220)]
+    counts = Counter(len(entry.loads) for entry in gathered(parcels, strict=True).full)
+    assert counts == {1: 22, 100: 1, 98: 1}
+    assert {entry.mode for entry in gathered(parcels, strict=True).full} == {Mode.AHEAD}
+    assert [len(entry.loads) for entry in gathered(parcels).full] == [100, 100, 20]
+
+
+def test_what_was_refused_once_goes_alone() -> None:
+    known = Known()
+    known.add(FINE)
+    gatherer = Gatherer(ways(), Suspects(), known)
+    for number in range(100):
+        gatherer.add(parcel(number, FINE if number in {5, 50} else b"%d" % number))
+    gatherer.flush()
+    assert [len(entry.loads) for entry in gatherer.full] == [1, 1, 98]
 
 
 def test_literal_minus_lets_small_ones_go_ahead() -> None:

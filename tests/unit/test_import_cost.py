@@ -20,6 +20,7 @@ from portarchive.placing import (
     Placed,
     Present,
     TargetCapabilities,
+    Whereabouts,
 )
 from portarchive.records import Folder, Received, SourceIdentity, Vanished
 
@@ -66,6 +67,9 @@ class Sink:
         for parcel in parcels:
             self.taken.append(parcel.spots[0].received.epoch)
             yield parcel, Placed((("F1", str(len(self.taken))),))
+
+    def whereabouts(self) -> Whereabouts:
+        return Whereabouts()
 
     def reconnect(self) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from importing import account, archived, folder_of, letter, octets, place
 from portarchive.archive.contents import ContentFolder
 from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget
 from portarchive.jobs.replay.folders import FolderPlan, Mapper
-from portarchive.jobs.replay.mailboxes import make
+from portarchive.jobs.replay.mailboxes import imagine, make
+from portarchive.jobs.replay.names import plainer
 from portarchive.keywords import ROLES
 from portarchive.placing import FolderReady, FolderWish, NameRules, Refused, TargetCapabilities
 from portarchive.records import Folder
@@ -114,9 +115,63 @@ def test_a_role_is_given_once() -> None:
 
 def test_a_role_that_the_target_cannot_give() -> None:
     found = plan([old("Sent", "sent")], [INBOX], roles=frozenset())
-    assert codes(found["Sent"]) == ["role-lost"]
+    assert (found["Sent"].role, found["Sent"].unasked) == (None, "sent")
+    assert codes(found["Sent"]) == []
     found = plan([old("Sent", "sent")], [INBOX, new("Sent")])
     assert (found["Sent"].how, codes(found["Sent"])) == ("path", ["role-lost"])
+
+
+@pytest.mark.parametrize("gives", [True, False])
+def test_a_role_that_the_target_may_give_by_the_name(gives: bool) -> None:
+    """Nothing untrue is said: the plan leaves it open, and then the mailbox itself is looked at."""
+
+    class Giver(Picky):
+        def ensure(self, wishes: list[FolderWish]):
+            for wish, answer in super().ensure(wishes):
+                roles = (wish.path[-1].lower(),) if gives else ()
+                yield wish, FolderReady(replace(answer.folder, roles=roles), answer.created)
+
+    imagined = plan([old("Sent", "sent")], [INBOX], roles=frozenset())
+    imagine(list(imagined.values()), None, RULES)
+    assert codes(imagined["Sent"]) == ["role-unsure"]
+    made = plan([old("Sent", "sent")], [INBOX], roles=frozenset())
+    make(Giver(lambda _: False), list(made.values()))
+    assert codes(made["Sent"]) == ([] if gives else ["role-lost"])
+
+
+def test_the_mailbox_of_a_role_is_for_one_folder_only() -> None:
+    """Though that one's mail is in another, nobody else goes there; it is looked into."""
+    folders = [old("Sent A", "sent"), old("Sent B", "sent")]
+    listed = [INBOX, new("S", "sent"), new("Sent A")]
+
+    def holds(_: ContentFolder, mailboxes: Sequence[Folder]) -> list[int]:
+        return [each.path == ("Sent A",) for each in mailboxes]
+
+    mapper = Mapper(listed, TargetCapabilities(names=RULES), holds=holds)
+    plans = mapper.plan(folders)
+    assert [each.path for each in plans] == [("Sent A",), ("Sent B",)]
+    assert [[also.path for also in each.also] for each in plans] == [[("S",)], [("S",)]]
+
+
+def test_a_role_draws_nobody_to_the_name_of_another() -> None:
+    """Nor to what is above one; whether that one has a mailbox yet or not."""
+    for name in ("Sent", "Sent/2019"):
+        for there in ([], [new("Gesendet")]):
+            found = plan([old("Gesendet", "sent"), old(name)], [INBOX, new("Sent", "sent"), *there])
+            assert paths(found) == {"Gesendet": "Gesendet", name: name}
+            assert [each.path for each in found["Gesendet"].also] == [("Sent",)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".x", "cur", "New", "tmp", "~x", "subscriptions", "a*b", "ü" * 80, "x" * 201,
+     "Other Users"],
+)  # fmt: skip
+def test_the_plan_says_that_a_name_may_be_refused(name: str) -> None:
+    found = plan([old(name), old("Entwürfe"), old("a.b & c")], [INBOX])
+    imagine(list(found.values()), None, RULES)
+    assert [codes(each) for each in found.values()] == [["name-unsure"], [], []]
+    assert plainer(found[name].path, name, RULES)[0][0] in found[name].notes[0][1]
 
 
 def test_nothing_goes_to_where_it_would_be_sent() -> None:

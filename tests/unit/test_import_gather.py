@@ -13,11 +13,12 @@ import pytest
 from importing import account, archived, folder_of, letter, octets, place, totals
 from portarchive.archive import model
 from portarchive.cli.import_view import summary
-from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget
+from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget, Rewriting
 from portarchive.errors import SettingsError
 from portarchive.jobs.replay import gather, run
 from portarchive.jobs.selection import Selection
 from portarchive.progress import Notice
+from portarchive.records import Received
 
 
 def brought(archive: Path, **options: Any) -> tuple[dict[str, int], dict[str, int]]:
@@ -68,6 +69,21 @@ def test_filters(archive: Path, selection, held, left_out) -> None:
 def test_a_filter_that_no_folder_answers_to_is_a_mistake(archive: Path) -> None:
     with pytest.raises(SettingsError, match="Werk"):
         brought(archive, selection=Selection(folders=("Werk",)))
+
+
+def test_policies_count_what_is_brought_only(tmp_path: Path) -> None:
+    source = MemorySource()
+    source.add(letter("a"), flags=["$new", "Red"], received=Received(None, None, "junk"))
+    source.add(b"X: y\r\n\r\nz\r\n", received=Received(None, None, "junk"))
+    source.add(letter("b"), flags=["$notify", "Red"])
+    archive = archived(tmp_path / "a", source)
+    target = MemoryTarget(MemoryAccount(), rewriting=Rewriting(no_new_keywords=True))
+    report = place(archive, target, select=frozenset({"b@example.org"}))
+    told = {entry["keyword"]: entry["count"] for entry in folder_of(report, "INBOX").dropped}
+    assert told == {"$notify": 1, "Red": 1}
+    assert totals(report).keys().isdisjoint({"undated", "date_from_header"})
+    whole = totals(place(archive, MemoryTarget(MemoryAccount())))
+    assert (whole["undated"], whole["date_from_header"]) == (1, 1)
 
 
 # --- --select -------------------------------------------------------------------------------------
@@ -342,6 +358,44 @@ def test_the_dry_run_changes_nothing_and_says_the_same(archive: Path) -> None:
         assert [getattr(folder, name) for folder in plan.folders] == [
             getattr(folder, name) for folder in report.folders
         ], name
+
+
+def test_a_plan_names_what_it_cannot_bring(archive: Path) -> None:
+    (archive / "mail" / "INBOX" / "1001-0000000001.eml").unlink()
+    report = place(
+        archive,
+        MemoryTarget(MemoryAccount()),
+        dry_run=True,
+        select=frozenset({"m9@example.org", "INBOX:1", "INBOX:2"}),
+    )
+    assert not report.complete
+    text = summary(report)
+    assert "  INCOMPLETE." in text
+    assert "    selected and not in the archive: m9@example.org" in text
+    assert any("mail/INBOX/1001-0000000001.eml: missing" in line for line in text)
+
+
+def test_kept_messages_are_counted_apart(tmp_path: Path) -> None:
+    source = account(INBOX=[letter("a"), letter("b"), letter("c")])
+    archived(tmp_path / "a", source)
+    source.expunge("INBOX", 1)
+    source.expunge("INBOX", 2)
+    archive = archived(tmp_path / "a", source)
+    target = MemoryAccount()
+    assert totals(place(archive, MemoryTarget(target))).get("kept") is None
+    target.add(letter("a"))
+    words = "2 of these the old account had deleted before the last export: "
+    for dry_run, brought, said in (
+        (True, 1, "1 would be brought"),
+        (False, 1, "1 brought now"),
+        (False, 0, "0 brought now"),
+    ):
+        report = place(archive, MemoryTarget(target), dry_run=dry_run, include_kept=True)
+        sums = report.to_json()["totals"]
+        assert (sums["messages"], sums["kept"], sums["kept_brought"]) == (3, 2, brought)
+        told = folder_of(report, "INBOX").to_json()
+        assert (told["kept"], told["kept_brought"]) == (2, brought)
+        assert f"  {words}{said}" in summary(report)
 
 
 def test_quirks_are_told(archive: Path) -> None:

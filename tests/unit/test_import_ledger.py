@@ -13,6 +13,7 @@ from importing import account, archived, letter, octets, place
 from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget
 from portarchive.errors import ExitCode, Locked
 from portarchive.jobs.replay.ledger import Entry, Ledger
+from portarchive.jobs.replay.target_lock import TargetLock
 from portarchive.placing import Present
 from portarchive.records import Received, SourceIdentity
 
@@ -110,11 +111,79 @@ def test_a_lying_one_is_found_out_by_size_and_uidvalidity(case: Case) -> None:
     text = case.file.read_text("utf-8")
     case.file.write_text(text.replace("1001", "1002"), "utf-8")
     assert case.run().by_round() == {"octets": 6}
-    case.file.write_text(text.replace(",119]", ",118]").replace(",120]", ",118]"), "utf-8")
+    old = [json.loads(line) for line in text.splitlines()]
+    written(case, [[*line[:4], line[4] - 1] for line in old])
     assert case.run().by_round() == {"octets": 6}
     case.target.reset_uidvalidity("INBOX")
     assert case.run().by_round() == {"octets": 6}
     assert case.run().by_round() == {"ledger": 6}
+
+
+def written(case: Case, lines: list[list[object]]) -> None:
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    case.file.write_text(text, "utf-8")
+
+
+def test_lines_of_earlier_versions_are_read(case: Case) -> None:
+    """They tell no instant, and what was altered only where there was something."""
+    lines = [json.loads(line) for line in case.file.read_text("utf-8").splitlines()]
+    written(case, [line[:5] for line in lines])
+    assert case.run().by_round() == {"ledger": 6}
+    written(case, [[*line[:5], "nul 8bit-header"] for line in lines])
+    assert case.run().by_round() == {"ledger": 6}
+
+
+def test_an_edited_one_hides_nothing(case: Case) -> None:
+    """Of two messages of one size, the one that is gone is said to be the other."""
+    before = sorted(octets(case.target))
+    for old in (False, True):
+        case.run()
+        lines = [json.loads(line) for line in case.file.read_text("utf-8").splitlines()]
+        uids = sorted(case.target.contents()["INBOX",])
+        one, other = ([line for line in lines if line[2] == str(uid)][-1] for uid in uids[:2])
+        edited = [*other[:3], one[3], *other[4:]]
+        written(case, [edited[:5] if old else edited])
+        case.target.expunge("INBOX", uids[0])
+        report = case.run()
+        assert (report.by_round(), report.total("placed")) == ({"octets": 5}, 1)
+        assert sorted(octets(case.target)) == before
+
+
+def test_another_message_at_the_uid_of_old_is_found_out_by_its_instant(case: Case) -> None:
+    """As after a restore, where a server hands out uids once more."""
+    box = case.target.mailboxes()["F1"]
+    first = box.items[1].message
+    first.octets = first.octets.replace(b"hello", b"HELLO")
+    first.received = Received("2001-01-01T00:00:00+00:00", 978_307_200)
+    report = case.run()
+    assert (report.by_round(), report.total("placed")) == ({"ledger": 5}, 1)
+
+
+def test_another_date_that_the_target_has_is_remembered(tmp_path: Path) -> None:
+    """Of what was there before, and was not from us: nothing is looked at again."""
+    case = Case(tmp_path)
+    for number in range(6):
+        case.target.add(letter(str(number)), received="2001-01-01T00:00:00+00:00")
+    assert case.run().by_round() == {"octets": 6}
+    report = case.run()
+    assert (report.by_round(), report.bodies_read) == ({"ledger": 6}, 0)
+
+
+def test_archives_without_digests_are_remembered_too(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    for folder in case.archive.rglob("folder.json"):
+        folder.write_text(folder.read_text("utf-8").replace("portarchive:sha256", "x:y"), "utf-8")
+    for name in ("manifest.json", "manifest-sha256.txt"):
+        (case.archive / name).unlink()
+    metadata = json.loads((case.archive / "archive.json").read_text("utf-8"))
+    del metadata["archive"]["portarchive:manifest"]
+    (case.archive / "archive.json").write_text(json.dumps(metadata), "utf-8")
+    assert case.run().total("placed") == 6
+    report = case.run()
+    assert (report.by_round(), report.bodies_read) == ({"ledger": 6}, 0)
+    case.target.expunge("INBOX", 3)
+    report = case.run()
+    assert (report.by_round(), report.total("placed")) == ({"ledger": 5}, 1)
 
 
 def test_a_uid_is_not_what_it_was_when_it_is_gone(case: Case) -> None:
@@ -142,7 +211,7 @@ def test_an_account_has_its_own(case: Case) -> None:
 
 
 def test_two_imports_at_once_are_one_too_many(case: Case, tmp_path: Path) -> None:
-    with Ledger(case.state, HERE):
+    with TargetLock(MemoryTarget(case.target), HERE, case.state):
         with pytest.raises(Locked) as told:
             case.run()
         assert told.value.exit_code == ExitCode.LOCKED == 13
@@ -204,7 +273,9 @@ def test_entries(tmp_path: Path) -> None:
             present = Present("F", entry.uid, entry.size, (), Received(None, None))
             other = present._replace(size=6)
             found = ledger.remembered(entry.path, entry.uidvalidity, [present, other])
-            assert list(found) == [(present, DIGEST)]
+            assert list(found) == [(present, DIGEST, True)]
+            later = present._replace(received=Received(None, 7))
+            assert not list(ledger.remembered(entry.path, entry.uidvalidity, [later]))
             told = ledger.altered(entry.path, entry.uidvalidity, entry.uid)
             assert told == entry.altered
 

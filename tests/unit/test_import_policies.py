@@ -2,16 +2,21 @@ r"""Flags and keywords on the way: KW-4 and KW-6 to KW-9, each with its override
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from importing import account, archived, flags, folder_of, letter, place, totals
+from portarchive.cli import import_view
+from portarchive.cli.import_view import summary
 from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget, Rewriting
+from portarchive.jobs.replay import report as report_module
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.policies import Policies, Treatment
 from portarchive.jobs.replay.run import same_service
+from portarchive.placing import Alteration, LineEnds
 
 
 def treat(*words: str, same: bool = False, jmap: bool = False, **options: Any) -> Treatment:
@@ -207,7 +212,7 @@ def test_a_trial_that_is_refused_is_made_with_the_next(tmp_path: Path) -> None:
 
     case = Case(tmp_path, ["One"], ["One"], ["One"], no_new_keywords=True, refuses=refuses)
     report = case.run()
-    assert dropped(report)["One", "not-kept-by-target"] == 3
+    assert dropped(report)["One", "not-kept-by-target"] == 2  # of those that are there
     assert flags(case.target) == [(), ()]
     assert totals(report)["failed"] == 1
     assert "altered" not in totals(report)
@@ -238,16 +243,72 @@ def test_keywords_that_get_lost_in_silence_are_named(tmp_path: Path) -> None:
     assert not report.complete
 
 
-def test_a_target_without_flags(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    case = Case(tmp_path, ["One", "$seen"])
+def flagless(case: Case, *, known: bool = True) -> MemoryTarget:
+    """Like an mbox without ``--mbox-status``."""
     target = MemoryTarget(case.target)
-    target.capabilities = replace(target.capabilities, keywords=False)
-    plan = place(case.archive, target, dry_run=True)
-    assert folder_of(plan, "INBOX").losses == {"flags": 1}
-    assert place(case.archive, target).complete
-    assert flags(case.target) == [()]
+    listed = frozenset({Alteration.FLAGS} if known else ())
+    target.capabilities = replace(target.capabilities, keywords=False, alterations=listed)
+    return target
+
+
+def test_a_target_without_flags(tmp_path: Path) -> None:
+    """What is lost is named, in the plan and after it, and is no success."""
+    case = Case(tmp_path, ["One", "$seen"], ["$seen", "$new"], [])
+    plan = place(case.archive, flagless(case), dry_run=True)
+    assert folder_of(plan, "INBOX").losses == {"flags": 2}
+    lost = {
+        ("$new", "announces-old-mail"): 1,
+        ("$seen", "no-flags-there"): 2,
+        ("One", "no-flags-there"): 1,
+    }
+    assert dropped(plan) == lost
+    assert "2 messages: flags, which an mbox keeps only with --mbox-status" in "\n".join(
+        summary(plan)
+    )
+    report = place(case.archive, flagless(case), tmp_path / "state")
+    assert flags(case.target) == [(), (), ()]
+    assert dropped(report) == lost
+    altered = [(e["uid"], e["what"], e["known"]) for e in folder_of(report, "INBOX").altered]
+    assert altered == [("1", ["flags"], True), ("2", ["flags"], True)]
+    assert not report.complete
+    text = "\n".join(summary(report))
+    assert "INBOX: $seen not set on 2 messages: an mbox keeps flags only with --mbox-status" in text
+    assert "INCOMPLETE" in text
+    assert "altered by the server" not in text
+    again = place(case.archive, flagless(case), tmp_path / "state")
+    assert dropped(again) == lost
+    assert again.complete  # an earlier run named it, and it is on the list
+    assert not place(case.archive, flagless(case)).complete  # nobody knows of that run
+
+
+def test_flags_that_get_lost_beyond_the_list(tmp_path: Path) -> None:
+    case = Case(tmp_path, ["$seen"])
+    report = place(case.archive, flagless(case, known=False))
+    (altered,) = folder_of(report, "INBOX").altered
+    assert (altered["what"], altered["known"]) == (["flags"], False)
+    assert "altered by the server (flags)" in "\n".join(summary(report))
+
+
+def test_lost_flags_do_not_crowd_out_what_else_was_altered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_module, "NAMED", 2)
+    monkeypatch.setattr(import_view, "SHOWN", 1)
+    case = Case(tmp_path, *[["$seen"]] * 3)
+    source = MemorySource()
+    for number in range(8):
+        body = b"x\ny\r\n" if number > 4 else b"x\r\n"
+        source.add(letter(str(number), body), flags=["$seen"])
+    archive = archived(tmp_path / "more", source)
+    target = MemoryTarget(case.target, rewriting=Rewriting(line_ends=LineEnds.CRLF))
+    target.capabilities = replace(
+        target.capabilities, keywords=False, alterations=frozenset({Alteration.FLAGS})
+    )
+    report = place(archive, target)
+    folder = folder_of(report, "INBOX")
+    assert (folder.altered_count, folder.unkept, len(folder.altered)) == (8, 5, 2)
+    assert [entry["what"] for entry in folder.altered] == [["flags", "bare-lf"]] * 2
+    assert "INBOX: 2 more altered; --json names them" in "\n".join(summary(report))
 
 
 def test_two_hands_in_one_archive(tmp_path: Path) -> None:

@@ -533,7 +533,7 @@ def test_another_body_under_the_same_name_is_not_the_message(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("other", [False, True])
-def test_what_was_there_is_not_excused_for_a_nul(tmp_path: Path, other: bool) -> None:
+def test_what_was_there_is_excused_for_a_nul_and_nothing_else(tmp_path: Path, other: bool) -> None:
     source = account()
     mail = letter("a", b"hello \0 world\r\n")
     source.add(mail, received=WHEN)
@@ -543,7 +543,9 @@ def test_what_was_there_is_not_excused_for_a_nul(tmp_path: Path, other: bool) ->
     case.target.add(there.replace(b"world", b"earth") if other else there, received=WHEN)
     to = MemoryTarget(case.target)
     to.capabilities = _with(to.capabilities, Alteration.NUL)
-    assert altered(case.run(to)) == [("1", ["body" if other else "nul"], not other)]
+    report = case.run(to)
+    assert altered(report) == ([] if other else [("1", ["nul"], True)])
+    assert report.total("placed") == (1 if other else 0)
 
 
 def test_what_could_not_be_read_back_is_not_remembered(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from portarchive.errors import ConnectionLost
 from portarchive.jobs.export import ExportOptions
 from portarchive.jobs.migrate import MigrateReport, run_migrate
 from portarchive.jobs.replay.options import ImportOptions
+from portarchive.jobs.same_account import Address, one_account
 from portarchive.jobs.selection import Selection
+from portarchive.placing import Alteration
 from portarchive.progress import silent
 
 
@@ -184,6 +187,21 @@ def test_keywords_that_get_lost_in_silence_are_one(case: Case) -> None:
     assert differences(report) == {"flags": 1, "line_ends": 1}
 
 
+def test_a_target_that_keeps_no_flags_is_different(tmp_path: Path) -> None:
+    """At every run: nobody there can have taken them away."""
+    case = Case(tmp_path)
+    flagless = MemoryTarget(MemoryAccount()).capabilities
+    flagless = replace(flagless, keywords=False, alterations=frozenset({Alteration.FLAGS}))
+    for _ in range(2):
+        report = case.run(capabilities=flagless)
+        assert not report.complete
+        assert not report.compared.same
+        assert differences(report) == {"flags": 1, "line_ends": 1}
+        told = [entry for folder in report.imported.folders for entry in folder.dropped]
+        assert {entry["reason"] for entry in told} == {"no-flags-there"}
+        assert {entry["keyword"] for entry in told} == {"$seen", "Label"}
+
+
 def test_what_failed_is_named_once(case: Case) -> None:
     def refuses(parcel, octets):
         return ("refused", "no") if b"<a@" in octets else None
@@ -232,3 +250,35 @@ def test_the_archive_stands_when_the_new_account_is_lost(case: Case) -> None:
         )  # fmt: skip
     assert (case.root / "archive" / "archive.json").is_file()
     assert case.run().complete
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("imaps://a.example:993", "imaps://a.example:993", True),
+        ("imaps://a.example:993", "imap://A.example:143", True),
+        ("imaps://a.example:993", "imaps://a.example:1993", False),
+        ("imaps://a.example:993", "imaps://b.example:993", False),
+        ("imap://localhost:1143", "imap://127.0.0.1:1143", True),
+        ("imap://[::1]:1143", "imap://mail.localhost:1143", True),
+        ("imap://localhost:1143", "imap://localhost:1144", False),
+        ("jmaps://a.example:443", "jmap://a.example:80", True),
+        ("imaps://a.example:993", "jmaps://a.example:443", False),
+        ("imaps://[broken", "imaps://[broken", False),
+        ("imaps://", "imaps://", False),
+        ("memory:", "memory:", False),
+    ],
+)
+def test_one_account_by_its_address(one: str, other: str, same: bool) -> None:
+    assert one_account(Address(one, "jane"), Address(other, "jane")) is same
+    assert one_account(Address(other, "jane"), Address(one, "jane")) is same
+    assert not one_account(Address(one, "jane"), Address(other, "joe"))
+
+
+def test_one_account_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path / "mail")
+    here = Address(f"maildir:{tmp_path}/mail", "")
+    for path in (f"{tmp_path}/link", f"{tmp_path}/x/../mail/", "~/mail"):
+        assert one_account(here, Address(f"maildir:{path}", "mail")), path
+    assert not one_account(here, Address(f"maildir:{tmp_path}/mail2", ""))

@@ -16,6 +16,7 @@ from typing import Final
 from portarchive.connectors.imap import append_verdict
 from portarchive.connectors.imap.append_flight import Flight, ShortError, Window
 from portarchive.connectors.imap.append_lane import AppendLane, SpoiltError
+from portarchive.connectors.imap.append_refusals import Known
 from portarchive.connectors.imap.append_settle import Breaks
 from portarchive.connectors.imap.append_windows import Gatherer, Suspects, Ways
 from portarchive.connectors.imap.pool import Pool
@@ -39,7 +40,7 @@ class Placer:
     Args:
         pool: connections.
         ways: what the server takes.
-        suspects, breaks: kept from call to call.
+        suspects, breaks, known: kept from call to call.
         validity: UIDVALIDITY by folder_id, of the mailboxes that were looked at.
     """
 
@@ -49,13 +50,15 @@ class Placer:
         ways: Ways,
         suspects: Suspects,
         breaks: Breaks,
+        known: Known,
         validity: Mapping[str, int | None],
     ) -> None:
         self._pool = pool
         self._suspects = suspects
         self._breaks = breaks
         self._validity = validity
-        self._windows = Gatherer(ways, suspects)
+        self._known = known
+        self._windows = Gatherer(ways, suspects, known)
         self._again: deque[Window] = deque()
         self._settled: deque[Pair] = deque()
         self._selector = selectors.DefaultSelector()
@@ -201,6 +204,9 @@ class Placer:
         full = append_verdict.is_over_quota(status)
         if len(window.loads) == 1:
             self._full += full
+            octets = window.loads[0].parcel.octets
+            if octets is not None and not (full or append_verdict.is_of_mailbox(status)):
+                self._known.add(octets)
         elif not (append_verdict.is_of_mailbox(status) or (full and self._full >= FULL)):
             # no message of a refused command is there (RFC 3502 §6.3.11)
             if self._fatal is None:

@@ -20,6 +20,7 @@ from portarchive.connectors.imap.append_flight import (
     Mode,
     Window,
 )
+from portarchive.connectors.imap.append_refusals import Known, will_be_refused
 from portarchive.connectors.imap.folders import wire_of
 from portarchive.connectors.imap.names import Literal, Part, argument
 from portarchive.errors import FolderUnavailable
@@ -65,6 +66,7 @@ class Ways(NamedTuple):
         utf8: UTF8=ACCEPT is enabled.
         limit: octets of one message, None if it names none.
         limits: by folder_id, of mailboxes with a limit of their own.
+        strict: it refuses what ``append_refusals`` says.
     """
 
     ahead: int
@@ -72,6 +74,7 @@ class Ways(NamedTuple):
     utf8: bool
     limit: int | None
     limits: Mapping[str, int]
+    strict: bool = False
 
     @classmethod
     def of(
@@ -81,12 +84,13 @@ class Ways(NamedTuple):
         utf8: bool,
         limit: int | None,
         limits: Mapping[str, int],
+        strict: bool = False,
     ) -> Ways:
         """From the capabilities: LITERAL+, LITERAL- (RFC 7888), MULTIAPPEND (RFC 3502)."""
         ahead = AHEAD_MINUS if {"LITERAL-", "IMAP4REV2"} & capabilities else 0
         if "LITERAL+" in capabilities:
             ahead = AHEAD_MAX
-        return cls(ahead, _together(capabilities), utf8, limit, limits)
+        return cls(ahead, _together(capabilities), utf8, limit, limits, strict)
 
 
 def _together(capabilities: frozenset[str]) -> int:
@@ -107,13 +111,19 @@ class Gatherer:
     Attributes:
         full: windows that are ready to be sent, in order.
         refused: messages that are not sent at all, with the reason.
+
+    Args:
+        ways: what the server takes.
+        suspects: go alone.
+        known: octets that were refused before.
     """
 
-    def __init__(self, ways: Ways, suspects: Suspects) -> None:
+    def __init__(self, ways: Ways, suspects: Suspects, known: Known | None = None) -> None:
         self.full: deque[Window] = deque()
         self.refused: deque[tuple[Parcel, Refused]] = deque()
         self._ways = ways
         self._suspects = suspects
+        self._known = known if known is not None else Known()
         self._open: dict[Mode, list[Load]] = {}
         self._octets: Counter[Mode] = Counter()
         self._folder_id: str | None = None
@@ -187,6 +197,9 @@ class Gatherer:
         if most == 1 or mode is Mode.ALONE or parcel.octets is None or parcel.size > SINGLE:
             self.flush()  # what came before it is sent before it
             self._send([load], mode)
+            return
+        if parcel.octets in self._known or (self._ways.strict and will_be_refused(parcel.octets)):
+            self._send([load], mode)  # before those that wait: with them it would be sent again
             return
         waiting = self._open.setdefault(mode, [])
         if self._octets[mode] + parcel.size > OCTETS:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from portarchive.connectors.imap import mailbox_rules
 from portarchive.connectors.imap.folders import folder_id, list_folders, wire_of
+from portarchive.connectors.imap.known_changes import Server
 from portarchive.connectors.imap.mailbox_rules import UnsendableNameError
 from portarchive.connectors.imap.names import Literal, Part, Prefix, argument
 from portarchive.connectors.imap.responses import Status
@@ -55,6 +56,7 @@ class Maker:
         prefixes: the namespaces.
         separator: of the personal one.
         known: the mailboxes that were listed last, by folder_id.
+        kind: of server.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class Maker:
         prefixes: list[Prefix],
         separator: str,
         known: Mapping[str, Folder],
+        kind: Server = Server.OTHER,
     ) -> None:
         self._session = session
         self._prefixes = prefixes
         self._separator = separator
         self._known = known
+        self._kind = kind
         space = mailbox_rules.personal(prefixes)
         self._prefix = b"" if space is None else space.prefix
 
@@ -83,7 +87,8 @@ class Maker:
                 making.no_role = making.status.words
                 making.use = None
         self._create(making for making in again if making.use is None)
-        listed = list_folders(self._session, self._prefixes)[0]
+        every = list_folders(self._session, self._prefixes)[0]
+        listed = mailbox_rules.open_to_mail(self._kind, every)
         found = [self._find(making, listed) for making in makings]
         unwilling = self._subscribe(makings, found)
         for at, (making, folder) in enumerate(zip(makings, found, strict=True)):
@@ -106,6 +111,7 @@ class Maker:
         if wire == b"INBOX":  # every account has it
             return _Making(wish)
         settable = "CREATE-SPECIAL-USE" in self._session.capabilities
+        settable = settable and not mailbox_rules.is_closed(self._kind, wish.role)
         return _Making(wish, wire, mailbox_rules.attribute(wish.role) if settable else None)
 
     # --- commands -------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ here, before anything is sent. Rules of single servers are what they were seen t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -16,6 +17,7 @@ from portarchive.connectors.imap import names
 from portarchive.connectors.imap.known_changes import Server
 from portarchive.connectors.imap.names import Prefix
 from portarchive.placing import NameRules
+from portarchive.records import Folder
 
 _CONTROLS: Final = "".join(map(chr, range(0x20)))
 _NET_UNICODE: Final = _CONTROLS + "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029"
@@ -41,8 +43,13 @@ CYRUS_PATH: Final = 480
 
 _SETTABLE: Final = frozenset({"archive", "drafts", "junk", "sent", "trash"})
 _ALSO: Final[Mapping[Server, frozenset[str]]] = MappingProxyType(
-    {Server.CYRUS: frozenset({"important", "snoozed"})}
+    {Server.CYRUS: frozenset({"important"})}
 )
+
+_CLOSED: Final[Mapping[Server, frozenset[str]]] = MappingProxyType(
+    {Server.CYRUS: frozenset({"snoozed"})}
+)
+"""Roles of mailboxes that take no message: Cyrus 3.6 answers each APPEND with CANNOT."""
 
 _UNSENDABLE: Final = re.compile("[\0\r\n\ud800-\udfff]")
 
@@ -73,6 +80,21 @@ def roles(kind: Server, capabilities: Collection[str]) -> frozenset[str]:
     if "CREATE-SPECIAL-USE" not in capabilities:
         return frozenset()
     return _SETTABLE | _ALSO.get(kind, frozenset())
+
+
+def is_closed(kind: Server, role: str | None) -> bool:
+    """Whether a mailbox of that role takes no message: it is neither made nor used."""
+    return role in _CLOSED.get(kind, frozenset())
+
+
+def open_to_mail(kind: Server, folders: Iterable[Folder]) -> list[Folder]:
+    """Mailboxes as a target sees them: what takes no message has no role and is not selectable."""
+    return [
+        replace(folder, roles=(), selectable=False)
+        if any(is_closed(kind, role) for role in folder.roles)
+        else folder
+        for folder in folders
+    ]
 
 
 def personal(prefixes: Sequence[Prefix]) -> Prefix | None:

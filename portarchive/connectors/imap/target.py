@@ -11,11 +11,12 @@ from typing import Any
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import folders, mailbox_rules
 from portarchive.connectors.imap.append import Placer
+from portarchive.connectors.imap.append_refusals import Known
 from portarchive.connectors.imap.append_settle import Breaks
 from portarchive.connectors.imap.append_windows import Suspects, Ways
 from portarchive.connectors.imap.create import Maker
 from portarchive.connectors.imap.fetch import Fetcher
-from portarchive.connectors.imap.known_changes import ALTERATIONS, EARLIEST, recognise
+from portarchive.connectors.imap.known_changes import ALTERATIONS, EARLIEST, Server, recognise
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.look import Looker
 from portarchive.connectors.imap.look_headers import Headers
@@ -25,6 +26,7 @@ from portarchive.connectors.imap.pool import Pool
 from portarchive.connectors.imap.responses import Data, Response
 from portarchive.connectors.imap.session import Session
 from portarchive.connectors.imap.settings import ImapSettings
+from portarchive.connectors.whereabouts import account_keys, inbox_keys
 from portarchive.placing import (
     Alteration,
     FolderLook,
@@ -35,6 +37,7 @@ from portarchive.placing import (
     Present,
     Refused,
     TargetCapabilities,
+    Whereabouts,
 )
 from portarchive.records import (
     Failure,
@@ -66,6 +69,7 @@ class ImapTarget:
         self._ledger = Ledger()
         self._suspects = Suspects()
         self._breaks = Breaks()
+        self._refusals = Known()
         self._limits: dict[str, int] = {}
         self._listed: dict[str, Folder] = {}
         self._namespaces: dict[str, Any] | None = None
@@ -88,7 +92,7 @@ class ImapTarget:
 
     def _known(self, session: Session) -> TargetCapabilities:
         have, settings = session.capabilities, self.settings
-        kind = recognise(session.server, have, settings.host)
+        kind = self._kind = recognise(session.server, have, settings.host)
         alterations = ALTERATIONS[kind]
         return TargetCapabilities(
             names=mailbox_rules.rules(kind, self._separator, settings.user),
@@ -113,11 +117,18 @@ class ImapTarget:
             namespaces=self._namespaces,
         )
 
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``: by the host's name, its addresses, and where we are now."""
+        settings, session = self.settings, self._pool.main()
+        keys = account_keys(settings.host, settings.port, settings.user, sock=session.stream.sock)
+        return Whereabouts((*keys, *inbox_keys(_inbox_id(session))))
+
     # --- folders --------------------------------------------------------------------------------
 
     def folders(self) -> Sequence[Folder]:
         """See ``Target.folders``."""
-        listed = folders.list_folders(self._pool.main(), self._prefixes)[0]
+        every = folders.list_folders(self._pool.main(), self._prefixes)[0]
+        listed = mailbox_rules.open_to_mail(self._kind, every)
         self._listed = {folder.folder_id: folder for folder in listed}
         return listed
 
@@ -126,7 +137,8 @@ class ImapTarget:
     ) -> Iterator[tuple[FolderWish, FolderReady | Refused]]:
         """See ``Target.ensure``. All commands are sent before the first answer is told."""
         if wishes:
-            maker = Maker(self._pool.main(), self._prefixes, self._separator, self._listed)
+            session, known = self._pool.main(), self._listed
+            maker = Maker(session, self._prefixes, self._separator, known, self._kind)
             yield from maker.ensure(wishes)
 
     # --- what is there --------------------------------------------------------------------------
@@ -173,9 +185,10 @@ class ImapTarget:
             utf8=session.utf8,
             limit=self.capabilities.append_limit,
             limits=self._limits,
+            strict=self._kind is Server.CYRUS,
         )
         validity = self._ledger.validity
-        placer = Placer(self._pool, ways, self._suspects, self._breaks, validity)
+        placer = Placer(self._pool, ways, self._suspects, self._breaks, self._refusals, validity)
         yield from placer.place(parcels)
 
     # --- the end --------------------------------------------------------------------------------
@@ -196,6 +209,21 @@ def _limit(capabilities: frozenset[str]) -> int | None:
         if name == "APPENDLIMIT" and limit.isdecimal():
             return int(limit)
     return None
+
+
+def _inbox_id(session: Session) -> str | None:
+    """The MAILBOXID of the inbox (RFC 8474 §4.3); asked alone, for Cyrus 3.6's sake."""
+    found: list[str] = []
+
+    def note(response: Response) -> None:
+        if isinstance(response, Data) and response.kind == b"STATUS":
+            match response.tokens():
+                case [bytes(), [bytes(), [bytes(uid)]]]:
+                    found.append(uid.decode("ascii", "replace"))
+
+    if "OBJECTID" in session.capabilities:
+        session.run(b"STATUS INBOX (MAILBOXID)", handle=note)
+    return found[-1] if found else None
 
 
 def _separator(session: Session) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.jmap import convert, state
@@ -18,6 +19,7 @@ from portarchive.connectors.jmap.resource import MAIL
 from portarchive.connectors.jmap.settings import JmapSettings
 from portarchive.connectors.jmap.source import JmapSource
 from portarchive.connectors.jmap.target_folders import FolderMaker
+from portarchive.connectors.whereabouts import account_keys, inbox_keys
 from portarchive.errors import ConnectorError, Unreachable
 from portarchive.keywords import ROLES
 from portarchive.placing import (
@@ -32,6 +34,7 @@ from portarchive.placing import (
     Present,
     Refused,
     TargetCapabilities,
+    Whereabouts,
 )
 from portarchive.records import (
     Failure,
@@ -133,6 +136,22 @@ class JmapTarget:
     def identity(self) -> SourceIdentity:
         """See ``Target.identity``."""
         return self._source.identity()
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``: by the ids of account and inbox, and by its owner."""
+        session = self._session
+        settings, account = session.settings, session.account
+        names = [account.account_id]
+        if settings.account is None or account.account_id == session.resource.primary:
+            names.append(settings.user)
+        places = [(settings.host, settings.port)]
+        url = urlsplit(session.resource.api_url)
+        if url.hostname:
+            places.append((url.hostname, url.port or (443 if url.scheme == "https" else 80)))
+        keys = [key for place in places for name in names for key in account_keys(*place, name)]
+        for folder in self._source.folders():
+            keys += inbox_keys(folder.uid if "inbox" in folder.roles else None)
+        return Whereabouts(tuple(dict.fromkeys(keys)))
 
     def folders(self) -> Sequence[Folder]:
         """See ``Target.folders``."""

@@ -12,6 +12,7 @@ from portarchive.archive.durable import DIRECTORY_MODE, Durability
 from portarchive.connectors.local.root import Root
 from portarchive.connectors.local.storing import folds_case, owner, storing
 from portarchive.errors import ConnectionLost
+from portarchive.placing import Whereabouts
 
 
 class TargetRoot:
@@ -82,6 +83,18 @@ class TargetRoot:
                 self._durable.directory(directory.parent)
         self._root = Root(str(self.shown), hint=self._hint)
         return self._root
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``: by device and inode, whatever path or link led here.
+
+        Raises:
+            StorageFailed: it is not there and cannot be made.
+            ConnectionLost, Unreachable: as ``there`` says.
+        """
+        path = self.made().path
+        with storing(self.shown):
+            about = path.stat()
+        return Whereabouts((f"file {about.st_dev} {about.st_ino}", f"path {path}"), path)
 
     def reconnect(self) -> None:
         """Take what lies there now for the root.

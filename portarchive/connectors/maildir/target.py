@@ -42,6 +42,7 @@ from portarchive.placing import (
     Refused,
     TargetCapabilities,
     Unsure,
+    Whereabouts,
 )
 from portarchive.records import (
     Failure,
@@ -100,6 +101,14 @@ class MaildirTarget:
         """Whose mail: as the source says it."""
         self._root.there  # noqa: B018 - is it still there?
         return identity_of(self._root.shown)
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``.
+
+        Raises:
+            StorageFailed: it cannot be made.
+        """
+        return self._root.whereabouts()
 
     def folders(self) -> Sequence[Folder]:
         """All folders."""

@@ -36,6 +36,7 @@ from portarchive.placing import (
     Refused,
     TargetCapabilities,
     Unsure,
+    Whereabouts,
 )
 from portarchive.records import Failure, Folder, FolderFailed, SourceIdentity, Vanished
 
@@ -97,6 +98,14 @@ class MboxTarget:
             account=shown.name or "mail",
             server={"name": "mboxrd"},
         )
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``.
+
+        Raises:
+            StorageFailed: it cannot be made.
+        """
+        return self._root.whereabouts()
 
     def folders(self) -> Sequence[Folder]:
         """All folders, those that cannot be read among them."""

@@ -51,9 +51,14 @@ class MemoryAccount:
 
     Flags are given in the archive's spelling. Every change raises the account's one modification
     sequence; expunges are remembered for ever. An unknown mailbox or uid is a ``LookupError``.
+
+    Args:
+        named_roles: by the name of a top-level mailbox, the role that it has for it, whoever made
+            it, and as long as it is called so (Dovecot's ``special_use``).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, named_roles: Mapping[str, str] | None = None) -> None:
+        self._named_roles = dict(named_roles or {})
         self._boxes: dict[str, Mailbox] = {}
         self._modseq = 1
         self._serial = 0
@@ -77,7 +82,7 @@ class MemoryAccount:
             folder_id=f"F{self._serial}",
             path=path,
             uid=f"F{self._serial}",
-            roles=tuple(roles),
+            roles=self._roles(path, roles),
             subscribed=subscribed,
             selectable=selectable,
             namespace=namespace,
@@ -88,7 +93,8 @@ class MemoryAccount:
     def rename_folder(self, name: Name, to: Name) -> None:
         """Another path for a mailbox; what lies below it keeps its own."""
         box = self._box(name)
-        box.record = replace(box.record, path=_path(to))
+        path = _path(to)
+        box.record = replace(box.record, path=path, roles=self._roles(path, box.record.roles))
 
     def delete_folder(self, name: Name) -> None:
         """The mailbox is gone with everything in it."""
@@ -165,6 +171,11 @@ class MemoryAccount:
 
     # --- for the connectors
 
+    @property
+    def named_roles(self) -> frozenset[str]:
+        """Roles that mailboxes have for their names only."""
+        return frozenset(self._named_roles.values())
+
     def mailboxes(self) -> Mapping[str, Mailbox]:
         """The mailboxes themselves, by folder_id."""
         return self._boxes
@@ -192,6 +203,11 @@ class MemoryAccount:
                     item.modseq = self._modseq
 
     # --- inside
+
+    def _roles(self, path: tuple[str, ...], others: Iterable[str]) -> tuple[str, ...]:
+        named = self._named_roles.get(path[0]) if len(path) == 1 else None
+        kept = (role for role in others if role not in self._named_roles.values())
+        return (*([named] if named else []), *kept)
 
     def _box(self, name: Name) -> Mailbox:
         path = _path(name)

@@ -33,6 +33,7 @@ from portarchive.placing import (
     Spot,
     TargetCapabilities,
     Unsure,
+    Whereabouts,
 )
 from portarchive.records import Failure, Folder, FolderFailed, SourceIdentity, Vanished
 
@@ -70,6 +71,7 @@ class MemoryTarget(Line):
         now: Callable[[], float] = time.time,
         login: str = "jane@example.org",
         service: str = "memory:",
+        keys: tuple[str, ...] = (),
     ) -> None:
         """Connect.
 
@@ -90,6 +92,7 @@ class MemoryTarget(Line):
             now: seconds since 1970.
             login: the account's name.
             service: the endpoint.
+            keys: of its whereabouts; none: nothing but the endpoint and the login is known.
         """
         super().__init__(faults)
         self.account, self.rewriting = account, rewriting
@@ -100,12 +103,12 @@ class MemoryTarget(Line):
             names=NameRules(separator="/", max_name=LONGEST_NAME),
             append_limit=rewriting.append_limit,
             memberships=memberships,
-            roles=frozenset(ROLES) - {"inbox"},
+            roles=frozenset(ROLES) - {"inbox"} - account.named_roles,
             offsets=True,
             alterations=rewriting.alterations,
             object_ids=True,
         )
-        self._login, self._service = login, service
+        self._login, self._service, self._keys = login, service, keys
         self._memberships, self._uidplus = memberships, uidplus
         self._window, self._answers_late = window, answers_late
         self._large, self._chunk, self._now = large, chunk, now
@@ -121,6 +124,10 @@ class MemoryTarget(Line):
         return SourceIdentity(
             protocol="memory", service=self._service, account=self._login, server={"name": "memory"}
         )
+
+    def whereabouts(self) -> Whereabouts:
+        """See ``Target.whereabouts``: as it was told."""
+        return Whereabouts(self._keys)
 
     def folders(self) -> Sequence[Folder]:
         """All mailboxes, parents before children."""

@@ -195,7 +195,10 @@ class AccountSide:
         self._folders: dict[str, Folder] = {
             folder.folder_id: folder
             for folder in source.folders()
-            if folder.selectable and folder.namespace == "personal" and wanted(folder)
+            if folder.selectable
+            and folder.namespace == "personal"
+            and not folder.doubtful
+            and wanted(folder)
         }
 
     def folders(self) -> list[SideFolder]:

@@ -43,6 +43,8 @@ TRIALS: Final = 16
 
 NOT_KEPT: Final = "not-kept-by-target"
 REFUSED: Final = "refused-by-target"
+NO_FLAGS: Final = "no-flags-there"
+"""Why a flag is not set by a target that keeps none at all (mbox without ``--mbox-status``)."""
 LOST: Final = frozenset({NOT_KEPT, REFUSED})
 """Why a keyword is not set in a mailbox that cannot have it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,7 @@ from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, State, piece_of
 from portarchive.jobs.replay.policies import Policies, Treatment
 from portarchive.jobs.selection import Selection
+from portarchive.progress import Notice
 
 GROUP: Final = 4000
 """Messages that are worked at together, where a single folder does not have more."""
@@ -35,7 +36,7 @@ _MESSAGE_ID: Final = re.compile(
 
 @dataclass(slots=True)
 class Tally:
-    """What is said of one folder beside its pieces."""
+    """What is said of one folder beside its pieces; the policies only of what is brought."""
 
     items: int = 0
     octets: int = 0
@@ -51,6 +52,21 @@ def as_record(folder: ContentFolder) -> records.Folder:
     return records.Folder(
         folder_id=folder.path or "/", path=folder.names or ("",), roles=tuple(folder.roles)
     )
+
+
+def entry_word(item: Item) -> str:
+    """One entry alone, for ``ImportOptions.select``: where other entries have its file as well."""
+    return f"{item.member or 'mail/'} {item.folder}:{item.uid}"
+
+
+def not_brought(unmatched: Iterable[str], deleted_there: set[str]) -> Iterator[Notice]:
+    """What is said of words of ``--select`` that brought no message."""
+    for word in unmatched:
+        if word in deleted_there:
+            text = "was deleted there before the last export: --include-kept brings it"
+            yield Notice("deleted-there", f"{word} {text}")
+        else:
+            yield Notice("not-found", f"no message of the archive is {word}")
 
 
 def skip_reason(selection: Selection, item: Item) -> str | None:
@@ -164,11 +180,11 @@ class Gatherer:
             tally.items += 1
             tally.octets += item.size or 0
             treatment = self._policies.treat(item.flags)
-            if treatment.dropped:
-                tally.dropped.update(treatment.dropped)
-            tally.undated += item.received.epoch is None
-            tally.date_from_header += item.received_from in _OF_HEADER
             reason = self._left_out(item, treatment)
+            if reason is None:
+                tally.dropped.update(treatment.dropped)
+                tally.undated += item.received.epoch is None
+                tally.date_from_header += item.received_from in _OF_HEADER
             place = plan
             if reason is None and treatment.deleted and self._trash is not None:
                 place = self._trash
@@ -227,11 +243,28 @@ class Gatherer:
         return digest.hexdigest()
 
     def _selected(self, item: Item) -> bool:
-        found = {item.member, f"{item.folder}:{item.uid}"} & self._select
+        found = self._words(item) & self._select
         if self._ids:
             found |= {self._message_id(item)} & self._ids
         self.unmatched -= found
         return bool(found)
+
+    def deleted_there(self) -> set[str]:
+        """What of ``unmatched`` is kept alone: the source had lost it, and it was not asked for."""
+        found: set[str] = set()
+        if self._options.include_kept or not self.unmatched:
+            return found
+        ids = self._ids & self.unmatched
+        for folder in self._contents.folders():
+            if self._options.selection.wants_folder(as_record(folder)):
+                for item in self._contents.items(folder, kept=True):
+                    found |= self._words(item) & self.unmatched
+                    if ids:
+                        found |= {self._message_id(item)} & ids
+        return found
+
+    def _words(self, item: Item) -> set[str]:
+        return {item.member, f"{item.folder}:{item.uid}", entry_word(item)}
 
     def _message_id(self, item: Item) -> str:
         """Without angle brackets; "" if it has none."""

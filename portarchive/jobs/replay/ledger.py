@@ -2,14 +2,14 @@
 
 One file for each target in the user's state directory, never in the archive. It may be deleted at
 any time: matching finds the same without it. An entry is believed only while the mailbox's
-UIDVALIDITY is the one it was written under and the message has the size it had. The file is also
-the lock of a target: two imports into one account at once would make duplicates.
+UIDVALIDITY is the one it was written under and the message has the size and the instant it had. A
+line ends with a digest of itself: one that was cut, edited or put together is none. One run at a
+time writes it: the one that holds the target's lock.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import json
@@ -20,14 +20,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from portarchive.errors import Locked
 from portarchive.placing import Present
 from portarchive.records import SourceIdentity
 
 _LINE: Final = re.compile(
     rb'(\[\[.*\],(?:[0-9]{1,20}|null)),"([^"\\]+)","([0-9a-f]{64})",([0-9]{1,20}|null)'
-    rb'(?:,"([a-z0-9 -]+)")?\]\n?'
+    rb'(?:,"([a-z0-9 -]*)"(?:,(-?[0-9]{1,20}|null),"([0-9a-f]{8})")?)?\]\n?'
 )
+_SEAL: Final = len(b',"01234567"]')
 
 Box = tuple[tuple[str, ...], int | None]
 """A mailbox: path and UIDVALIDITY."""
@@ -43,6 +43,7 @@ class Entry(NamedTuple):
         sha256: of the archive's octets.
         size: as the target counts it; None if it does not.
         altered: what the target changed of its octets: values of ``Alteration`` and the like.
+        epoch: the instant that the target has for it.
     """
 
     path: tuple[str, ...]
@@ -51,24 +52,22 @@ class Entry(NamedTuple):
     sha256: bytes
     size: int | None
     altered: tuple[str, ...] = ()
+    epoch: int | None = None
 
     @property
     def told(self) -> bytes:
         """All but the place in the form in which it is kept: it may be one of a million."""
-        told = self.sha256 + (b"" if self.size is None else b"%d" % self.size)
+        told = self.sha256 + _size(self.size) + _instant(self.epoch)
         return b" ".join((told, *(word.encode() for word in self.altered)))
 
 
 class Ledger:
-    """What is remembered of one target. Use as a context manager; holds the target's lock.
+    """What is remembered of one target. Use as a context manager.
 
     Args:
         directory: the user's state directory for this program; None to remember nothing.
         target: whose ledger.
-        write: False for a dry run: nothing is written, no lock is held.
-
-    Raises:
-        Locked: another import into this account is running.
+        write: False for a dry run: nothing is written.
     """
 
     def __init__(
@@ -87,23 +86,9 @@ class Ledger:
                 self._file = os.open(
                     path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
-            self._lock(target)
         self._load(path)
         if self._file is not None and self._torn(path):
             os.write(self._file, b"\n")
-
-    def _lock(self, target: SourceIdentity) -> None:
-        if self._file is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            self._file = None
-            raise Locked(
-                f"another import into {target.account} at {target.service} is running",
-                hint="wait for it to end: two at once would place messages twice",
-            ) from error
 
     @staticmethod
     def _torn(path: Path) -> bool:
@@ -124,29 +109,40 @@ class Ledger:
                 found = _LINE.fullmatch(line)
                 if found is None:
                     continue  # cut, or none of ours
-                start, uid, sha256, size, altered = found.groups()
+                start, uid, sha256, size, altered, epoch, seal = found.groups()
+                if seal is not None and seal != _seal(line.rstrip(b"\n")[:-_SEAL]):
+                    continue
                 if start not in boxes:
                     box = _box(start)
                     boxes[start] = self._entries[box] if box is not None else None
                 if (entries := boxes[start]) is not None:
                     told = bytes.fromhex(sha256.decode()) + (b"" if size == b"null" else size)
-                    if altered is not None:
+                    if epoch is not None:
+                        told += b"@" + (b"" if epoch == b"null" else epoch)
+                    if altered:
                         told += b" " + altered
                     entries[uid.decode("utf-8", "replace")] = told
 
     def remembered(
         self, path: tuple[str, ...], uidvalidity: int | None, presents: Iterable[Present]
-    ) -> Iterator[tuple[Present, bytes]]:
-        """Those that are as they were left, each with the digest of what was placed there."""
+    ) -> Iterator[tuple[Present, bytes, bool]]:
+        """Those that are as they were left, each with the digest of what was placed there.
+
+        The third says whether the instant is known to be as it was. It is not by the lines of
+        versions before this one, which told none.
+        """
         known = self._entries.get((path, uidvalidity))
         if not known:
             return
         for present in presents:
             told = known.get(present.uid)
             if told is not None:
-                size = b"" if present.size is None else b"%d" % present.size
-                if told[32:] == size or told[32:].startswith(size + b" "):
-                    yield present, told[:32]
+                as_it_was = told[32:].partition(b" ")[0]
+                size = _size(present.size)
+                if as_it_was == size + _instant(present.received.epoch):
+                    yield present, told[:32], True
+                elif as_it_was == size:
+                    yield present, told[:32], False
 
     def altered(self, path: tuple[str, ...], uidvalidity: int | None, uid: str) -> tuple[str, ...]:
         """What was said of a remembered message, see ``Entry``."""
@@ -172,7 +168,7 @@ class Ledger:
                 yield entry
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Nothing more is remembered."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -186,9 +182,22 @@ class Ledger:
 
 def _line(entry: Entry) -> bytes:
     value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256.hex(), entry.size]
-    if entry.altered:
-        value.append(" ".join(entry.altered))
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    value += [" ".join(entry.altered), entry.epoch]
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()[:-1]
+    return b'%b,"%b"]\n' % (text, _seal(text))
+
+
+def _seal(text: bytes) -> bytes:
+    """What a line ends with, of all that is before it."""
+    return hashlib.sha256(text).hexdigest()[:8].encode()
+
+
+def _size(size: int | None) -> bytes:
+    return b"" if size is None else b"%d" % size
+
+
+def _instant(epoch: int | None) -> bytes:
+    return b"@" if epoch is None else b"@%d" % epoch
 
 
 def _box(start: bytes) -> Box | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from enum import StrEnum
@@ -15,7 +14,7 @@ from typing import Final, NamedTuple
 
 from portarchive.connectors.base import Target
 from portarchive.errors import BodyCut
-from portarchive.jobs.replay.pieces import NOTHING, Piece, Print, name_of, print_of
+from portarchive.jobs.replay.pieces import NOTHING, WHOLE, Piece, Print, name_of, print_of
 from portarchive.likeness import likeness, likeness_of
 from portarchive.placing import LineEnds, Present
 from portarchive.records import Body, Failure, Vanished
@@ -61,13 +60,20 @@ class Work:
         headers, names, bodies: by uid, what was asked of those.
         pairs: what was found.
         unread: by uid, why they could not be read.
+        foretold: by key, what this target is known to make of those pieces that it changes.
         seen: by key of pieces whose partner is another message by its octets: what both look like.
         late: equal octets, and yet to be paired only if nothing better is found.
         forgets: the looks of pieces with a partner are not needed any more.
+        exact: nothing is foretold: only what is as it was sent is there.
     """
 
     def __init__(
-        self, pieces: Iterable[Piece], presents: Iterable[Present], *, forgets: bool = False
+        self,
+        pieces: Iterable[Piece],
+        presents: Iterable[Present],
+        *,
+        forgets: bool = False,
+        exact: bool = False,
     ) -> None:
         self.pieces = {piece.key: piece for piece in pieces}
         self.presents = {present.uid: present for present in presents}
@@ -77,8 +83,10 @@ class Work:
         self.pairs: list[Pair] = []
         self.unread: dict[str, str] = {}
         self.late: list[tuple[Piece, Present]] = []
+        self.foretold: dict[int, Print] = {}
         self.seen: dict[int, tuple[Print | None, Print | None]] = {}
         self.forgets = forgets
+        self.exact = exact
 
     def both(self) -> bool:
         """Whether there is anything left to compare."""
@@ -91,8 +99,14 @@ class Work:
             self.seen[piece.key] = piece.look, self.bodies.get(present.uid)
         if self.forgets:
             piece.look = None
+            self.foretold.pop(piece.key, None)
         self.drop(present.uid)
         self.pairs.append((piece, present, round_))
+
+    def looks(self, piece: Piece) -> tuple[Print, ...]:
+        """What a message of the target may look like that is this one, unless more was changed."""
+        foretold = self.foretold.get(piece.key)
+        return tuple(look for look in (piece.look, foretold) if look is not None)
 
     def drop(self, uid: str) -> None:
         """A message of the target is not to be looked at any more."""
@@ -145,6 +159,8 @@ class Looker:
                 work.unread[present.uid] = outcome.text
                 continue
             octets = outcome.octets
+            if octets is not None:
+                work.unread.pop(present.uid, None)
             if octets is not None and (digest := hashlib.sha256(octets).digest()[:16]) in wanted:
                 yield present, digest  # the canonical octets themselves
                 continue
@@ -165,16 +181,15 @@ class Looker:
         for _ in self.octets(work, list(asked.values()), ()):
             pass
 
-    def rests(self, presents: list[Present]) -> dict[bytes, list[Present]]:
-        """These messages by what no server changes, see ``rest``."""
-        self.bodies_read += len(presents)
-        found: dict[bytes, list[Present]] = defaultdict(list)
-        for present, outcome in self._target.fetch(presents):
+    def texts(self, presents: list[Present]) -> dict[str, bytes]:
+        """By uid: the octets, of those that can be read and are not too large to be held."""
+        asked = [present for present in presents if (present.size or 0) <= WHOLE]
+        self.bodies_read += len(asked)
+        found = {}
+        for present, outcome in self._target.fetch(asked) if asked else ():
             if not isinstance(outcome, Failure | Vanished):
-                octets = outcome.octets
                 with suppress(BodyCut):
-                    chunks = outcome.chunks() if octets is None else [octets]
-                    found[self.rest(chunks)].append(present)
+                    found[present.uid] = outcome.octets or b"".join(outcome.chunks())
         return found
 
     @staticmethod

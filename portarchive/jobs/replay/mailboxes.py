@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.folders import FolderPlan
-from portarchive.jobs.replay.names import Path, below, beside, key_of, plainer
+from portarchive.jobs.replay.names import Path, below, beside, key_of, may_be_refused, plainer
 from portarchive.placing import FolderReady, FolderWish, NameRules
 
 IMAGINED = "\0plan:"
@@ -116,6 +116,9 @@ def _ensure(target: Target, todo: Sequence[FolderPlan], made: set[str]) -> list[
                 if outcome.created and plan.folder is not None:
                     made.add(plan.folder.path)
                 plan.notes += [("wish-lost", lost) for lost in outcome.lost]
+                if plan.unasked is not None and plan.unasked not in outcome.folder.roles:
+                    text = f"the target does not give it the role {plan.unasked}"
+                    plan.notes.append(("role-lost", text))
             elif plan.folder_id:
                 plan.notes.append(("wish-lost", f"subscription: {outcome.text}"))
             else:
@@ -124,14 +127,26 @@ def _ensure(target: Target, todo: Sequence[FolderPlan], made: set[str]) -> list[
     return refused
 
 
-def imagine(plans: Sequence[FolderPlan], trash: FolderPlan | None) -> set[str]:
+def imagine(plans: Sequence[FolderPlan], trash: FolderPlan | None, rules: NameRules) -> set[str]:
     """In a dry run: mailboxes that would be made are told apart by their number."""
     made: set[str] = set()
     for number, plan in enumerate(plans):
         if not plan.folder_id:
+            _foresee(plan, rules)
             plan.folder_id = f"{IMAGINED}{number}"
             if plan.folder is not None:
                 made.add(plan.folder.path)
     if trash is not None and not trash.folder_id:
         trash.folder_id = f"{IMAGINED}trash"
     return made
+
+
+def _foresee(plan: FolderPlan, rules: NameRules) -> None:
+    """What only the making will show."""
+    if plan.unasked is not None:
+        text = f"the role {plan.unasked} cannot be asked for: some targets give it by the name"
+        plan.notes.append(("role-unsure", text))
+    if may_be_refused(plan.path):
+        other = "/".join(plainer(plan.path, plan.whole, rules, plan.root)[0])
+        text = f"the target may refuse this name: it would be {other} then"
+        plan.notes.append(("name-unsure", text))

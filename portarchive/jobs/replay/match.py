@@ -1,8 +1,10 @@
 """Matching: which messages of the archive a mailbox of the target has already.
 
 Each message of the target is used at most once. It works in rounds, from equal octets to equal
-identity; what remains is to be placed. It needs no memory of earlier runs: a ledger makes it
-faster, never different. Owns the rounds; refuses to place or to judge.
+identity (``identity``); what remains is to be placed. Octets are equal also if they are what this
+target makes of those that it was sent (``becomes``). It needs no memory of earlier runs: a ledger
+makes it faster, never different. Owns the order of the rounds, the short cuts and the round of
+equal octets; refuses to place or to judge.
 """
 
 from __future__ import annotations
@@ -10,13 +12,19 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from portarchive.archive.contents import ContentFolder
 from portarchive.connectors.base import Target
+from portarchive.errors import ArchiveError
+from portarchive.jobs.replay.becomes import FORETOLD, becomes
+from portarchive.jobs.replay.identity import Identity
 from portarchive.jobs.replay.looking import Looker, Pair, Round, Work
-from portarchive.jobs.replay.pieces import NOTHING, Piece, Print
-from portarchive.placing import Alteration, Present, TargetCapabilities
+from portarchive.jobs.replay.pieces import NOTHING, Piece, Print, print_of_chunks
+from portarchive.jobs.replay.twins import couple, is_just_as
+from portarchive.likeness import converted
+from portarchive.placing import Alteration, LineEnds, Present, TargetCapabilities
 
 __all__ = ["Matcher", "Pair", "Round", "changes_instant"]
 
@@ -27,16 +35,7 @@ WINDOW: Final = 4000
 SMALL: Final = 16 << 10
 """Of messages up to so many octets the whole is asked for at once, not the header first."""
 
-_OF_OCTETS: Final = frozenset(
-    {
-        Alteration.BARE_LF,
-        Alteration.NUL,
-        Alteration.EIGHT_BIT_HEADER,
-        Alteration.LAST_LF,
-        Alteration.CR_RUN,
-    }
-)
-_NOT_KEPT: Final = _OF_OCTETS | {Alteration.EMPTY, Alteration.NO_HEADER}
+_NOT_KEPT: Final = FORETOLD | {Alteration.LAST_LF, Alteration.EMPTY, Alteration.NO_HEADER}
 
 
 class Matcher:
@@ -64,6 +63,7 @@ class Matcher:
     ) -> None:
         self._known = target.capabilities
         self._looker = Looker(target)
+        self._identity = Identity(self._looker, self._any_instant, self._look, self._becomes)
         self._print = print_piece
         self._read = read_piece
         self._same_ids = same_ids
@@ -85,7 +85,7 @@ class Matcher:
         pieces: Iterable[Piece],
         presents: Iterable[Present],
         *,
-        remembered: Iterable[tuple[Present, bytes]] = (),
+        remembered: Iterable[tuple[Present, bytes, bool]] = (),
         uidvalidity: int | None = None,
         path: tuple[str, ...] = (),
         mailbox_id: str | None = None,
@@ -96,12 +96,12 @@ class Matcher:
             pieces: what the archive has for it and is not found yet.
             presents: what is in it and is not used yet.
             remembered: some of them, with the SHA-256 of the archive's octets that an earlier run
-                placed there.
+                placed there, and whether they are known to have the instant that they had then.
             uidvalidity: of the mailbox now.
             path: of the mailbox: whether it is the archive's own.
             mailbox_id: the same by MAILBOXID, where the target tells it.
         """
-        work = Work(pieces, presents, forgets=True)
+        work = Work(pieces, presents, forgets=True, exact=self._strict)
         if not self._strict:
             self._by_ledger(work, remembered)
             if self._same_ids:
@@ -109,7 +109,7 @@ class Matcher:
         if work.both():
             self._by_octets(work)
         if work.both() and not self._strict:
-            self._by_identity(work)
+            self._identity.pair(work)
         self._late(work)
         self._in_doubt(work)
         self.seen = work.seen
@@ -121,7 +121,7 @@ class Matcher:
         if work.both():
             self._by_octets(work)
         if work.both():
-            self._by_identity(work)
+            self._identity.pair(work)
         self._late(work)
         self._in_doubt(work)
         return work.pairs
@@ -134,27 +134,76 @@ class Matcher:
         """
         return Looker.rest(self._read(piece))
 
+    def _look(self, work: Work, piece: Piece) -> Print | None:
+        """What it looks like; also what this target makes of it, if that is something else.
+
+        From here on it has a digest, so that it can be remembered, whoever made the archive.
+        """
+        look = self._print(piece)
+        if look is None:
+            return None
+        if piece.digest is None:
+            piece.digest = look.sha256
+        known = FORETOLD & self._known.alterations
+        changed = not known.isdisjoint(look.trips)
+        if changed and not work.exact and piece.key not in work.foretold:
+            try:
+                foretold = print_of_chunks(self._becomes(piece), self._known.line_ends)
+            except ArchiveError:
+                return look  # whoever places it says so
+            if foretold.octets != look.octets:
+                work.foretold[piece.key] = foretold
+        return look
+
+    def _becomes(self, piece: Piece) -> Iterator[bytes]:
+        """The octets of the archive as this target is known to keep them, with CR LF."""
+        chunks: Iterable[bytes] = self._read(piece)
+        if piece.look is None or piece.look.ends in (LineEnds.CRLF, LineEnds.LF):
+            chunks = converted(chunks, LineEnds.CRLF)
+        return becomes(chunks, FORETOLD & self._known.alterations)
+
     # --- rounds ---------------------------------------------------------------------------------
 
-    def _by_ledger(self, work: Work, remembered: Iterable[tuple[Present, bytes]]) -> None:
-        by_digest: dict[bytes, Piece] = {}
-        more: dict[bytes, list[Piece]] = {}  # equal ones are few
+    def _by_ledger(self, work: Work, remembered: Iterable[tuple[Present, bytes, bool]]) -> None:
+        some = iter(remembered)
+        first = next(some, None)
+        if first is None:
+            return
+        by_digest: dict[bytes, list[Piece]] = {}
         for piece in work.pieces.values():
+            if piece.digest is None:
+                self._look(work, piece)
             if piece.digest is not None:
-                first = by_digest.setdefault(piece.digest, piece)
-                if first is not piece:
-                    more.setdefault(piece.digest, [first]).append(piece)
-        for present, digest in remembered:
-            if digest in more:
-                epoch = present.received.epoch
-                found = more[digest]
-                best = next((p for p in found if p.epoch == epoch), found[0] if found else None)
-                if best is not None:
-                    found.remove(best)
-            else:
-                best = by_digest.pop(digest, None)
-            if best is not None:
-                work.take(best, present, Round.LEDGER)
+                by_digest.setdefault(piece.digest, []).append(piece)
+        twins: dict[bytes, list[tuple[Present, bool]]] = defaultdict(list)
+        for present, digest, dated in chain((first,), some):
+            pieces = by_digest.get(digest, ())
+            if len(pieces) > 1:
+                twins[digest].append((present, dated))
+            elif pieces and (dated or self.same_instant(pieces[0], present)):
+                del by_digest[digest]
+                work.take(pieces[0], present, Round.LEDGER)
+        for digest, found in twins.items():
+            pieces = by_digest[digest]
+            presents = [present for present, _ in found]
+            for piece, present in self._of_equal_instants(pieces, presents):
+                work.take(piece, present, Round.LEDGER)
+            left = [p for p, dated in found if dated and p.uid in work.presents]
+            for piece, present in couple([p for p in pieces if p.key in work.pieces], left):
+                work.take(piece, present, Round.LEDGER)
+
+    @staticmethod
+    def _of_equal_instants(
+        pieces: Iterable[Piece], presents: Iterable[Present]
+    ) -> list[tuple[Piece, Present]]:
+        """Pairs of the same instant, of those that are equal otherwise."""
+        by_instant: dict[int | None, tuple[list[Piece], list[Present]]] = {}
+        for piece in pieces:
+            by_instant.setdefault(piece.epoch, ([], []))[0].append(piece)
+        for present in presents:
+            if present.received.epoch in by_instant:
+                by_instant[present.received.epoch][1].append(present)
+        return [pair for each in by_instant.values() for pair in couple(*each)]
 
     def _by_ids(
         self, work: Work, uidvalidity: int | None, path: tuple[str, ...], mailbox_id: str | None
@@ -193,13 +242,17 @@ class Matcher:
     def _by_octets(self, work: Work) -> None:
         by_size: dict[int, list[Piece]] = {}
         for piece in work.pieces.values():
-            look = self._print(piece)
-            if look is not None:
-                by_size.setdefault(look.size, []).append(piece)
+            if self._look(work, piece) is not None:
+                for size in {look.size for look in work.looks(piece)}:
+                    by_size.setdefault(size, []).append(piece)
         sized = [p for p in work.presents.values() if p.size is not None and p.size in by_size]
         sized.sort(key=_size)
         for window in _windows(sized):
-            pieces = [piece for size in {p.size or 0 for p in window} for piece in by_size[size]]
+            sizes = {present.size or 0 for present in window}
+            # one that the target changes may be of two sizes
+            pieces = [piece for size in sizes for piece in by_size[size]]
+            if work.foretold:
+                pieces = list({piece.key: piece for piece in pieces}.values())
             self._equal_octets(work, pieces, window)
         unknown = [present for present in work.presents.values() if present.size is None]
         if unknown and work.pieces:
@@ -210,12 +263,15 @@ class Matcher:
 
         Equal size and header are not enough: two messages may differ in their bodies alone.
         """
-        by_octets: dict[bytes, list[Piece]] = defaultdict(list)
+        as_sent: dict[bytes, list[Piece]] = defaultdict(list)
+        changed: dict[bytes, list[Piece]] = defaultdict(list)
         headers = set()
         for piece in pieces:
             if piece.look is not None and piece.key in work.pieces:
-                by_octets[piece.look.octets].append(piece)
-                headers.add((piece.look.size, piece.look.header))
+                as_sent[piece.look.octets].append(piece)
+                headers |= {(look.size, look.header) for look in work.looks(piece)}
+                if (foretold := work.foretold.get(piece.key)) is not None:
+                    changed[foretold.octets].append(piece)
         large = [present for present in presents if (present.size or 0) > SMALL]
         self._looker.headers(work, large)
         asked = [
@@ -224,28 +280,59 @@ class Matcher:
             if present.uid in work.presents
             and (
                 (present.size or 0) <= SMALL
+                or present.uid in work.unread  # its header alone cannot be had
                 or (
                     (seen := work.headers.get(present.uid)) is not None
                     and (present.size or 0, seen.header) in headers
                 )
             )
         ]
-        later: list[tuple[Present, bytes]] = []
-        for present, octets in self._looker.octets(work, asked, by_octets.keys()):
-            found = by_octets.get(octets, [])
-            same = next((p for p in found if p.epoch == present.received.epoch), None)
-            if same is not None:
-                found.remove(same)
-                work.take(same, present, Round.OCTETS)
-            elif found:
-                later.append((present, octets))
-        for present, octets in later:
-            if found := by_octets[octets]:
-                piece = found.pop(0)
-                if self._is_changed(piece):
-                    work.late.append((piece, present))
-                else:
-                    work.take(piece, present, Round.OCTETS)
+        found: dict[bytes, list[Present]] = defaultdict(list)
+        wanted = as_sent.keys() | changed.keys() if changed else as_sent.keys()
+        for present, octets in self._looker.octets(work, asked, wanted):
+            ones = as_sent.get(octets, ())
+            if len(ones) == 1 and octets not in changed and is_just_as(ones[0], present):
+                del as_sent[octets]
+                work.take(ones[0], present, Round.OCTETS)
+            else:
+                found[octets].append(present)
+        for octets, there in found.items():
+            self._of_octets(work, as_sent.get(octets, []), changed.get(octets, []), there)
+
+    def _of_octets(
+        self, work: Work, as_sent: list[Piece], changed: list[Piece], there: list[Present]
+    ) -> None:
+        """Pair the messages of one row of octets.
+
+        What this target made of a message has its instant, or it is another message that always
+        looked like this. Whoever was sent like this may be there at any instant.
+        """
+
+        def open_(pieces: list[Piece]) -> list[Piece]:
+            return [piece for piece in pieces if piece.key in work.pieces]
+
+        def left() -> list[Present]:
+            return [present for present in there if present.uid in work.presents]
+
+        def pair_changed(most: int) -> None:
+            pairs = self._of_equal_instants(open_(changed), left())
+            for piece, present in pairs[:most]:
+                work.take(piece, present, _as_changed(piece))
+
+        if changed:  # nobody who was sent like this loses by it
+            pair_changed(max(0, len(left()) - len(open_(as_sent))))
+        for piece, present in self._of_equal_instants(open_(as_sent), left()):
+            work.take(piece, present, Round.OCTETS)
+        if changed:
+            pair_changed(len(changed))
+            free = [piece for piece in open_(changed) if self._any_instant(piece)]
+            for piece, present in couple(free, left()):
+                work.take(piece, present, _as_changed(piece))
+        for piece, present in couple(open_(as_sent), left()):
+            if self._is_changed(piece):
+                work.late.append((piece, present))
+            else:
+                work.take(piece, present, Round.OCTETS)
 
     def _is_changed(self, piece: Piece) -> bool:
         """Whether the target is known not to keep these octets.
@@ -273,7 +360,8 @@ class Matcher:
         by_instant: dict[int | None, list[Piece]] = defaultdict(list)
         for piece in work.pieces.values():
             if piece.look is not None:
-                by_size[piece.look.size].append(piece)
+                for size in {look.size for look in work.looks(piece)}:
+                    by_size[size].append(piece)
                 by_instant[None if self._any_instant(piece) else piece.epoch].append(piece)
         for present in unread:
             near = [*by_instant[present.received.epoch], *by_instant[None]]
@@ -286,122 +374,16 @@ class Matcher:
                     break
 
     def _may_be(self, work: Work, piece: Piece, present: Present) -> bool:
-        look, head = piece.look, work.headers.get(present.uid)
-        if look is None or head is None:
-            return look is not None
-        if (present.size, head.header) == (look.size, look.header):
+        looks, head = work.looks(piece), work.headers.get(present.uid)
+        if not looks or head is None:
+            return bool(looks)
+        if any((present.size, head.header) == (look.size, look.header) for look in looks):
             return True
-        if look.message_id != NOTHING:
-            named = look.message_id in work.names.get(present.uid, ())
+        if looks[0].message_id != NOTHING:
+            names = work.names.get(present.uid, ())
+            named = any(look.message_id in names for look in looks)
             return named and self.same_instant(piece, present)
-        return head.ident == look.ident
-
-    def _by_identity(self, work: Work) -> None:
-        self._looker.headers(work, [p for p in self._possible(work) if p.uid not in work.names])
-        named: dict[bytes, list[Present]] = defaultdict(list)
-        fields: dict[bytes, list[Present]] = defaultdict(list)
-        for present in work.presents.values():
-            for name in work.names.get(present.uid, ()):
-                named[name].append(present)
-            seen = work.headers.get(present.uid)
-            if seen is not None:
-                fields[seen.ident].append(present)
-        with_id: list[tuple[Piece, Print]] = []
-        without: list[tuple[Piece, Print]] = []
-        for piece in work.pieces.values():
-            if (look := piece.look) is not None:
-                (without if look.message_id == NOTHING else with_id).append((piece, look))
-
-        def candidates(piece: Piece, look: Print) -> list[Present]:
-            return [
-                present
-                for present in named.get(look.message_id, ())
-                if present.uid in work.presents and self.same_instant(piece, present)
-            ]
-
-        self._looker.bodies(work, [p for one in with_id for p in candidates(*one)])
-        _pair_bodies(work, with_id, candidates, Round.BODY)
-        self._by_number(work, with_id, candidates)
-
-        def alike(piece: Piece, look: Print) -> list[Present]:
-            found = [p for p in fields.get(look.ident, ()) if p.uid in work.presents]
-            if look.ident == NOTHING:  # no field tells it from others: its date has to
-                found = [present for present in found if self.same_instant(piece, present)]
-            return found
-
-        self._looker.bodies(work, [p for one in without for p in alike(*one)])
-        _pair_bodies(work, without, alike, Round.FIELDS)
-        if self._known.alterations & _OF_OCTETS:
-            self._pair_changed(work, [one for one, _ in without if one.key in work.pieces])
-
-    def _possible(self, work: Work) -> list[Present]:
-        """What can be some message of the archive, as far as the listing tells."""
-        instants = {piece.epoch for piece in work.pieces.values()}
-        looks = [piece.look for piece in work.pieces.values() if piece.look is not None]
-        if any(look.message_id == NOTHING for look in looks) or any(
-            changes_instant(epoch, self._known) for epoch in instants
-        ):
-            return list(work.presents.values())
-        return [present for present in work.presents.values() if present.received.epoch in instants]
-
-    def _pair_changed(self, work: Work, pieces: list[Piece]) -> None:
-        """Without Message-ID, and equal but for what this server is known to change."""
-        by_instant: dict[int | None, list[Present]] = defaultdict(list)
-        for present in work.presents.values():
-            by_instant[present.received.epoch].append(present)
-        asked: dict[str, Present] = {}
-        for piece in pieces:
-            free = self._any_instant(piece)
-            some = work.presents.values() if free else by_instant.get(piece.epoch, ())
-            asked.update({present.uid: present for present in some})
-        if not asked:
-            return
-        stored = self._looker.rests(list(asked.values()))
-        for piece in pieces:
-            like = stored.get(Looker.rest(self._read(piece)), [])
-            found = [present for present in like if self.same_instant(piece, present)]
-            if found:
-                like.remove(found[0])
-                work.take(piece, found[0], Round.FIELDS)
-
-    def _by_number(
-        self,
-        work: Work,
-        pieces: Iterable[tuple[Piece, Print]],
-        candidates: Callable[[Piece, Print], list[Present]],
-    ) -> None:
-        """Same Message-ID and instant, when as many are left on both sides.
-
-        Those that are seen to be other messages, by equal size and header and another body, are
-        left out: no server of the closed lists changes a body that way, but for NUL.
-        """
-        groups: dict[tuple[bytes, int | None], list[tuple[Piece, Print]]] = defaultdict(list)
-        for piece, look in pieces:
-            if piece.key in work.pieces:
-                instant = None if self._any_instant(piece) else piece.epoch
-                groups[look.message_id, instant].append((piece, look))
-        for found in groups.values():
-            presents = candidates(*found[0])
-            others = self._other_bodies(work, found, presents)
-            ones = [piece for piece, look in found if (look.size, look.header) not in others]
-            rest = [p for p in presents if _size_and_header(work, p) not in others]
-            if len(ones) == len(rest):
-                for piece, present in zip(ones, rest, strict=True):
-                    work.take(piece, present, Round.IDENTITY)
-
-    def _other_bodies(
-        self, work: Work, pieces: list[tuple[Piece, Print]], presents: list[Present]
-    ) -> set[tuple[int, bytes]]:
-        """Sizes and headers that both sides have in this group, with other bodies each."""
-        there = {
-            _size_and_header(work, present) for present in presents if present.uid in work.bodies
-        }
-        nul = Alteration.NUL in self._known.alterations
-        return {
-            (look.size, look.header)
-            for _, look in pieces
-            if (look.size, look.header) in there and not (nul and "nul" in look.trips)
-        }
+        return any(head.ident == look.ident for look in looks)
 
     # --- instants -------------------------------------------------------------------------------
 
@@ -413,29 +395,10 @@ class Matcher:
         return changes_instant(piece.epoch, self._known)
 
 
-def _pair_bodies(
-    work: Work,
-    pieces: Iterable[tuple[Piece, Print]],
-    candidates: Callable[[Piece, Print], list[Present]],
-    round_: Round,
-) -> None:
-    def equal(piece: Piece, look: Print) -> Iterator[Present]:
-        for present in candidates(piece, look):
-            seen = work.bodies.get(present.uid)
-            if seen is not None and seen.body == look.body:
-                yield present
-
-    later = []
-    for piece, look in pieces:
-        found = list(equal(piece, look))
-        same = next((p for p in found if p.received.epoch == piece.epoch), None)
-        if same is not None:
-            work.take(piece, same, round_)
-        elif found:
-            later.append((piece, look))
-    for piece, look in later:  # only when nobody with an equal instant is left
-        if (first := next(equal(piece, look), None)) is not None:
-            work.take(piece, first, round_)
+def _as_changed(piece: Piece) -> Round:
+    """By what one is recognised that is as this target changes it."""
+    named = piece.look is not None and piece.look.message_id != NOTHING
+    return Round.BODY if named else Round.FIELDS
 
 
 def _is_own(folder: ContentFolder, path: tuple[str, ...], mailbox_id: str | None) -> bool:
@@ -453,11 +416,6 @@ def _size(present: Present) -> int:
 
 def _uid(present: Present) -> tuple[int, str]:
     return len(present.uid), present.uid
-
-
-def _size_and_header(work: Work, present: Present) -> tuple[int, bytes]:
-    seen = work.headers.get(present.uid)
-    return present.size or 0, seen.header if seen is not None else NOTHING
 
 
 def _windows(presents: Sequence[Present]) -> Iterator[list[Present]]:

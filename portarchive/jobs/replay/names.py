@@ -7,6 +7,7 @@ of where its parent went: the names are the same at every run. Pure; knows of no
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from typing import Final
 
@@ -21,6 +22,14 @@ _SINGLE: Final = 60
 _MARK: Final = 9
 _LEAST: Final = 12
 """Octets that a mark needs to be worth a place below its parent."""
+_SURE: Final = 200
+"""Octets of a name on the wire that no target was seen to refuse."""
+_TAKEN: Final = frozenset(
+    {"cur", "new", "tmp", "subscriptions", "maildirfolder", "maildirsize", "other users",
+     "shared folders"}
+)  # fmt: skip
+_UNWILLING: Final = ("~", ".", "#", "dovecot", "cyrus.")
+_ODD: Final = frozenset('*%"\\')
 
 
 def below(base: Path, name: str, whole: str, rules: NameRules, root: Path = ()) -> Path:
@@ -99,6 +108,30 @@ def key_of(path: Path, rules: NameRules) -> Path:
     if names and names[0].upper() == "INBOX":
         names[0] = "INBOX"
     return tuple(names)
+
+
+def may_be_refused(path: Path) -> bool:
+    """Whether servers were seen to refuse such a name without telling that they would.
+
+    Those that keep mailboxes in directories do not like names that these have for other ends, nor
+    long ones, which modified UTF-7 makes longer (RFC 9051 §A.1).
+    """
+    return _wire_length("/".join(path)) > _SURE or any(
+        name.lower() in _TAKEN
+        or not name.strip(".")
+        or name.startswith(_UNWILLING)
+        or not _ODD.isdisjoint(name)
+        for name in path
+    )
+
+
+def _wire_length(text: str) -> int:
+    """Octets in modified UTF-7, or at most two more for each of its runs."""
+    runs = 4 * len(re.findall(r"[^ -~]+", text))
+    return (
+        sum(1 if " " <= sign <= "~" else 3 * len(sign.encode("utf-16-be")) // 2 for sign in text)
+        + runs
+    )
 
 
 def _shortened(path: Path, whole: str, rules: NameRules, root: Path) -> Path:

@@ -6,7 +6,7 @@ There is one for each message of a folder, at once: what is kept of a message is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -39,7 +39,7 @@ class Print(NamedTuple):
 
     Attributes:
         size: octets as they are sent to this target.
-        digests: five of 16 octets each, in the order of the properties.
+        digests: five of 16 octets each and one of 32, in the order of the properties.
         ends: its line ends.
         plain: nothing that a server trips over.
         trips: what a server may trip over (values of ``Alteration``).
@@ -74,7 +74,12 @@ class Print(NamedTuple):
     @property
     def ident(self) -> bytes:
         """Of Date, From and Subject; ``NOTHING`` if it has none of them."""
-        return self.digests[64:]
+        return self.digests[64:80]
+
+    @property
+    def sha256(self) -> bytes:
+        """Of all octets as they are."""
+        return self.digests[80:]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +91,8 @@ class Piece:
         folder: the archive's folder.
         folder_id: the target's mailbox; "" while it does not exist yet.
         flags: to be set.
-        own_uid, member, size, digest, text_received, epoch: of the item; the digest in 32 octets.
+        own_uid, member, size, digest, text_received, epoch: of the item; the digest in 32 octets,
+            where the archive tells none that of what was read.
         email_id: of the item, where it is of use.
         look: None until its octets were read, and when it is not needed any more.
         uid: on the target, once known.
@@ -97,6 +103,7 @@ class Piece:
         known: all of that is on the target's closed list.
         line_ends: only line ends differ from the archive's octets.
         careful: it was sent once and not answered.
+        kept: the source had lost it; it came with ``--include-kept``.
         twins: further pieces that go in the same parcel (one message in several mailboxes).
     """
 
@@ -122,6 +129,7 @@ class Piece:
     differs: tuple[str, ...] = ()
     line_ends: bool = False
     careful: bool = False
+    kept: bool = False
     twins: tuple[Piece, ...] = ()
 
     @property
@@ -185,6 +193,7 @@ def piece_of(
         bytes.fromhex(item.sha256) if item.sha256 is not None else None,
         item.received.text,
         item.received.epoch,
+        kept=item.kept,
     )
 
 
@@ -202,8 +211,13 @@ def look_at(contents: Contents, item: Item, ends: LineEnds) -> Print:
     if item.size is not None and item.size <= WHOLE:
         octets = contents.octets(item)
         return print_of_octets(octets, ends)
+    return print_of_chunks(contents.chunks(item), ends)
+
+
+def print_of_chunks(chunks: Iterable[bytes], ends: LineEnds) -> Print:
+    """The same of a message that comes in chunks."""
     counter = _Counter()
-    found = likeness(counter.count(contents.chunks(item)))
+    found = likeness(counter.count(chunks))
     bare_lf = found.line_ends is LineEnds.MIXED and counter.lines != counter.pairs
     return print_of(found, counter.lines, ends, cr_run=counter.cr_run, bare_lf=bare_lf)
 
@@ -224,7 +238,7 @@ class _Counter:
     pairs = 0
     cr_run = False
 
-    def count(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def count(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         end = b""
         for chunk in chunks:
             self.lines += chunk.count(b"\n")
@@ -260,7 +274,8 @@ def print_of(
         + found.header_sha256[:16]
         + found.body_sha256[:16]
         + name_of(found.message_id)
-        + ident,
+        + ident
+        + found.sha256,
         found.line_ends,
         found.plain and not cr_run,
         (*trips, "cr-run") if cr_run else trips,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from portarchive.jobs.replay.folders import FolderPlan
 from portarchive.jobs.replay.gather import Tally
 from portarchive.jobs.replay.pieces import Piece, State
+from portarchive.placing import Alteration
 from portarchive.records import SourceIdentity
 
 NAMED = 1000
@@ -32,7 +33,9 @@ class FolderReport:
         present: by round, what was there already.
         to_place, to_place_octets: what the plan would place (a dry run only).
         placed, placed_octets, merged: what this run brought.
-        undated: without a received date; the target takes its own now.
+        kept: of ``messages``, those that the source had lost (``--include-kept``).
+        kept_brought: of these, what this run placed or merged; in a dry run, would place.
+        undated: of what is brought, without a received date; the target takes its own now.
         date_from_header: the archive has no date that can be used; the message itself has.
         trashed: marked as deleted, and brought to the trash.
         line_ends: placed or present with other line ends, by rule.
@@ -43,11 +46,15 @@ class FolderReport:
             before, were named by an earlier run, and are on the closed list.
         differs: ``{"uid", "file", "what"}``: there before, with other flags or another date.
         skipped: by reason.
+        unkept: how many of ``altered_count`` lost nothing but their flags, at a target that is
+            known to keep none; ``dropped`` counts these by flag, and other alterations are named
+            before them.
         dropped: ``{"keyword", "reason", "count"}``.
         losses: ``{"what", "count"}`` that the plan foresees.
         notes: ``{"code", "text"}``.
         left_out: uids of what was skipped or failed; for ``migrate``, not in the JSON.
         found: uids of what was there before this run; the same.
+        borne: by flag, how many messages are to have it; the same.
     """
 
     path: str
@@ -67,6 +74,9 @@ class FolderReport:
     undated: int = 0
     date_from_header: int = 0
     trashed: int = 0
+    kept: int = 0
+    kept_brought: int = 0
+    unkept: int = 0
     failed_count: int = 0
     altered_count: int = 0
     alarms: int = 0
@@ -80,6 +90,7 @@ class FolderReport:
     notes: list[dict[str, str]] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
+    borne: Counter[str] = field(default_factory=Counter)
 
     def take(self, piece: Piece) -> None:
         """Count one message."""
@@ -107,31 +118,54 @@ class FolderReport:
                 self.failed.append({**place, "code": piece.code, "text": piece.text})
         self.line_ends += piece.line_ends
         present = piece.state is State.PRESENT
+        brought = piece.state in (State.PLACED, State.MERGED, State.OPEN)
+        self.kept += piece.kept
+        self.kept_brought += piece.kept and brought
+        if present or brought:
+            self.borne.update(piece.flags)
         if piece.altered and (present or piece.state in (State.PLACED, State.MERGED)):
             self.altered_count += 1
             self.alarms += not (present and piece.known and piece.named)
-            if len(self.altered) < NAMED:
-                what = {"what": list(piece.altered), "known": piece.known}
-                since = {"present": present, "named": piece.named}
-                self.altered.append({**place, **what, **since})
+            what = {"what": list(piece.altered), "known": piece.known}
+            self._name_altered({**place, **what, "present": present, "named": piece.named})
         if piece.differs and present:
             self.differs_count += 1
             if len(self.differs) < NAMED:
                 self.differs.append({**place, "what": list(piece.differs)})
+
+    @property
+    def altered_otherwise(self) -> list[dict[str, Any]]:
+        """``altered`` without those that are counted in ``dropped`` by flag (``unkept``)."""
+        return [entry for entry in self.altered if not _only_unkept(entry)]
+
+    def _name_altered(self, entry: dict[str, Any]) -> None:
+        """While there is room. What lost its flags only, as was to be expected, makes room."""
+        flags_only = _only_unkept(entry)
+        self.unkept += flags_only
+        if len(self.altered) >= NAMED:
+            if flags_only or self.unkept == 0:
+                return
+            for number in range(len(self.altered) - 1, -1, -1):
+                if _only_unkept(self.altered[number]):
+                    del self.altered[number]
+                    break
+            else:
+                return
+        self.altered.append(entry)
 
     def stored_late(self, piece: Piece) -> None:
         """Name a placed message that is there once more: stored after the server hung up."""
         place = {"uid": piece.own_uid, "file": piece.member}
         for entry in self.altered:
             if entry["uid"] == piece.own_uid:
+                self.unkept -= _only_unkept(entry)
                 entry["what"] = list(dict.fromkeys((*entry["what"], STORED_LATE)))
                 entry["known"] = False
                 return
         self.altered_count += 1
         self.alarms += 1
-        if len(self.altered) < NAMED:
-            what = {"what": [STORED_LATE], "known": False}
-            self.altered.append({**place, **what, "present": False, "named": False})
+        what = {"what": [STORED_LATE], "known": False}
+        self._name_altered({**place, **what, "present": False, "named": False})
 
     def to_json(self) -> dict[str, Any]:
         """One entry of ``folders``."""
@@ -153,6 +187,8 @@ class FolderReport:
             "undated": self.undated,
             "date_from_header": self.date_from_header,
             "trashed": self.trashed,
+            "kept": self.kept,
+            "kept_brought": self.kept_brought,
             "skipped": dict(sorted(self.skipped.items())),
             "failed_count": self.failed_count,
             "failed": self.failed,
@@ -166,6 +202,11 @@ class FolderReport:
         }
 
 
+def _only_unkept(entry: Mapping[str, Any]) -> bool:
+    """Whether a message that is named as altered lost its flags only, where none are kept."""
+    return bool(entry["known"]) and entry["what"] == [Alteration.FLAGS.value]
+
+
 @dataclass(slots=True)
 class ImportReport:
     """The outcome of ``run_import``.
@@ -175,7 +216,8 @@ class ImportReport:
             that is news; exit 0 if and only if.
         ended: why the run ended before its end (``over-quota``), or None.
         notices: ``{"code", "text", "severity"}``.
-        unmatched: what was selected by name and is not in the archive.
+        unmatched: what was selected by name and is not in the archive, or only kept there.
+        deleted_there: of these, what ``--include-kept`` would have brought.
     """
 
     archive: str
@@ -186,6 +228,7 @@ class ImportReport:
     notices: list[dict[str, str]] = field(default_factory=list)
     ended: str | None = None
     unmatched: list[str] = field(default_factory=list)
+    deleted_there: set[str] = field(default_factory=set)
     copies: int = 0
     headers_read: int = 0
     bodies_read: int = 0
@@ -246,6 +289,8 @@ class ImportReport:
                 "undated": self.total("undated"),
                 "date_from_header": self.total("date_from_header"),
                 "trashed": self.total("trashed"),
+                "kept": self.total("kept"),
+                "kept_brought": self.total("kept_brought"),
                 "copies": self.copies,
                 "headers_read": self.headers_read,
                 "bodies_read": self.bodies_read,

@@ -6,6 +6,7 @@ A plan is the same run without the placing.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,11 @@ from portarchive import keywords
 from portarchive.archive.contents import ContentFolder, Contents
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError, ConnectorError, SettingsError
-from portarchive.jobs.replay.deliver import Courier
+from portarchive.jobs.replay.deliver import NO_FLAGS, Courier
+from portarchive.jobs.replay.elsewhere import Elsewhere, holdings
+from portarchive.jobs.replay.expected import expected
 from portarchive.jobs.replay.folders import FolderPlan, Mapper
-from portarchive.jobs.replay.gather import Gatherer, as_record
+from portarchive.jobs.replay.gather import Gatherer, as_record, not_brought
 from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
 from portarchive.jobs.replay.match import Matcher, Pair, Round, changes_instant
@@ -29,6 +32,7 @@ from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import FolderReport, ImportReport, add_tally, folder_reports
 from portarchive.jobs.replay.seek import Seeker
 from portarchive.jobs.replay.survey import Box, survey
+from portarchive.jobs.replay.target_lock import TargetLock
 from portarchive.jobs.replay.verify import Checker, entry_of
 from portarchive.placing import Alteration
 from portarchive.progress import (
@@ -127,21 +131,31 @@ class _Run:
         for quirk in self._contents.quirks:
             self._say(Notice("quirk", f"the archive is read with the tolerance {quirk}", "note"))
         folders = self._chosen()
+        dry = self._options.dry_run
+        with TargetLock(self._target, identity, self._state, write=not dry) as lock:
+            self._replay(folders, lock)
+        return self.report
+
+    def _replay(self, folders: Sequence[ContentFolder], lock: TargetLock) -> None:
+        if not lock.sure:
+            text = "nothing keeps a second import out: no lock can be had on this machine"
+            self._say(Notice("not-locked", text))
         listed = self._target.folders()
         self._mailbox_ids = {folder.folder_id: folder.uid for folder in listed}
-        mapper = Mapper(listed, self._target.capabilities, self._options.into)
+        holds = holdings(self._contents, self._target)
+        mapper = Mapper(listed, self._target.capabilities, self._options.into, holds)
         every = mapper.plan([each for each in self._contents.folders() if each.names])
         chosen = {folder.path for folder in folders}
         plans = [plan for plan in every if plan.folder and plan.folder.path in chosen]
         dry = self._options.dry_run
-        with Ledger(self._state, identity, write=not dry) as ledger:
+        with Ledger(self._state, self._identity, write=not dry) as ledger:
             trash = mapper.trash(every) if self._options.deleted == "trash" else None
-            made = imagine(plans, trash) if dry else make(self._target, plans)
+            names = self._target.capabilities.names
+            made = imagine(plans, trash, names) if dry else make(self._target, plans)
             self.report.folders = list((reports := folder_reports(plans)).values())
             for report in self.report.folders:
                 report.created = report.path in made
             self._work(plans, trash, reports, ledger)
-        return self.report
 
     def _chosen(self) -> list[ContentFolder]:
         selection = self._options.selection
@@ -186,7 +200,10 @@ class _Run:
             whole=self._target.capabilities.memberships,
             ids=same_ids(self._contents, self._identity),
         )
-        self._say(FoldersFound(len(plans), self._expected(plans)))
+        self._say(
+            FoldersFound(len(plans), expected(self._contents, plans, self._options.selection))
+        )
+        elsewhere = self._elsewhere = Elsewhere(self._target, [*plans, trash])
         for group in gatherer.groups():
             paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
             if self._courier.full:
@@ -200,7 +217,18 @@ class _Run:
                     self._accuse()
                     raise
             for piece in group:
+                if not elsewhere.holds(piece):
+                    reports[piece.folder.path].take(piece)
+        if held := elsewhere.release():
+            paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
+            try:
+                self._last(held, paths, ledger)
+            except ConnectorError:
+                self._accuse()
+                raise
+            for piece in held:
                 reports[piece.folder.path].take(piece)
+        elsewhere.tell(reports)
         for piece in self._seeker.stored_late():
             reports[piece.folder.path].stored_late(piece)
         if self._courier.full:
@@ -210,8 +238,9 @@ class _Run:
             add_tally(report, gatherer.tallies[path])
         self._keywords_lost(plans, reports)
         self.report.unmatched = sorted(gatherer.unmatched)
-        for word in self.report.unmatched:
-            self._say(Notice("not-found", f"no message of the archive is {word}"))
+        self.report.deleted_there = gatherer.deleted_there()
+        for notice in not_brought(self.report.unmatched, self.report.deleted_there):
+            self._say(notice)
         counts = {path: tally.items for path, tally in gatherer.tallies.items()}
         if unnamed := self._contents.unnamed(counts):
             files = "file" if unnamed == 1 else "files"
@@ -234,19 +263,6 @@ class _Run:
         if plan.folder is not None and report is not None:
             report.target, report.created = plan.path, plan.folder.path in made
 
-    def _expected(self, plans: Sequence[FolderPlan]) -> int | None:
-        """How many messages there are, as the archive's own ledger says; for the progress."""
-        entries = (self._contents.manifest or {}).get("folders")
-        wanted = {plan.folder.path for plan in plans if plan.folder is not None}
-        counts = {
-            entry.get("path"): entry.get("archived")
-            for entry in (entries if isinstance(entries, list) else [])
-            if isinstance(entry, Mapping) and isinstance(entry.get("archived"), int)
-        }
-        if self._options.selection.needs_description or not wanted <= counts.keys():
-            return None
-        return sum(int(counts[path] or 0) for path in wanted)
-
     def _group(
         self, group: Sequence[Piece], paths: Mapping[str, tuple[str, ...]], ledger: Ledger
     ) -> None:
@@ -266,11 +282,46 @@ class _Run:
                     piece.fail(box.failed.code, box.failed.text)
             else:
                 entries += self._match(folder_id, pieces, box, paths, ledger)
+                self._elsewhere.taken(folder_id, box.used)
+        if self._target.capabilities.memberships:  # all of the archive is in this group
+            entries += self._look_elsewhere(todo, ledger)
+        else:
+            todo = self._elsewhere.hold(todo)
+        if not self._options.dry_run:
+            ledger.add(entries)
+        self._bring(todo, boxes, paths, ledger)
+
+    def _last(
+        self, held: Sequence[Piece], paths: Mapping[str, tuple[str, ...]], ledger: Ledger
+    ) -> None:
+        """What was kept back until all mailboxes were matched."""
+        entries = self._look_elsewhere(held, ledger)
+        if not self._options.dry_run:
+            ledger.add(entries)
+        todo = [piece for piece in held if piece.state is State.OPEN]
+        if self._courier.full:
+            for piece in todo:
+                piece.fail("over-quota", "not placed: the account is full")
+            return
+        keys = {piece.folder_id: Box() for piece in todo}
+        there = [key for key in keys if key and not key.startswith(IMAGINED)]
+        self._bring(todo, keys | survey(self._target, there), paths, ledger)
+
+    def _look_elsewhere(self, pieces: Sequence[Piece], ledger: Ledger) -> list[Entry]:
+        return self._elsewhere.find(pieces, functools.partial(self._match, ledger=ledger))
+
+    def _bring(
+        self,
+        todo: Sequence[Piece],
+        boxes: dict[str, Box],
+        paths: Mapping[str, tuple[str, ...]],
+        ledger: Ledger,
+    ) -> None:
+        """Place it, or say what would become of it."""
         rest = self._to_place(todo)
         if self._options.dry_run:
             self._foresee(rest, boxes)
             return
-        ledger.add(entries)
         for portion in _portions(rest, boxes):
             everything = [part for piece in portion for part in piece.parts]
             self._courier.deliver(portion, boxes)
@@ -357,7 +408,8 @@ class _Run:
                 early = epoch < capabilities.earliest
                 losses.append((Alteration.EARLY_DATE if early else Alteration.FUTURE_DATE).value)
             if not capabilities.keywords:
-                losses += ["flags"] if piece.flags else []
+                unkept = [flag for part in piece.parts for flag in self._checker.flags_unkept(part)]
+                losses += [Alteration.FLAGS.value] if unkept else []
             elif any(map(_is_unsure, piece.parts, (boxes[p.folder_id] for p in piece.parts))):
                 losses.append("keywords-unsure")
             piece.altered = tuple(losses)
@@ -389,17 +441,19 @@ class _Run:
     def _keywords_lost(
         self, plans: Iterable[FolderPlan], reports: Mapping[str, FolderReport]
     ) -> None:
-        """Keywords that a mailbox of the target would not keep."""
+        """Keywords that a mailbox of the target would not keep, and flags of one without any."""
+        for (path, flag), count in sorted(self._checker.unkept.items()):
+            entry = {"keyword": flag, "reason": NO_FLAGS, "count": count}
+            reports[path].dropped.append(entry)
         for plan in plans:
             lost = self._courier.dropped.get(plan.folder_id) if plan.folder_id else None
             if not lost or plan.folder is None:
                 continue
-            counts = Counter[str]()
-            for item in self._contents.items(plan.folder):
-                counts.update(flag for flag in item.flags if keywords.fold(flag) in lost)
-            reports[plan.folder.path].dropped += [
+            report = reports[plan.folder.path]
+            report.dropped += [
                 {"keyword": word, "reason": lost[keywords.fold(word)], "count": count}
-                for word, count in sorted(counts.items())
+                for word, count in sorted(report.borne.items())
+                if keywords.fold(word) in lost
             ]
 
 

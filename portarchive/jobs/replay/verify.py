@@ -8,7 +8,7 @@ closed list; anything else that differs is named as unexpected.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -29,8 +29,6 @@ _SERVER_SETS: Final = frozenset({"\\recent", "$imported", "$hasattachment", "$ha
     key for key, word in keywords.KEYWORDS.items() if word.set_by is keywords.SetBy.SERVER
 }
 
-_NEVER_EXCUSED: Final = frozenset({Alteration.FLAGS.value})
-
 _NOT_OF_OCTETS: Final = frozenset(
     {"flags", "flags-added", "date", Alteration.EARLY_DATE.value, Alteration.FUTURE_DATE.value}
 )
@@ -48,6 +46,11 @@ class Checker:
         matcher: finds messages whose uid the target did not tell.
         courier: knows which keywords were left out.
         options: how much is read back.
+
+    Attributes:
+        read_back: whole messages of the target.
+        unkept: by the archive's path and flag, how many messages are without it, of a target that
+            keeps no flags.
     """
 
     def __init__(
@@ -57,8 +60,12 @@ class Checker:
         self._matcher = matcher
         self._courier = courier
         self._every = options.verify == "bytes"
+        self._keeps_flags = target.capabilities.keywords
         self._known = {str(each) for each in target.capabilities.alterations}
+        # of a target that keeps flags one that is lost is never what is known of it
+        self._excuses = self._known - ({Alteration.FLAGS.value} if self._keeps_flags else set())
         self.read_back = 0
+        self.unkept: Counter[tuple[str, str]] = Counter()
 
     def check(
         self,
@@ -119,7 +126,8 @@ class Checker:
         """Compare what was there before this run; nothing of it is ever changed.
 
         Flags and dates are as its owner may have made them (``differs``). Octets that are others
-        were changed by the target, in this run's sight or an earlier one's (``altered``).
+        were changed by the target, in this run's sight or an earlier one's (``altered``); so were
+        flags, where it keeps none.
 
         Args:
             pairs: of the last ``Matcher.match``.
@@ -127,9 +135,12 @@ class Checker:
         """
         wanted: list[tuple[Piece, Present]] = []
         for piece, present, by in pairs:
-            piece.differs = (*self._flags(piece, present), *self._instant(piece, present))
+            flags = tuple(self._flags(piece, present))
+            unkept = () if self._keeps_flags else flags
+            piece.differs = (*(flags if self._keeps_flags else ()), *self._instant(piece, present))
+            piece.altered, piece.known = unkept, self._excused(unkept)
             if by is Round.LEDGER:
-                piece.altered = told(present)
+                piece.altered = (*told(present), *unkept)
                 piece.known, piece.named = self._excused(piece.altered), True
             elif by in RECOGNISED:
                 look, seen = self._matcher.seen.get(piece.key, (None, None))
@@ -137,7 +148,7 @@ class Checker:
                     piece.look = look  # the digests do not tell all
                     wanted.append((piece, present))
                 elif look.octets != seen.octets:
-                    piece.altered = (self._reason(look, seen, same_rest=False),)
+                    piece.altered = (self._reason(look, seen, same_rest=False), *unkept)
                     piece.known = self._excused(piece.altered)
         self._compare_octets(wanted)
         for piece, _ in wanted:
@@ -174,10 +185,26 @@ class Checker:
 
     def _excused(self, altered: Iterable[str]) -> bool:
         """Whether all of it is on the target's closed list."""
-        return set(altered) <= self._known - _NEVER_EXCUSED
+        return set(altered) <= self._excuses
+
+    def flags_unkept(self, piece: Piece, there: Iterable[str] = ()) -> list[str]:
+        """What a target that keeps no flags will be without; counted in ``unkept``, once a piece.
+
+        Args:
+            piece: meant for it.
+            there: flags that it shows all the same (of a file that somebody else wrote).
+        """
+        if self._keeps_flags:
+            return []
+        shown = {keywords.fold(flag) for flag in there}
+        lost = [flag for flag in piece.flags if keywords.fold(flag) not in shown]
+        self.unkept.update((piece.folder.path, flag) for flag in lost)
+        return lost
 
     def _flags(self, piece: Piece, present: Present) -> Iterator[str]:
-        if not self._target.capabilities.keywords:
+        if not self._keeps_flags:
+            if self.flags_unkept(piece, present.flags):
+                yield Alteration.FLAGS.value
             return
         dropped = self._courier.dropped.get(piece.folder_id, {})
         meant = {keywords.fold(flag) for flag in piece.flags} - set(dropped)
@@ -253,8 +280,12 @@ class Checker:
 
 def entry_of(piece: Piece, path: tuple[str, ...], box: Box, present: Present) -> Entry | None:
     """What is remembered of it; None for what is to be looked at again the next time."""
-    if piece.digest is None or _NOT_READ in piece.altered:
+    digest = piece.digest
+    if digest is None and piece.look is not None:
+        digest = piece.look.sha256  # an archive of another generator tells none
+    if digest is None or _NOT_READ in piece.altered:
         return None
     uidvalidity = box.look.uidvalidity if box.look is not None else None
     words = tuple(word for word in piece.altered if word not in _NOT_OF_OCTETS)
-    return Entry(path, uidvalidity, present.uid, piece.digest, present.size, words)
+    instant = present.received.epoch
+    return Entry(path, uidvalidity, present.uid, digest, present.size, words, instant)
