@@ -51,6 +51,9 @@ class Folder:
         unlisted: it stands for folders that the source did not list, so that neither which there
             are nor which are gone is known: itself, and all whose path, joined by ``/``, begins so.
             Whoever wants it gets a ``FolderFailed`` that says why. None for a folder like others.
+        doubtful: it is none as far as the source knows, but may have been one (a file that is no
+            mbox any more). It counts where an archive has a folder of its path, as one that
+            failed, and nowhere else: see ``choose.fitted``.
     """
 
     folder_id: str
@@ -66,6 +69,7 @@ class Folder:
     sort_order: int | None = None
     messages: int | None = None
     unlisted: str | None = None
+    doubtful: bool = False
 
 
 class Received(NamedTuple):

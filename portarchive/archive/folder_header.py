@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from portarchive import keywords
 from portarchive.archive import model, naming
+from portarchive.archive.folder_state import FolderState
 from portarchive.records import Folder, FolderOpened
 
 # Surrogates stand for octets that do not decode; noncharacters are no I-JSON (RFC 7493 §2.1).
@@ -104,3 +107,42 @@ def refresh(
 def gone(previous: dict[str, Any], when: str) -> dict[str, Any]:
     """The header of a folder that vanished from the source: as it was, with the date."""
     return model.ordered_header({model.GONE_AT: when, **previous})
+
+
+def settle_ids(states: Iterable[FolderState]) -> None:
+    """No two folders of an archive have one uid (``validate``: F-041).
+
+    A MAILBOXID that several mailboxes bear says nothing and is not written; one that a mailbox
+    bears is no longer that of a folder that is gone. In its place ``uid`` is the path, and no id
+    that is the path of another folder is written.
+
+    Args:
+        states: all folders of the edition; ``header`` of those that this changes is set.
+    """
+    headers = [
+        (state, header)
+        for state in states
+        if (header := _to_be(state)) is not None and not (state.moved and state.header is None)
+    ]
+    paths = {state.path for state, _ in headers}
+    live = Counter(header.get("uid") for _, header in headers if model.GONE_AT not in header)
+    taken: set[object] = set(live)
+    for state, header in headers:
+        uid = header.get("uid")
+        if uid == state.path:
+            continue
+        if model.GONE_AT in header:
+            own = uid not in paths and uid not in taken
+            taken.add(uid)
+        else:
+            own = uid not in paths and live[uid] == 1
+        if not own:
+            settled = model.ordered_header({**header, "uid": state.path})
+            published = state.published.header if state.published else None
+            state.header = None if settled == published else settled
+
+
+def _to_be(state: FolderState) -> dict[str, Any] | None:
+    if state.header is not None:
+        return state.header
+    return state.published.header if state.published else None

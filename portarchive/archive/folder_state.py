@@ -342,17 +342,53 @@ class FolderState:
                     yield line
 
 
-def still_items(states: Collection[FolderState], journal: Journal | None) -> set[bytes]:
-    """Digests of lost items that are an item of some folder still: a move is not a loss."""
-    lost = {line_sha256(line) for state in states for line in state.lost_lines(journal)}
-    if not lost:
-        return lost
-    return {
-        digest
-        for state in states
-        for line in state.merged_items(journal)
-        if (digest := line_sha256(line)) in lost
-    }
+_CONTENT_UID = re.compile(rb'\{"uid":"([0-9a-f]{32})(?:-[1-9][0-9]*)?"')
+
+
+class StillItems:
+    """Which lost items are an item of some folder still: a move is not a loss.
+
+    It is the same message if its octets are the same; or its uid, where that is a digest of its
+    content (format.md section 3, mbox): what programs rewrite in a header, such as flags and
+    labels, is left out of it.
+
+    Args:
+        states: all folders. journal: of this run.
+    """
+
+    def __init__(self, states: Collection[FolderState], journal: Journal | None) -> None:
+        self._octets = self._contents = frozenset[bytes]()
+        lost: set[bytes] = set()
+        contents: set[bytes] = set()
+        for state in states:
+            for line in state.lost_lines(journal):
+                lost.add(line_sha256(line))
+                if state.uidvalidity is None and (uid := _content_uid(line)):
+                    contents.add(uid)
+        if not lost:
+            return
+        still: set[bytes] = set()
+        there: set[bytes] = set()
+        for state in states:
+            compared = contents and state.uidvalidity is None
+            for line in state.merged_items(journal):
+                if (digest := line_sha256(line)) in lost:
+                    still.add(digest)
+                if compared and (uid := _content_uid(line)) in contents:
+                    there.add(uid)
+        self._octets, self._contents = frozenset(still), frozenset(there)
+
+    def has(self, line: bytes) -> bool:
+        """Whether the entry of a lost item is of such a one."""
+        if line_sha256(line) in self._octets:
+            return True
+        return bool(self._contents) and _content_uid(line) in self._contents
+
+
+def _content_uid(line: bytes) -> bytes:
+    """The uid of an entry without its number among equal ones; empty if it is no such digest."""
+    match = _CONTENT_UID.match(line)
+    return match[1] if match else b""
 
 
 _FILENAME = b'"filename":"'

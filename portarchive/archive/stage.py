@@ -17,10 +17,10 @@ from portarchive.archive.digests import DigestBlocks, DigestsWriter, file_sha256
 from portarchive.archive.folder_file import FolderFile, FolderFileWriter, parse_entry
 from portarchive.archive.folder_state import (
     FolderState,
+    StillItems,
     line_sha256,
     split_head,
     split_head_any,
-    still_items,
 )
 from portarchive.archive.naming import resolve_item
 from portarchive.archive.publish import Staging
@@ -93,10 +93,11 @@ class Stager:
             (s for s in writer.folders() if s.published or s.header is not None),
             key=lambda s: s.path.encode(),
         )
+        folder_header.settle_ids(self._states)
         self._single = False
         self._blocks: DigestBlocks | None = None
         self._out = Staged(Staging(self._root / model.PRIVATE_DIR))
-        self._still: set[bytes] = set()
+        self._still = StillItems((), None)
         self._foreign: dict[str, str] = {}
         self._protected: set[str] = set()
         self._drops: set[str] = set()
@@ -109,7 +110,7 @@ class Stager:
             OSError: local storage failed.
         """
         self._single = any(s.shares or _has_relative(s) for s in self._states)
-        self._still = still_items(self._states, self._writer.journal)
+        self._still = StillItems(self._states, self._writer.journal)
         if self._single:
             self._find_shared()
         old = self._root / model.DIGESTS_FILE
@@ -206,7 +207,7 @@ class Stager:
             _, filename, flags = split_head(line)
             if (
                 self._policy.mirror
-                or line_sha256(line) in self._still
+                or self._still.has(line)
                 or (is_draft(state, flags) and not self._keeps_drafts(state))
             ):
                 self._drop(state, filename)

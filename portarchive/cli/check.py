@@ -79,7 +79,9 @@ def look(
     with observing(speech) as observer:
         source = connect(url, access, observer=observer, secret=secret)
         try:
-            return Seen(source.identity(), source.folders(), selection)
+            identity = source.identity()
+            folders = [folder for folder in source.folders() if not folder.doubtful]
+            return Seen(identity, folders, selection)
         finally:
             source.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from portarchive.archive.naming import fit
@@ -21,10 +21,17 @@ def stands_for(folder: Folder, names: Sequence[str]) -> bool:
     return tuple(names) == folder.path or "/".join(names).startswith(folder.unlisted)
 
 
-def fitted(listed: Iterable[Folder]) -> list[Folder]:
+def fitted(
+    listed: Iterable[Folder], known: Callable[[], Iterable[tuple[str, ...]]] = tuple
+) -> list[Folder]:
     """The folders of a source as an archive can hold them: no path is too long for a file system.
 
     Where the last names are joined, text by text the path is what it was: patterns mean the same.
+
+    Args:
+        listed: all of the account.
+        known: tells the names of the folders that the archive has; asked only if there is a
+            ``doubtful`` folder, which is left out if it is none of them.
     """
     folders = list(listed)
     taken = {folder.path for folder in folders}
@@ -38,7 +45,16 @@ def fitted(listed: Iterable[Folder]) -> list[Folder]:
         taken.add(path)
         raw = None if folder.raw_name is None else last.encode("utf-8", "surrogateescape")
         folders[number] = replace(folder, path=path, raw_name=raw)
-    return folders
+    if not any(folder.doubtful for folder in folders):
+        return folders
+    here = set(known())
+    return [
+        folder
+        for folder in folders
+        if not folder.doubtful
+        or folder.path in here
+        or any(stands_for(folder, names) for names in here)
+    ]
 
 
 def visiting_order(chosen: Iterable[Folder]) -> list[Folder]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from portarchive.archive import model
-from portarchive.archive.folder_state import FolderState, line_sha256, still_items
+from portarchive.archive.folder_state import FolderState, StillItems
 from portarchive.archive.writer import ArchiveWriter
 
 MANY = 20
+CAP = "suspected-cap"
 _EXPECTED_TO_EMPTY = frozenset({"trash", "junk"})
 
 
@@ -44,10 +45,10 @@ def suspicious(
     ]
     if not found:
         return []
-    still = still_items(candidates, writer.journal)
+    still = StillItems(candidates, writer.journal)
     judged: list[tuple[FolderState, int, int]] = []
     for state, _, before in lost:
-        gone = sum(1 for line in state.lost_lines(writer.journal) if line_sha256(line) not in still)
+        gone = sum(1 for line in state.lost_lines(writer.journal) if not still.has(line))
         judged.append((state, gone, before))
     everywhere = sum(gone for _, gone, _ in judged)
     half = everywhere >= MANY and 2 * everywhere >= account

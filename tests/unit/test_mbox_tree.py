@@ -24,9 +24,33 @@ def lay(root, **files):
 
 def folders(path, **options):
     source = open_source(str(path), options)
-    found = {"/".join(each.path): each for each in source.folders()}
+    found = {"/".join(each.path): each for each in source.folders() if not each.doubtful}
     source.close()
     return found
+
+
+def doubtful(path):
+    """What would be a folder only if the archive had one of that path."""
+    source = open_source(str(path), {})
+    found = {"/".join(each.path) for each in source.folders() if each.doubtful}
+    source.close()
+    return found
+
+
+def visited(path):
+    """(messages by folder, code of the failure by folder)."""
+    source = open_source(str(path), {})
+    records = [each for each in source.folders() if not each.doubtful]
+    names = {each.folder_id: "/".join(each.path) for each in records}
+    named, failed = {}, {}
+    for event in source.changes(Wanted(folders=records, tokens={})):
+        if isinstance(event, MessageRef):
+            name = names[event.placements[0].folder_id]
+            named[name] = named.get(name, 0) + 1
+        elif isinstance(event, FolderFailed):
+            failed[names[event.folder_id]] = event.code
+    source.close()
+    return named, failed
 
 
 def test_one_file_is_one_folder(tmp_path):
@@ -106,7 +130,7 @@ def test_mail_is_told_by_how_a_file_begins_and_not_by_its_name(tmp_path):
         debug_dot_log=b"2015-01-03 started",
     )
     source = open_source(str(tmp_path), {})
-    records = source.folders()
+    records = [each for each in source.folders() if not each.doubtful]
     events = list(source.changes(Wanted(folders=records, tokens={})))
     source.close()
     assert {each.path: each.messages for each in records} == {
@@ -268,3 +292,91 @@ def test_mboxo_is_another_source(tmp_path):
         assert source.identity().server == {"name": name}
         source.close()
     assert services == {f"mbox:{path}", f"mbox:{path}?format=mboxo"}
+
+
+# --- damaged files
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\0" * 64,
+        b"\0" * 5_000_000,
+        b"\xef\xbb\xbf",
+        b"\n\0\0\r\n\xef\xbb\xbf\0",
+    ],
+)
+def test_mail_behind_nuls_and_a_byte_order_mark_is_mail(tmp_path, head):
+    """Writers that crash leave the one, editors the other."""
+    (tmp_path / "Sent").write_bytes(head + ONE * 3)
+    source = open_source(str(tmp_path), {})
+    events = list(source.changes(Wanted(folders=source.folders(), tokens={})))
+    refs = [event for event in events if isinstance(event, MessageRef)]
+    octets = {b"".join(body.chunks()) for _, body in source.fetch(refs)}
+    source.close()
+    assert len(refs) == 3
+    assert octets == {b"Subject: 1\n\nx\n"}
+    (done,) = [event for event in events if isinstance(event, FolderDone)]
+    passed = [note["count"] for note in done.notes if note["code"] == "nuls-passed-over"]
+    assert passed == ([head.count(0)] if b"\0" in head else [])
+    assert folders(tmp_path / "Sent")["Sent"].messages == 3
+
+
+def test_what_grows_behind_nuls(tmp_path):
+    path = tmp_path / "Sent"
+    path.write_bytes(b"\0" * 100 + ONE)
+    source = open_source(str(path), {})
+    assert source.folders()[0].messages == 1
+    path.write_bytes(b"\0" * 100 + ONE * 2)
+    assert source.folders()[0].messages == 2
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (b"garbage", "not-mbox"),
+        (b"\0" * 100, "damaged"),
+        (b"*mbx*\r\n", "not-mbox"),
+        (b"\0" * 64 + b"ge-ID: <1@x>\n\nx\n\n", "not-mbox"),
+        (b"\xff\xfeF\0r\0o\0m\0 \0", "not-mbox"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Old.mbox", "Old.mbx", "Inbox", "Work", "Apple.mbox/mbox"])
+def test_what_should_be_an_mbox_is_refused_and_named(tmp_path, name, octets, code):
+    lay(tmp_path, Good=ONE, Inbox_dot_msf=b"x", Work_dot_sbd__Sub=ONE)
+    lay(tmp_path, **{name.replace("/", "__"): octets})
+    shown = {"Inbox": "INBOX", "Apple.mbox/mbox": "Apple", "Work": "Work"}.get(name, "Old")
+    named, failed = visited(tmp_path)
+    assert failed == {shown: code}
+    assert named == {"Good": 1, "Work/Sub": 1}
+
+
+def test_mail_behind_a_spoilt_beginning_is_had_and_the_folder_fails(tmp_path):
+    spoilt = b"\0" * 20 + ONE[20:] + ONE * 4
+    lay(tmp_path, Inbox=spoilt, Inbox_dot_msf=b"x", Sent=ONE)
+    assert visited(tmp_path) == ({"INBOX": 4, "Sent": 1}, {"INBOX": "damaged"})
+    assert visited(tmp_path / "Inbox") == ({"Inbox": 4}, {"Inbox": "damaged"})
+    (tmp_path / "Inbox").write_bytes(ONE * 5)
+    assert visited(tmp_path) == ({"INBOX": 5, "Sent": 1}, {})
+
+
+def test_what_may_have_been_an_mbox_is_doubtful(tmp_path):
+    lay(
+        tmp_path,
+        Sent=b"garbage",
+        Zero=b"\0" * 10,
+        Work_dot_sbd__Sub=ONE,
+        Label_dot_mbox=ONE,
+        Label=b"no mail",
+        table_of_contents=b"\0\1",
+        x_dot_log=b"2015",
+        outside__Moved=ONE,
+    )
+    (tmp_path / "Link").symlink_to(tmp_path / "outside/Moved")
+    (tmp_path / "Linked.sbd").symlink_to(tmp_path / "outside")
+    assert doubtful(tmp_path) == {"Sent", "Zero", "x.log", "Link", "Linked.sbd"}
+    for path in (tmp_path / "Work.sbd/Sub", tmp_path / "Label.mbox", tmp_path / "outside/Moved"):
+        path.unlink()
+    with pytest.raises(Unreachable):
+        open_source(str(tmp_path), {})

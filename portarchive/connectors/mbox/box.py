@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from portarchive.connectors.local.body import LARGE, Octets, Pieces
 from portarchive.connectors.local.root import Root, failure
@@ -21,19 +20,7 @@ from portarchive.connectors.mbox.scan import Scanner
 from portarchive.errors import ConnectionLost
 from portarchive.records import Failure
 
-_MMDF: Final = b"\x01\x01\x01\x01"
-
 Stamp = tuple[int, int, int, int, int]
-
-
-def kind(head: bytes) -> str:
-    """What a file is by how it begins: ``mbox``, ``mmdf``, ``empty`` or ``other``."""
-    if head.startswith(_MMDF):
-        return "mmdf"
-    text = head.lstrip(b"\r\n")
-    if not text:
-        return "empty"
-    return "mbox" if text.startswith(b"From ") else "other"
 
 
 class Box:
@@ -44,15 +31,19 @@ class Box:
         root: what must still be there.
         rd: quoting is mboxrd.
         growing: messages will be appended again and again.
+        torn: its beginning is spoilt: what lies before its first good postmark is passed over.
 
     Attributes:
-        path, root: the same.
+        path, root, torn: the same.
         index: of the last ``refresh``; empty before the first one, and after ``close``.
         verify: octets are compared with their digest, for somebody wrote to the file.
     """
 
-    def __init__(self, path: Path, root: Root, *, rd: bool, growing: bool = False) -> None:
+    def __init__(
+        self, path: Path, root: Root, *, rd: bool, growing: bool = False, torn: bool = False
+    ) -> None:
         self.path = path
+        self.torn = torn
         self.index = Index()
         self.verify = False
         self.root = root
@@ -91,7 +82,7 @@ class Box:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
         self._fd = os.open(self.path, flags)
         about = os.fstat(self._fd)
-        scanner = Scanner(self._fd, rd=self._rd, growing=self._growing)
+        scanner = Scanner(self._fd, rd=self._rd, growing=self._growing, torn=self.torn)
         scanner.extend(about.st_size)
         self._scanner = scanner
         self.index = scanner.index

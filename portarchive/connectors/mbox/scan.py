@@ -17,7 +17,7 @@ from typing import Any, Final
 from portarchive.connectors.local import dates
 from portarchive.connectors.local.body import LARGE
 from portarchive.connectors.local.header import LIMIT, end_of_header, values
-from portarchive.connectors.mbox import labels, postmark, status
+from portarchive.connectors.mbox import beginning, labels, postmark, status
 from portarchive.connectors.mbox.index import Fact, Index, Row
 from portarchive.connectors.mbox.marks import BLOCK, LACKS, Lack, Mark, Marks
 from portarchive.connectors.mbox.message import identity, measure, pieces
@@ -25,6 +25,7 @@ from portarchive.connectors.mbox.quoting import unquoted
 from portarchive.connectors.mbox.second_scan import SecondScan
 from portarchive.errors import ConnectionLost
 
+_FROM: Final = b"From "
 _EMPTY_LINE: Final = re.compile(rb"(?:\r?\n)?(?=From )")
 _LABELS_CACHE: Final = 8192
 _DOUBTS: Final[Mapping[Lack, str]] = {
@@ -47,6 +48,7 @@ class Scanner:
         fd: of the file.
         rd: quoting is mboxrd, and taken off; else octets stay as they are.
         growing: messages will be appended again and again.
+        torn: what lies before the first good postmark is no mail any more, and passed over.
 
     Attributes:
         index: what was found so far.
@@ -55,8 +57,9 @@ class Scanner:
         upto: the size of the file that was read.
     """
 
-    def __init__(self, fd: int, *, rd: bool, growing: bool = False) -> None:
+    def __init__(self, fd: int, *, rd: bool, growing: bool = False, torn: bool = False) -> None:
         self.upto = 0
+        self._torn = torn
         self._fd = fd
         self._rd = rd
         self._growing = growing
@@ -191,9 +194,15 @@ class Scanner:
             self.counts[code] = self.counts.get(code, 0) + more
 
     def _first(self) -> int:
-        """Past the empty lines that a file may begin with."""
-        head = os.pread(self._fd, postmark.LONGEST, 0)
-        return len(head) - len(head.lstrip(b"\r\n"))
+        """Where the first postmark is, behind what a file may begin with (``beginning``)."""
+        at = beginning.mail_begins(self._fd)
+        passed = beginning.nuls(self._fd, at)
+        if passed:
+            self.counts["nuls-passed-over"] = passed
+        if self._torn and os.pread(self._fd, len(_FROM), at) != _FROM:
+            first = beginning.first_postmark(self._fd)
+            at = self._size if first is None else first
+        return at
 
     # --- where messages begin and end
 

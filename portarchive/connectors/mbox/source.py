@@ -8,6 +8,7 @@ gigabyte, and nothing but its octets tells what changed in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from portarchive.connectors.local.spelling import left_out, scalar, service
 from portarchive.connectors.mbox.box import Box
 from portarchive.connectors.mbox.index import Index
 from portarchive.connectors.mbox.shelf import Shelf
-from portarchive.connectors.mbox.tree import Found, Tree, look_around
+from portarchive.connectors.mbox.tree import TORN, Found, Tree, look_around
 from portarchive.errors import ConnectionLost, Unreachable
 from portarchive.records import (
     Change,
@@ -73,9 +74,11 @@ class MboxSource:
         root = self._root
         with looking(root, hint=_HINT):
             tree = look_around(root, roles_by_name=self._by_name)
-        if not root.is_directory and tree.folders[0].refused is not None:
-            raise _refusal(root, *tree.folders[0].refused)
-        closed = [found for found in tree.folders if found.unlisted is not None]
+        if not root.is_directory:
+            only = tree.folders[0]
+            if only.refused is not None and not only.torn:
+                raise _refusal(root, *only.refused)
+        closed = [found for found in tree.folders if found.unlisted]
         if closed and len(closed) == len(tree.folders):
             raise Unreachable(
                 f"there is no mbox file in {root.shown} that can be read, and"
@@ -122,7 +125,7 @@ class MboxSource:
         plain: list[tuple[Found, Box]] = []
         records: list[Folder] = []
         for found in tree.folders:
-            box = None if found.refused is not None else self._indexed(found)
+            box = None if found.refused is not None and not found.torn else self._indexed(found)
             if box is None:
                 key = folder_id(found.path)
                 self._refused.setdefault(key, found.refused or ("unreadable", "it cannot be read"))
@@ -136,7 +139,15 @@ class MboxSource:
         if takeout:
             shelf = Shelf(takeout, beside=records)
             self._shelves.append(shelf)
-            records += shelf.records()
+            labels = shelf.records()
+            if _is_torn(shelf) and labels:  # others may have been in what is spoilt
+                labels[0] = replace(labels[0], unlisted="")
+            records += labels
+        taken = {record.path for record in records}
+        for found in tree.doubtful:
+            if found.path not in taken and found.refused is not None:
+                self._refused[folder_id(found.path)] = found.refused
+                records.append(replace(_record(found, None), doubtful=True))
         return sorted(records, key=lambda record: (record.path != ("INBOX",), record.path))
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
@@ -157,7 +168,8 @@ class MboxSource:
             mine = {key: asked.pop(key) for key in list(asked) if key in shelf.folder_ids}
             if mine:
                 yield from self._visit(shelf, mine, identify, notes)
-                notes = []
+                if not _is_torn(shelf):
+                    notes = []
         for key in asked:
             yield FolderFailed(key, "folder-unavailable", "there is no such folder")
 
@@ -207,8 +219,12 @@ class MboxSource:
 
     def _indexed(self, found: Found) -> Box | None:
         box = self._boxes.get(found.file)
+        if box is not None and box.torn != found.torn:
+            self._boxes.pop(found.file).close()
+            box = None
         if box is None:
-            box = self._boxes[found.file] = Box(found.file, self._root, rd=self._rd)
+            box = Box(found.file, self._root, rd=self._rd, torn=found.torn)
+            self._boxes[found.file] = box
         try:
             box.refresh()
         except OSError as error:
@@ -243,6 +259,10 @@ class MboxSource:
         shelf.sort()
         yield from self._windows(shelf, last=True)
         self._root.check()
+        if _is_torn(shelf):
+            for key in mine:
+                yield FolderFailed(key, *TORN)
+            return
         later = sum(box.arrived() for box in shelf.boxes)
         for number, key in enumerate(mine):
             yield FolderDone(
@@ -337,6 +357,11 @@ def _refusal(root: Root, code: str, words: str) -> Unreachable:
         hint = "unpack it first if it is an archive (.zip, .tgz)"
         return Unreachable(text, hint=hint, code="not-mbox")
     return Unreachable(text, hint="see who may read it", code="unreadable")
+
+
+def _is_torn(shelf: Shelf) -> bool:
+    """Whether some of its mail is spoilt, so that nothing that is not named counts as gone."""
+    return any(box.torn for box in shelf.boxes)
 
 
 def _record(found: Found, messages: int | None) -> Folder:
