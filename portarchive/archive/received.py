@@ -48,15 +48,16 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun",
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
-_TIME: Final = (
-    rb"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:\.\d{1,9})?)?(?!\d)"
+_TIME: Final = (  # blanks around a colon: obs-hour, obs-minute, obs-second of RFC 5322 §4.3
+    rb"(?P<hour>\d{1,2})(?:[ \t]*:[ \t]*|\.)(?P<minute>\d\d)"
+    rb"(?:(?:[ \t]*:[ \t]*|\.)(?P<second>\d\d)(?:\.\d{1,9})?)?(?!\d)"
 )
 _ZONE: Final = (
     rb"(?:[ \t]*(?:GMT|UTC?|Z)?[ \t]*(?P<offset>[+-]\d\d?:?\d\d)(?!\d)"
     rb"|[ \t]*(?P<zone>[A-Za-z]{1,5})(?![A-Za-z]))?"
 )
 _FIELD: Final = re.compile(
-    rb"(?<!\d)(?P<day>\d{1,2})[ \t-]*(?P<month>[A-Za-z]{3,9})\.?[ \t,-]*(?P<year>\d{4}|\d\d)"
+    rb"(?<!\d)(?P<day>\d{1,2})[ \t-]*(?P<month>[A-Za-z]{3,9})\.?[ \t,-]*(?P<year>\d{2,4})"
     rb"[ \t,]+" + _TIME + _ZONE
 )
 _ASCTIME: Final = re.compile(
@@ -188,7 +189,7 @@ def field_date(value: bytes) -> Received | None:
         return None
     year = part["year"]
     if len(year) < 4:  # RFC 5322 §4.3
-        year = str(int(year) + (2000 if int(year) < 50 else 1900))
+        year = str(int(year) + (2000 if len(year) == 2 and int(year) < 50 else 1900))
     return rfc3339(
         f"{year}-{_MONTHS.index(month) + 1:02d}-{int(part['day']):02d}"
         f"T{int(part['hour']):02d}:{part['minute']}:{part['second'] or '00'}"

@@ -249,7 +249,7 @@ def _list(archive: str | None, sql: str | None, *, json: bool) -> int:
     say()
     say("parameters, with what they are unless given (--param NAME=VALUE):")
     rows = [
-        (query.name, name, "now" if told is None else told, text)
+        (query.name, name, "-" if told is None else told, text)
         for query in NAMED.values()
         for name, (told, text) in query.parameters.items()
     ]

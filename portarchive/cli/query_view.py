@@ -24,6 +24,7 @@ WIDEST = 60
 LEAST = 6
 """Cells that it takes at least on a narrow terminal."""
 _NUMBERS = ("INT", "DOUBLE", "DECIMAL", "FLOAT")
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -35,7 +36,8 @@ def table(heads: Sequence[Column], rows: Sequence[Sequence[Any]], *, terminal: b
         rows: of values as JSON has them.
         terminal: fit it into the width of the terminal.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
+    kinds = [head.kind for head in heads]
+    cells = [[_cell(*pair) for pair in zip(row, kinds, strict=True)] for row in rows]
     names = [safe(head.name) for head in heads]
     wanted = [
         min(WIDEST, max(width(name), *(width(row[at]) for row in cells), 0))
@@ -79,13 +81,13 @@ def _fitted(wanted: list[int], room: int) -> list[int]:
     return wanted
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, kind: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        if len(value) >= 20 and value[10] == "T" and value.endswith("Z"):
+        if kind == _INSTANT and len(value) >= 20 and value[10] == "T" and value.endswith("Z"):
             value = value[:19].replace("T", " ")
         return safe(value)
     if isinstance(value, list) and all(isinstance(one, str) for one in value):

@@ -59,7 +59,7 @@ def parse(value: bytes, fallback: str | None = None) -> Found:
 
 
 def _parse(value: bytes, fallback: str | None) -> Found:
-    quick = _quickly(value, fallback)
+    quick = _quickly(value, fallback) if len(value) <= LONGEST else None
     return _slowly(value[:LONGEST], fallback) if quick is None else quick
 
 

@@ -7,6 +7,7 @@ up to date is the one that is built anew, row for row.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,7 +19,12 @@ from portarchive.index import arrow
 from portarchive.index.threads import Threads
 
 GROUP: Final = 8192
-"""Rows of a row group of messages.parquet."""
+"""Rows of a row group of messages.parquet, at most."""
+GROUP_OCTETS: Final = 24 << 20
+"""Octets at which a row group is full: what reads one has all of it in memory, several times."""
+_PIECE_OCTETS: Final = GROUP_OCTETS // 2
+_STEP: Final = 512
+_LEAST_STEP: Final = 16
 _COMPRESSION: Final = "zstd"
 
 
@@ -152,7 +158,13 @@ def together(pieces: Sequence[Any]) -> Any:
 
 def write(path: Path, table: Any) -> None:
     """A table as a file."""
-    pq.write_table(table, path, compression=_COMPRESSION, row_group_size=GROUP * 8)
+    pq.write_table(
+        table,
+        path,
+        compression=_COMPRESSION,
+        row_group_size=GROUP * 8,
+        write_page_checksum=True,
+    )
 
 
 def write_messages(
@@ -175,20 +187,58 @@ def write_messages(
         threads: of all rows in order.
         look: is shown each piece.
     """
-    count = len(plan.sources)
     schema = arrow.SCHEMAS["messages"]
-    with pq.ParquetWriter(path, schema, compression=_COMPRESSION) as writer:
-        for start in range(0, count, GROUP):
-            end = min(start + GROUP, count)
-            contents: list[Any] = []
-            for over, first, last in plan.runs(start, end):
-                source = taken if over and taken is not None else read
-                contents += source.slices(first, last)
-            item = pa.concat_tables(items.slices(start, end))
-            content = pa.concat_tables(contents)
-            table = _joined(start, item, content, threads)
+    with pq.ParquetWriter(
+        path, schema, compression=_COMPRESSION, write_page_checksum=True
+    ) as writer:
+        for table in _groups(_rows(plan, items, read, taken, threads)):
             look(table)
             writer.write_table(table, row_group_size=GROUP)
+
+
+def _rows(
+    plan: Plan, items: Sliced, read: Sliced, taken: Sliced | None, threads: Threads
+) -> Iterator[Any]:
+    """All rows in order, as tables of a few."""
+    count = len(plan.sources)
+    start, step = 0, _LEAST_STEP
+    while start < count:
+        end = min(start + step, count)
+        contents: list[Any] = []
+        for over, first, last in plan.runs(start, end):
+            source = taken if over and taken is not None else read
+            contents += source.slices(first, last)
+        item = pa.concat_tables(items.slices(start, end))
+        table = _joined(start, item, pa.concat_tables(contents), threads)
+        yield table
+        heavy = table.nbytes > _PIECE_OCTETS
+        start, step = end, _LEAST_STEP if heavy else min(step * 2, _STEP)
+
+
+def _groups(tables: Iterator[Any]) -> Iterator[Any]:
+    """Row groups, of ``GROUP`` rows or as many as have ``GROUP_OCTETS``."""
+    held: list[Any] = []
+    rows = octets = 0
+    waiting = deque[Any]()
+    while True:
+        table = waiting.popleft() if waiting else next(tables, None)
+        if table is None:
+            break
+        size = table.nbytes
+        fit = min(table.num_rows, GROUP - rows)
+        if size > _PIECE_OCTETS and fit > 1:
+            fit = min(fit, table.num_rows // 2)
+        if fit < table.num_rows:
+            waiting.extendleft((table.slice(fit), table.slice(0, fit)))
+            continue
+        held.append(table)
+        rows += table.num_rows
+        octets += size
+        if rows == GROUP or octets >= GROUP_OCTETS:
+            yield pa.concat_tables(held)
+            held, rows, octets = [], 0, 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _joined(start: int, item: Any, content: Any, threads: Threads) -> Any:

@@ -18,7 +18,7 @@ from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.errors import ArchiveError, StorageFailed
 from portarchive.index import columns, items
 from portarchive.index.columns import FORMAT, PARSER
-from portarchive.index.place import SCHEMA, building, is_current, publish, state_of
+from portarchive.index.place import ELSEWHERE, SCHEMA, building, is_current, publish, state_of
 from portarchive.index.workers import Read, Workers
 from portarchive.progress import (
     Checked,
@@ -95,13 +95,13 @@ def build(
     """
     started = time.monotonic()
     if not rebuild and is_current(place, contents):
-        state = state_of(place) or {}
+        state = state_of(place) or {"tables": {}, "defects": {}}  # gone in this very moment
         rows = {name: told["rows"] for name, told in state["tables"].items()}
         return IndexReport(
             place=place,
             fingerprint=contents.fingerprint,
             rows=rows,
-            defects=state.get("defects", {}),
+            defects=state["defects"],
             was_current=True,
             seconds=time.monotonic() - started,
         )
@@ -111,7 +111,7 @@ def build(
     except OSError as error:
         raise StorageFailed(
             f"the index cannot be written at {place}: {error.strerror or 'I/O error'}",
-            hint="look at the room and the permissions there, or name another place with --output",
+            hint=f"look at the room and the permissions there, or {ELSEWHERE}",
         ) from None
 
 

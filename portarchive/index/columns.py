@@ -11,8 +11,15 @@ from typing import Final, NamedTuple
 
 FORMAT: Final = 1
 """Of the tables: a column more, or another meaning, is another number."""
-PARSER: Final = 2
+PARSER: Final = 3
 """Of how messages are read: whoever changes what a value is counts this up."""
+LARGEST: Final = 2**53
+"""Of what is counted, so that JSON has every number as one (RFC 8259 §6)."""
+EARLIEST: Final = -62_135_596_800 - 172_800
+LATEST: Final = 253_402_300_799 + 172_800
+"""Of any instant, in seconds since 1970: the years 1 … 9999 by the calendar of any zone."""
+SIGNED: Final = frozenset({"date_offset", "received_offset"})
+"""Columns of numbers that may be less than nothing."""
 
 
 class Column(NamedTuple):
@@ -239,6 +246,29 @@ TABLES: Final = {
     "senders": SENDERS,
 }
 """Name of the table, and of its file without ``.parquet``, to its columns."""
+
+_NULL_NEVER: Final = {
+    "messages": {
+        "row_id", "folder", "uid", "filename", "member", "kept", "received_from", "one_click",
+        "wrong_recipient", "expires_count", "expires_ambiguous", "attachment_count",
+        "inline_count", "thread", "thread_from",
+    },
+    "attachments": {
+        "row_id", "ordinal", "part", "content_type", "kind", "encoding", "size", "encoded_size",
+    },
+    "delivery_status": {"row_id", "ordinal"},
+    "feedback_reports": {"row_id", "ordinal"},
+    "senders": {
+        "address", "names", "messages", "kept", "octets", "attachments", "one_click",
+        "wrong_recipient", "lists",
+    },
+}  # fmt: skip
+NEVER_NULL: Final = {
+    name: frozenset(_NULL_NEVER[name])
+    | {column.name for column in table if column.kind.startswith(("strings", "list"))}
+    for name, table in TABLES.items()
+}
+"""Columns of each table that are never null: among them all lists."""
 
 DEFECTS: Final = {
     "unreadable": "the octets are missing or cannot be had; the row is what the item says",

@@ -78,7 +78,8 @@ def blank(size: int | None, sha256: str | None, defect: str) -> Content:
             row[number] = False
         elif column.name in {"expires_count", "attachment_count", "inline_count"}:
             row[number] = 0
-    row[0], row[1], row[-1] = size, sha256, [defect]
+    row[0] = size if size is not None and size <= columns.LARGEST else None
+    row[1], row[-1] = sha256, [defect]
     return Content(row, [], [], [], [0])
 
 
@@ -106,7 +107,7 @@ def read(octets: Octets, size: int | None = None, sha256: str | None = None) -> 
     defects.update(shape.defects)
     _look_for_what_is_missing(fields, defects)
 
-    fallback = _charset(shape)
+    fallback = charset_of(shape)
     date = _date(fields, defects)
     from_ = _people(fields, b"from", fallback, defects)
     first = from_[0][0] if from_[0] else None
@@ -180,7 +181,8 @@ def _look_for_what_is_missing(fields: Fields, defects: set[str]) -> None:
             defects.add("repeated-field")
 
 
-def _charset(shape: structure.Structure) -> str | None:
+def charset_of(shape: structure.Structure) -> str | None:
+    """The charset that a message names first, for fields with bare octets that are not UTF-8."""
     told = shape.valued.token(b"charset")
     if told is None and shape.parts and shape.parts[0].kind == "text":
         told = shape.parts[0].valued.token(b"charset")

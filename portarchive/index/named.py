@@ -44,7 +44,7 @@ class NamedQuery:
         return {name: given.get(name, told) for name, (told, _) in self.parameters.items()}
 
 
-_SINCE: Final = ("1970-01-01", "received on that day or later")
+_SINCE: Final = (None, "received on that day or later; all without it")
 
 _ALL: Final = (
     NamedQuery(
@@ -59,7 +59,9 @@ FROM senders ORDER BY octets DESC, address""",
         text="messages and octets received in each month (UTC)",
         sql="""SELECT strftime(received_at, '%Y-%m') AS month, count(*) AS messages,
   sum(size) AS octets, count(DISTINCT from_address) AS senders
-FROM messages WHERE NOT kept AND received_at IS NOT NULL AND received_at >= $since::DATE
+FROM messages
+WHERE NOT kept AND received_at IS NOT NULL
+  AND ($since::DATE IS NULL OR received_at >= $since::DATE)
 GROUP BY month ORDER BY month""",
         parameters={"since": _SINCE},
     ),
@@ -106,7 +108,8 @@ ORDER BY octets_over DESC, min(row_id)""",
         text="what was never read",
         sql="""SELECT received_at, from_address, subject, folder, uid, member AS file
 FROM messages
-WHERE NOT kept AND NOT list_contains(flags, '$seen') AND coalesce(received_at, date) >= $since::DATE
+WHERE NOT kept AND NOT list_contains(flags, '$seen')
+  AND ($since::DATE IS NULL OR coalesce(received_at, date) >= $since::DATE)
 ORDER BY received_at DESC NULLS LAST, row_id""",
         parameters={"since": _SINCE},
     ),

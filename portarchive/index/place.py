@@ -20,12 +20,15 @@ from typing import Any, Final
 from portarchive.archive import model
 from portarchive.archive.contents import Contents
 from portarchive.archive.durable import DIRECTORY_MODE, FILE_MODE
-from portarchive.errors import Refused
-from portarchive.index.columns import FORMAT, PARSER, TABLES
+from portarchive.errors import Refused, SettingsError
+from portarchive.index.columns import DEFECTS, FORMAT, LARGEST, PARSER, TABLES
 
 STATE_FILE: Final = "index.json"
 SCHEMA: Final = "urn:portarchive:schema:index:1"
 FILES: Final = tuple(f"{name}.parquet" for name in TABLES)
+ELSEWHERE: Final = (
+    "name another place: --output of portarchive index, --index of the verbs that ask it"
+)
 _BUILDING: Final = ".building-"
 _STATE_LIMIT: Final = 64 << 20
 
@@ -42,8 +45,14 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
         ``output``; ``ARCHIVE/index`` of a directory that may be written; else a directory of the
         cache (XDG Base Directory Specification), whose name is a digest of the real path
         of the archive: the fingerprint and the id of an archive change with every export.
+
+    Raises:
+        Refused: ``output`` is a place within the archive that is not ``ARCHIVE/index``.
+        SettingsError: it is to be the cache, and there is no home directory for one.
     """
     if output is not None:
+        if contents.kind == "directory":
+            _refuse_within(archive, output)
         return output
     if contents.kind == "directory":
         inside = archive / model.INDEX_DIR
@@ -51,9 +60,36 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
         if os.access(there, os.W_OK | os.X_OK):
             return inside
     told = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(told) if told.startswith("/") else Path.home() / ".cache"
+    cache = Path(told) if told.startswith("/") else _home() / ".cache"
     real = os.fsencode(os.path.realpath(archive))
     return cache / "portarchive" / "index" / hashlib.sha256(real).hexdigest()
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise SettingsError(
+            "there is no home directory in which the index could lie",
+            hint=f"set XDG_CACHE_HOME, or {ELSEWHERE}",
+        ) from None
+
+
+def _refuse_within(archive: Path, place: Path) -> None:
+    """Of an archive only ``index/`` is not mail, not in the manifest, not looked at by validate."""
+    try:
+        root = archive.resolve()
+        real = place.resolve()
+        if real == root / model.INDEX_DIR:
+            return
+        within = any(above.exists() and above.samefile(root) for above in (real, *real.parents))
+    except (OSError, RuntimeError):  # a loop of links, or no way to look
+        within = True
+    if within:
+        raise Refused(
+            f"{place} is within the archive, so no index is written there",
+            hint=f"leave it out for {archive / model.INDEX_DIR}, or {ELSEWHERE}",
+        )
 
 
 def state_of(place: Path) -> dict[str, Any] | None:
@@ -79,11 +115,20 @@ def state_of(place: Path) -> dict[str, Any] | None:
             return None
         if not isinstance(told, dict) or told.get("octets") != about.st_size:
             return None
-        if told.get("rows").__class__ is not int:
+        if not _is_count(told.get("rows")):
             return None
         if not stat.S_ISREG(about.st_mode):
             return None
+    defects = state.get("defects")
+    if not isinstance(defects, dict) or not defects.keys() <= DEFECTS.keys():
+        return None
+    if not all(map(_is_count, defects.values())):
+        return None
     return state
+
+
+def _is_count(value: Any) -> bool:
+    return value.__class__ is int and 0 <= value <= LARGEST
 
 
 def is_current(place: Path, contents: Contents) -> bool:
@@ -159,7 +204,7 @@ def _check(place: Path) -> None:
         about = os.lstat(place)
     except FileNotFoundError:
         return
-    hint = "name another directory with --output"
+    hint = ELSEWHERE
     if not stat.S_ISDIR(about.st_mode):
         raise Refused(f"{place} is no directory, so no index is written there", hint=hint)
     if about.st_uid != os.geteuid():

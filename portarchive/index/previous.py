@@ -27,10 +27,6 @@ _HELD: Final = 3
 _NOT_TAKEN: Final = frozenset({"unreadable", "digest-mismatch", "size-mismatch", "parser-failed"})
 _CHILDREN: Final = ("attachments", "delivery_status", "feedback_reports")
 _ALONE: Final = ["message_id", "in_reply_to", "reference_ids"]
-_NEVER_NULL: Final = frozenset(
-    {"attachment_count", "inline_count", "one_click", "wrong_recipient", "expires_ambiguous",
-     "expires_count", "row_id", "ordinal"}
-)  # fmt: skip
 
 
 def key(folder: str, uid: str, size: int | None, sha256: str | None) -> int | None:
@@ -53,7 +49,7 @@ class Previous:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._file = pq.ParquetFile(place / "messages.parquet")
+        self._file = pq.ParquetFile(place / "messages.parquet", page_checksum_verification=True)
         try:
             _expect(self._file.schema_arrow, "messages")
             self._starts: list[int] = []
@@ -109,7 +105,9 @@ class Previous:
 
     def children(self, name: str) -> Any:
         """The whole of one of the smaller tables."""
-        table = pq.read_table(self._place / f"{name}.parquet", use_threads=False)
+        table = pq.read_table(
+            self._place / f"{name}.parquet", use_threads=False, page_checksum_verification=True
+        )
         _expect(table.schema, name)
         return table.replace_schema_metadata(None)
 
@@ -119,7 +117,7 @@ class Previous:
         row = 0
         for number in range(len(self._starts)):
             table = self._file.read_row_group(number, use_threads=False)
-            _check(table)
+            _check(table, "messages")
             told = (table.column(name).to_pylist() for name in wanted)
             for folder, uid, size, sha256, defects in zip(*told, strict=True):
                 found = key(folder, uid, size, sha256)
@@ -157,7 +155,7 @@ def open_previous(place: Path) -> Previous | None:
         _expect_rows(found.rows, "messages", state)
         for name in _CHILDREN:
             table = found.children(name)
-            _check(table)
+            _check(table, name)
             _expect_rows(table.num_rows, name, state)
             _expect_messages(found.rows, name, table)
     except (OSError, ValueError, pa.ArrowException):
@@ -182,14 +180,25 @@ def _expect_messages(rows: int, name: str, table: Any) -> None:
         raise ValueError(f"{name} tells of messages that are not there")
 
 
-def _check(table: Any) -> None:
-    """Every text is UTF-8, and null is nothing that is never null in what this version writes."""
+def _check(table: Any, name: str) -> None:
+    """Every text is UTF-8, every number can be one, and what is never null is not null."""
     table.validate(full=True)
     for field, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_list(field.type):
             _check_lists(field, column)
-        elif field.name in _NEVER_NULL and column.null_count:
+        elif field.name in columns.NEVER_NULL[name] and column.null_count:
             raise ValueError(f"{field.name} is null")
+        elif pa.types.is_integer(field.type) and field.name not in columns.SIGNED:
+            _check_bounds(field.name, column, 0, columns.LARGEST)
+        elif pa.types.is_timestamp(field.type):
+            instants = column.cast(pa.int64())
+            _check_bounds(field.name, instants, columns.EARLIEST * 1000, columns.LATEST * 1000)
+
+
+def _check_bounds(name: str, column: Any, least: int, most: int) -> None:
+    found = pc.min_max(column).as_py()
+    if found["min"] is not None and not least <= found["min"] <= found["max"] <= most:
+        raise ValueError(f"{name} is what it cannot be")
 
 
 def _check_lists(field: Any, column: Any) -> None:

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +19,16 @@ from typing import Any, BinaryIO, Final, NamedTuple, NoReturn, Self
 
 from portarchive.errors import Damaged, PortArchiveError, SettingsError
 from portarchive.index.place import state_of
-from portarchive.index.query_worker import read, write
+from portarchive.index.query_worker import FrameError, read, write
 
+PATIENCE: Final = 300.0
+"""Seconds that the questions of one command may take, unless it is told otherwise."""
 _PROGRAM: Final = (
     "import json, sys; sys.dont_write_bytecode = True; sys.path[:] = json.loads(sys.argv[1]); "
     "from portarchive.index.query_worker import serve; serve(sys.argv[2])"
 )
-_REBUILD: Final = "portarchive index ARCHIVE --rebuild makes it anew"
+REBUILD: Final = "portarchive index ARCHIVE --rebuild makes it anew"
+"""The next step where an index is damaged."""
 _TABLES: Final = "docs/query.md and 'describe messages' tell what there is"
 
 
@@ -86,13 +90,15 @@ class Session:
 
     Args:
         place: the directory of the index.
-        timeout: seconds that all questions together may take; None for no such limit.
+        timeout: seconds that all questions together may take; what is done with the answers does
+            not count. None for ``PATIENCE``.
     """
 
     def __init__(self, place: Path, *, timeout: float | None = None) -> None:
         self._place = place
         self._state = state_of(place)
         self._timeout = timeout
+        self._left = PATIENCE if timeout is None else timeout
         self._late = False
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(sys.path), str(place)],
@@ -100,10 +106,6 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._timer = threading.Timer(timeout, self._stop) if timeout is not None else None
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
 
     def __enter__(self) -> Self:
         return self
@@ -114,8 +116,6 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._process.kill()  # it has nothing to lose, and may be in the middle of anything
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -151,7 +151,7 @@ class Session:
             "form": form,
             "limit": limit,
         }
-        with contextlib.suppress(BrokenPipeError):  # then it has said why
+        with self._counted(), contextlib.suppress(BrokenPipeError):  # then it has said why
             write(_pipe(self._process.stdin), b"Q", asked)
         kind, octets = self.frame()
         if kind != b"H":
@@ -168,11 +168,19 @@ class Session:
 
     def frame(self) -> tuple[bytes, bytes]:
         """The next piece of an answer. Raises as ``ask``."""
-        found = read(_pipe(self._process.stdout))
+        with self._counted():
+            try:
+                found = read(_pipe(self._process.stdout))
+            except FrameError:
+                found = None
         if self._late:
+            given = self._timeout is not None
             raise SettingsError(
-                f"the query took longer than {self._timeout:g} seconds, and was stopped",
-                hint="ask for less, or give it more time with --timeout",
+                f"the query took longer than {self._timeout or PATIENCE:g} seconds,"
+                " and was stopped",
+                hint="ask for less, or give it more time with --timeout"
+                if given
+                else "ask for less; portarchive query takes more time with --timeout",
                 code="query-timeout",
             )
         if found is None:
@@ -180,6 +188,19 @@ class Session:
         if found[0] == b"X":
             _fail(json.loads(found[1]))
         return found
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Time that the process takes: it is killed when there is none left."""
+        timer = threading.Timer(max(self._left, 0), self._stop)
+        timer.daemon = True
+        begun = time.monotonic()
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._left -= time.monotonic() - begun
 
     def _stop(self) -> None:
         self._late = True
@@ -194,7 +215,7 @@ def _pipe(pipe: Any) -> BinaryIO:
 def _ended() -> PortArchiveError:
     return Damaged(
         "the process that reads the index ended before it had answered",
-        hint=_REBUILD,
+        hint=REBUILD,
         code="index-damaged",
     )
 
@@ -221,6 +242,6 @@ def _fail(told: Mapping[str, str]) -> NoReturn:
                 code="query-failed",
             )
         case "index":
-            raise Damaged(f"the index cannot be read: {text}", hint=_REBUILD, code="index-damaged")
+            raise Damaged(f"the index cannot be read: {text}", hint=REBUILD, code="index-damaged")
         case _:
             raise SettingsError(f"the query failed: {text}", hint=_TABLES, code="query-failed")

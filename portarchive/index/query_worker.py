@@ -14,8 +14,6 @@ whether there are more); or at any place by ``X`` (kind and text of an error).
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import decimal
 import io
 import json
 import os
@@ -25,10 +23,11 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-from portarchive.index.columns import TABLES, names
+from portarchive.index import query_tables, query_values
+from portarchive.index.columns import TABLES
 from portarchive.index.query_guard import NoSuchTableError, RefusedSqlError, check
 
 MEMORY: Final = "1GB"
@@ -48,6 +47,8 @@ _CONFIG: Final[dict[str, Any]] = {
     "allow_unsigned_extensions": False,
 }
 _LOCK: Final = (
+    "SET enable_progress_bar=false",
+    "SET enable_progress_bar_print=false",
     "SET python_enable_replacements=false",
     "SET TimeZone='UTC'",
     "SET allowed_paths=[{paths}]",
@@ -56,8 +57,12 @@ _LOCK: Final = (
     "BEGIN TRANSACTION READ ONLY",
 )
 _FORBIDDEN: Final = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork")
-_NOISE: Final = re.compile(r"\s*\n\s*\n?LINE \d+:.*", re.DOTALL)
-_LAST_EXACT: Final = 2**53
+_NOISE: Final = re.compile(r"\AInvalid Input Error: |\s*\n\s*\n?LINE \d+:.*", re.DOTALL)
+_FRAMES: Final = b"QHROEX"
+
+
+class FrameError(Exception):
+    """What comes out of a pipe is no frame."""
 
 
 class NotForParquetError(Exception):
@@ -72,10 +77,12 @@ def write(pipe: BinaryIO, kind: bytes, value: Any) -> None:
 
 
 def read(pipe: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The next frame; None where the pipe ends, also in the middle of one."""
+    """The next frame; None where the pipe ends, also in the middle of one. Raises FrameError."""
     head = pipe.read(5)
     if len(head) < 5:
         return None
+    if head[0] not in _FRAMES:
+        raise FrameError
     length = int.from_bytes(head[1:], "little")
     octets = pipe.read(length)
     return None if len(octets) < length else (head[:1], octets)
@@ -89,7 +96,7 @@ def serve(place: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides, and kills
     threading.Thread(target=_end_with_input, daemon=True).start()
-    out = sys.stdout.buffer
+    out = _own_output()
     with contextlib.suppress(BrokenPipeError):
         try:
             connection = _opened(place)
@@ -99,6 +106,15 @@ def serve(place: str) -> None:
         _lock_process()
         while (frame := read(sys.stdin.buffer)) is not None:
             _answer(connection, json.loads(frame[1]), out)
+
+
+def _own_output() -> BinaryIO:
+    """Where frames go: no library knows of it, whatever it prints."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return out
 
 
 def _end_with_input() -> None:
@@ -114,12 +130,7 @@ def _opened(place: str) -> Any:
 
     os.chdir(place)  # so that no sign of a path can be taken for a pattern of names
     connection = duckdb.connect(":memory:", config=_CONFIG)
-    for name, columns in TABLES.items():
-        file = f"'{name}.parquet'"
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({file})")  # noqa: S608 - our own names
-        found = connection.execute(f"DESCRIBE {name}").fetchall()
-        if [row[0] for row in found] != names(columns):
-            raise ValueError(f"{name} has other columns than it should")
+    query_tables.open_tables(connection)
     paths = ", ".join(f"'{name}.parquet'" for name in TABLES)
     for statement in _LOCK:
         connection.execute(statement.format(paths=paths))
@@ -149,6 +160,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
     sql, parameters = asked["sql"], asked["parameters"]
+    failed = None
     try:
         check(connection, sql)
         relation = connection.sql(sql, params=parameters or None)
@@ -159,7 +171,8 @@ def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
             for name, kind in zip(relation.columns, relation.types, strict=True)
         ]
         write(out, b"H", heads)
-        count, more = _send(relation, asked["form"], asked["limit"], out)
+        kinds = [kind for _, kind in heads]
+        count, more = _send(query_values.texts(relation), kinds, asked["form"], asked["limit"], out)
         write(out, b"E", {"rows": count, "more": more})
     except BrokenPipeError:
         raise
@@ -170,11 +183,21 @@ def _answer(connection: Any, asked: Mapping[str, Any], out: BinaryIO) -> None:
     except NoSuchTableError as error:
         write(out, b"X", {"kind": "failed", "text": str(error)})
     except Exception as error:  # noqa: BLE001 - whatever DuckDB makes of SQL of anybody
-        write(out, b"X", {"kind": _kind(error), "text": _words(error)})
+        failed = error
     # an error ends the transaction; reading goes on in a new one
     with contextlib.suppress(Exception):
         connection.execute("ROLLBACK")
+    if failed is not None:
+        write(out, b"X", _failure(connection, failed))
     connection.execute("BEGIN TRANSACTION READ ONLY")
+
+
+def _failure(connection: Any, error: Exception) -> dict[str, str]:
+    """What to answer for a statement that DuckDB does not understand, or fails at."""
+    kind = _kind(error)
+    if kind == "failed" and (found := query_tables.damage(connection, error)) is not None:
+        kind, error = "index", found
+    return {"kind": kind, "text": _words(error)}
 
 
 def _reader(relation: Any) -> Any:
@@ -182,7 +205,9 @@ def _reader(relation: Any) -> Any:
     return newer(BATCH) if newer is not None else relation.fetch_arrow_reader(BATCH)
 
 
-def _send(relation: Any, form: str, limit: int | None, out: BinaryIO) -> tuple[int, bool]:
+def _send(
+    relation: Any, kinds: list[str], form: str, limit: int | None, out: BinaryIO
+) -> tuple[int, bool]:
     reader = _reader(relation)
     try:
         taken = _Taken(reader, limit)
@@ -195,7 +220,7 @@ def _send(relation: Any, form: str, limit: int | None, out: BinaryIO) -> tuple[i
                     writer.write_batch(batch)
         else:
             for batch in taken:
-                write(out, b"R", _rows(batch))
+                write(out, b"R", query_values.rows(batch, kinds))
     finally:
         reader.close()
     return taken.rows, taken.more
@@ -253,86 +278,6 @@ class _Sink(io.RawIOBase):
         write(self._out, b"O", piece)
         self._at += len(piece)
         return len(piece)
-
-
-# --- values -------------------------------------------------------------------------------------
-
-
-def _rows(batch: Any) -> list[list[Any]]:
-    columns = [_values(column) for column in batch.columns]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _values(column: Any) -> list[Any]:
-    import pyarrow as pa  # noqa: PLC0415 - loaded when the process was locked
-
-    kind = column.type
-    try:
-        told: list[Any] = column.to_pylist()
-    except (ValueError, OverflowError, pa.ArrowException):
-        # instants before the year 1 and after 9999, which Python has no value for
-        return [None if one is None else str(one) for one in column.cast(pa.string()).to_pylist()]
-    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return told
-    return [one if one is None else plain(one) for one in told]
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can have it.
-
-    Instants in RFC 3339 or without zone, intervals as ISO 8601 has durations, octets in hex.
-    """
-    found = _PLAIN.get(type(value))
-    if found is not None:
-        return found(value)
-    if isinstance(value, dt.datetime):
-        return _instant(value)
-    if isinstance(value, tuple) and hasattr(value, "nanoseconds"):  # what pyarrow has for INTERVAL
-        return _interval(value)
-    return str(value)
-
-
-def _instant(value: dt.datetime) -> str:
-    text = value.isoformat()
-    return text.removesuffix("+00:00") + "Z" if value.tzinfo is not None else text
-
-
-def _interval(value: Any) -> str:
-    seconds = format(decimal.Decimal(value.nanoseconds).scaleb(-9).normalize(), "f")
-    return f"P{value.months}M{value.days}DT{seconds}S"
-
-
-def _number(value: float) -> float | str:
-    return value if value - value == 0 else str(value)  # neither infinite nor NaN
-
-
-def _decimal(value: decimal.Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _whole(value: int) -> int | str:
-    return value if abs(value) <= _LAST_EXACT else str(value)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
-    str: _same,
-    bool: _same,
-    type(None): _same,
-    int: _whole,
-    float: _number,
-    decimal.Decimal: _decimal,
-    dt.datetime: _instant,
-    dt.date: lambda value: value.isoformat(),
-    dt.time: lambda value: value.isoformat(),
-    bytes: lambda value: value.hex(),
-    list: lambda value: [plain(one) for one in value],
-    tuple: lambda value: [plain(one) for one in value],
-    dict: lambda value: {str(name): plain(one) for name, one in value.items()},
-}
 
 
 def _kind(error: Exception) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from portarchive.index.query import Session
+from portarchive.errors import Damaged
+from portarchive.index.query import REBUILD, Column, Session
 
 SIZES: Final = (
     0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
@@ -126,10 +127,10 @@ def facts(session: Session) -> ArchiveFacts:
         Damaged: the index is not one.
     """
     totals = _rows(session, _TOTALS)[0]
-    totals["failed"], totals["delayed"] = session.all(_COUNTS["failed"])[0]
-    copies = session.all(_COUNTS["copies"])[0]
+    totals["failed"], totals["delayed"] = _row(session, _COUNTS["failed"])
+    copies = _row(session, _COUNTS["copies"])
     totals["duplicated"], totals["copies_over"], totals["octets_over"] = copies
-    totals["folders"] = session.all(_COUNTS["folders"])[0][0]
+    totals["folders"] = _row(session, _COUNTS["folders"])[0]
     steps = ", ".join(f"size >= {step}" for step in SIZES[1:])
     counted = session.all(
         f"SELECT len(list_filter([{steps}], lambda over: over)) AS class, count(*)"  # noqa: S608 - constants
@@ -141,7 +142,23 @@ def facts(session: Session) -> ArchiveFacts:
     return ArchiveFacts(totals, sizes, {name: _rows(session, sql) for name, sql in _LISTS.items()})
 
 
+def _row(session: Session, sql: str) -> list[Any]:
+    return list(_rows(session, sql)[0].values())
+
+
 def _rows(session: Session, sql: str) -> list[Row]:
     result = session.ask(sql)
     names = [column.name for column in result.columns]
-    return [dict(zip(names, row, strict=True)) for row in result.rows()]
+    found = [dict(zip(names, row, strict=True)) for row in result.rows()]
+    for column in result.columns:
+        if _is_number(column) and any(isinstance(row[column.name], str) for row in found):
+            raise Damaged(
+                "the index cannot be read: it tells of more octets than there can be",
+                hint=REBUILD,
+                code="index-damaged",
+            )
+    return found
+
+
+def _is_number(column: Column) -> bool:
+    return "INT" in column.kind and column.kind.isalnum()

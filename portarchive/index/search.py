@@ -16,11 +16,12 @@ from portarchive.archive import model
 from portarchive.archive.contents import Contents, Item
 from portarchive.archive.naming import check_relative
 from portarchive.errors import ArchiveError, StorageFailed, UnsafePath
+from portarchive.index.folding import folded
 from portarchive.index.header import Octets
 from portarchive.index.query import Session
 from portarchive.index.search_sql import Compiler
 from portarchive.index.search_syntax import Either, Node, Not, Term, terms_of
-from portarchive.index.search_text import body_of, folded
+from portarchive.index.search_text import body_of
 from portarchive.progress import Checked, Observer, silent
 from portarchive.records import Received
 

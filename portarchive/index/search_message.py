@@ -15,6 +15,7 @@ from portarchive.archive import model
 from portarchive.archive.contents import Contents, Item
 from portarchive.errors import SettingsError
 from portarchive.index import header, items, words
+from portarchive.index.content import charset_of
 from portarchive.index.header import Octets
 from portarchive.index.search_text import taken_apart, to_read
 from portarchive.index.structure import decoded_size
@@ -85,7 +86,8 @@ def one_of(found: list[Item], wanted: str) -> Item:
             code="no-such-message",
         )
     if len({item.sha256 or item.member for item in found}) > 1:
-        places = ", ".join(f"{item.folder}:{item.uid}" for item in found[:_SHOWN])
+        # a message that is kept may have the folder and the uid of another one
+        places = ", ".join(item.member for item in found[:_SHOWN])
         raise SettingsError(
             f"{len(found)} different messages are meant by {wanted!r}",
             hint=f"name one of these: {places}",
@@ -98,13 +100,14 @@ def take_apart(octets: Octets) -> Message:
     """The fields, text and attachments of a message. Never raises for what is in it."""
     found = header.read(octets, 0, len(octets), _ALL)
     shape = taken_apart(octets)
+    fallback = charset_of(shape)
     every = [
-        (name.decode("ascii", "replace"), _decoded(value))
+        (name.decode("ascii", "replace"), _decoded(value, fallback))
         for name, values in found.fields.items()
         for value in values
     ]
     first = [
-        (name.decode().title(), _decoded(value))
+        (name.decode().title(), _decoded(value, fallback))
         for name in _FIRST
         for value in found.fields.get(name, ())
     ]
@@ -116,8 +119,8 @@ def take_apart(octets: Octets) -> Message:
     return Message(first, every, to_read(octets, shape), attached)
 
 
-def _decoded(value: bytes) -> str:
-    return words.decode(value[:_VALUE])[0]
+def _decoded(value: bytes, fallback: str | None) -> str:
+    return words.decode(value[:_VALUE], fallback)[0]
 
 
 def _items(contents: Contents) -> Iterator[Item]:

@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from portarchive.errors import SettingsError
+from portarchive.index import folding
 from portarchive.index.search_syntax import Every, Node, Not, Term
+from portarchive.keywords import ROLES
 
 _SIZE: Final = re.compile(r"(\d{1,15})(?:([kKmMgG])(?:i?[bB])?|[bB])?")
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -39,6 +41,7 @@ IS: Final = {
     "bounce": "coalesce(report_type = 'delivery-status', false)",
     "defective": "len(defects) > 0",
 }
+_COLOURS: Final = ("red", "orange", "yellow", "green", "blue", "purple", "grey")
 _SAME_IS: Final = {
     "seen": "read", "unseen": "unread", "starred": "flagged", "replied": "answered", "spam": "junk",
 }  # fmt: skip
@@ -56,10 +59,6 @@ HAS: Final = {
 _SAME_HAS: Final = {"attachments": "attachment", "color": "colour", "keywords": "keyword"}
 
 
-def _folded(sql: str) -> str:
-    return f"replace(lower(strip_accents({sql})), 'ß', 'ss')"
-
-
 def _people(column: str) -> str:
     names = f"list_transform({column}_addresses, lambda a: concat_ws(' ', a.name, a.address))"
     return f"concat_ws(' ', array_to_string({names}, ' '), {column}_raw)"
@@ -75,8 +74,8 @@ _TEXTS: Final = {
     "list": "coalesce(list_id, '')",
 }
 _WORD: Final = (
-    f"concat_ws(' ', subject, {_TEXTS['from']}, {_TEXTS['to']}, {_TEXTS['cc']}, {_TEXTS['bcc']}, "
-    f"list_id, {_TEXTS['filename']})"
+    f"concat_ws(' ', subject, {_TEXTS['from']}, {_people('sender')}, {_people('reply_to')}, "
+    f"{_TEXTS['to']}, {_TEXTS['cc']}, {_TEXTS['bcc']}, list_id, {_TEXTS['filename']})"
 )
 
 
@@ -95,6 +94,7 @@ class Compiler:
         self._bodies = bodies
         self._today = today or datetime.now(UTC).date()
         self.parameters: dict[str, Any] = {}
+        self._values = 0
         self._known: dict[Term, str] = {}
 
     def condition(self, node: Node) -> str:
@@ -126,7 +126,8 @@ class Compiler:
         return "(" + between.join(self._node(one, wanted=wanted) for one in node.nodes) + ")"
 
     def _value(self, value: Any) -> str:
-        name = f"p{len(self.parameters) + 1}"
+        self._values += 1
+        name = f"p{self._values}"
         self.parameters[name] = value
         return f"${name}"
 
@@ -142,8 +143,13 @@ class Compiler:
 
     def _contains(self, text: str, value: str) -> str:
         if " " in value:
-            text = f"regexp_replace({text}, '\\s+', ' ', 'g')"
-        return f"contains({_folded(text)}, {_folded(self._value(value))})"
+            text = f"regexp_replace({text}, '{folding.BLANKS}', ' ', 'g')"
+        return f"contains({self.folded(text)}, {self.folded(self._value(value))})"
+
+    def folded(self, text: str) -> str:
+        """An expression without what does not count when texts are compared."""
+        self.parameters.update(folding.parameters())
+        return folding.folded_sql(text)
 
     # fields
 
@@ -197,20 +203,27 @@ class Compiler:
         word = value.lower()
         if word in {"\\seen", "\\answered", "\\flagged", "\\draft"}:
             word = "$" + word[1:]
+        # people leave out what flags and labels of the system begin with
+        words = [word] if word[0] in "$\\" else [word, f"${word}", f"\\{word}"]
         folded = "list_transform(list_concat(flags, keywords, labels), lambda k: lower(k))"
-        return f"list_contains({folded}, {self._value(word)})"
+        return f"list_has_any({folded}, [{', '.join(map(self._value, words))}])"
 
     def _colour(self, value: str) -> str:
-        return f"coalesce(colour = {self._value(value.lower())}, false)"
+        word = "grey" if value.lower() == "gray" else value.lower()
+        if word not in _COLOURS:
+            raise _bad("colour", value, ", ".join(_COLOURS))
+        return f"coalesce(colour = {self._value(word)}, false)"
 
     def _role(self, value: str) -> str:
+        if value.lower() not in ROLES:
+            raise _bad("role", value, ", ".join(sorted(ROLES)))
         return f"list_contains(roles, {self._value(value.lower())})"
 
     def _folder(self, value: str) -> str:
         """The folder of that path or of these last names, wherever it lies, and those in it."""
-        pattern = re.sub(r"([\[\]])", r"[\1]", value.strip("/"))
-        given = _folded(self._value(pattern))
-        names = (_folded("folder"), _folded("url_decode(folder)"))
+        pattern = re.sub(r"([\[\]])", r"[\1]", value.strip("/")).replace("\\", "\\\\")
+        given = folding.lowered_sql(self._value(pattern))
+        names = (folding.lowered_sql("folder"), folding.lowered_sql("url_decode(folder)"))
         return "(" + " OR ".join(
             f"('/' || {name} || '/') GLOB ('*/' || {given} || '/*')" for name in names
         ) + ")"  # fmt: skip

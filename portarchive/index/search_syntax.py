@@ -23,7 +23,7 @@ FIELDS: Final = TEXT_FIELDS | {
 TERMS: Final = 100
 """Terms of one search."""
 _DEEP: Final = 50
-_ALIASES: Final = {"color": "colour", "in": "folder", "label": "folder", "until": "before",
+_ALIASES: Final = {"color": "colour", "in": "folder", "label": "keyword", "until": "before",
                    "message-id": "id", "flag": "keyword"}  # fmt: skip
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<sign>[()])|(?P<minus>-)?(?:(?P<field>[A-Za-z][A-Za-z-]*):(?!//))?"

@@ -1,4 +1,4 @@
-"""The text of a message as a person reads it, and as a search compares it.
+"""The text of a message as a person reads it, and as a search compares it (``folding``).
 
 Takes the parts that are to be read (``structure``), decoded; of HTML the words without the marks.
 Never raises for anything in a message, and never looks at what HTML refers to.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
 from portarchive.index import header, structure
+from portarchive.index.folding import folded
 from portarchive.index.header import Octets
 from portarchive.index.structure import Part, Structure
 
@@ -67,19 +67,6 @@ def without_marks(text: str) -> str:
     text = _LONG_NUMBER.sub("\ufffd", _MARK.sub("", text))
     text = _BLANKS.sub(" ", html.unescape(text))
     return _LINES.sub("\n\n", "\n".join(line.strip() for line in text.split("\n"))).strip()
-
-
-def folded(text: str) -> str:
-    """Without case, accents and the difference between kinds of blanks."""
-    if not text.isascii():
-        # marks that stand alone go first: putting a long run of them in order takes for ever
-        text = _without_accents(unicodedata.normalize("NFKD", _without_accents(text)))
-        text = text.replace("\u00ad", "").replace("ß", "ss")
-    return " ".join(text.lower().split())
-
-
-def _without_accents(text: str) -> str:
-    return "".join(sign for sign in text if unicodedata.category(sign)[0] != "M")
 
 
 def body_of(octets: Octets) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from indexing import indexed
 from portarchive.errors import Damaged, SettingsError
+from portarchive.index import query
 from portarchive.index.columns import TABLES, names
 from portarchive.index.named import NAMED
 from portarchive.index.query import Session
@@ -226,6 +227,60 @@ def test_values(session):
     assert row[16:] == ["é\x1b", [["a", 1]], "c7c5a4f2-7a2c-4a1b-8d55-6f7e8f1d2a3b"]
 
 
+def value(session, sql):
+    return session.all(f"select {sql}")[0][0]
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        ("9007199254740992::hugeint", 2**53),
+        ("9007199254740993::hugeint", "9007199254740993"),
+        ("-170141183460469231731687303715884105727::hugeint", f"-{2**127 - 1}"),
+        ("(select sum(x) from (values (9007199254740992), (1)) t(x))", "9007199254740993"),
+        ("(select sum(size) from messages) > 0", True),
+        ("340282366920938463463374607431768211455::uhugeint", str(2**128 - 1)),
+        ("7::uhugeint", 7),
+        ("18446744073709551615::ubigint", str(2**64 - 1)),
+        ("-123::bignum", -123),
+        ("1234567890123456789012345678901::bignum", "1234567890123456789012345678901"),
+        ("1.50::decimal(6, 3)", 1.5),
+        ("0.1::decimal(38, 20)", 0.1),
+        ("12345678901234567890.1234567890::decimal(38, 10)", "12345678901234567890.1234567890"),
+        ("9007199254740993.00::decimal(20, 2)", "9007199254740993"),
+        ("[9007199254740993::hugeint]", ["9007199254740993"]),
+        ("'101'::bit", "101"),
+    ],
+)  # fmt: skip
+def test_numbers(session, sql, wanted):
+    found = value(session, sql)
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        ("timetz '10:00:00+02'", "10:00:00+02"),
+        ("[timetz '10:00:00.5-02:30']", ["10:00:00.5-02:30"]),
+        ("{'BIT': timetz '10:00:00+02', 'b\"IT': 1}", {"BIT": "10:00:00+02", 'b"IT': 1}),
+        ("timestamptz 'infinity'", "infinity"),
+        ("timestamp '-infinity'", "-infinity"),
+        ("date 'infinity'", "infinity"),
+        ("date '20000-01-02'", "20000-01-02"),
+        ("[date '20000-01-02', null, date '2000-01-02']", ["20000-01-02", None, "2000-01-02"]),
+        ("{'a': timestamptz '-infinity', 'b': 1}", {"a": "-infinity", "b": 1}),
+        ("map {date '20000-01-02': [1]}", [["20000-01-02", [1]]]),
+        ("timestamp '20000-01-02 03:04:05'", "20000-01-02T03:04:05.000000"),
+        ("timestamp_ns '2020-01-02 03:04:05.123456789'", "2020-01-02T03:04:05.123456789"),
+    ],
+)
+def test_times(session, sql, wanted):
+    assert value(session, sql) == wanted
+    both = session.all(f"select {sql} as x, 1 as y union all select null, 2 order by y")
+    assert both == [[wanted, 1], [None, 2]]
+
+
 def test_intervals(session):
     sql = "select interval '14 months -3 days 3.5 seconds' as i, [interval 1 day] as l"
     assert session.all(sql) == [["P14M-3DT3.5S", ["P0M1DT0S"]]]
@@ -283,6 +338,69 @@ def test_a_query_that_yields_rows_slowly_is_stopped_too(place):
     with Session(place, timeout=1.5) as session, pytest.raises(SettingsError) as raised:
         list(session.ask(endless).rows())
     assert raised.value.code == "query-timeout"
+
+
+def test_a_query_may_take_its_time(place):
+    """DuckDB draws a bar of progress after two seconds, and it must not land in the answer."""
+    rows, took = 10_000_000, 0.0
+    with Session(place, timeout=120) as session:
+        while took < 4:
+            begun = time.monotonic()
+            found = session.all(f"select max(md5(range::varchar)) from range({rows})")
+            took = time.monotonic() - begun
+            rows *= 2
+            assert len(found[0][0]) == 32
+
+
+def test_what_is_done_with_rows_takes_no_time_of_the_query(place):
+    with Session(place, timeout=2) as session:
+        rows = session.ask("from range(100000)").rows()
+        next(rows)
+        time.sleep(2.5)
+        assert sum(1 for _ in rows) == 99_999
+
+
+def test_every_command_has_a_limit_of_time(place, monkeypatch):
+    monkeypatch.setattr(query, "PATIENCE", 1.0)
+    endless = "select count(*) from range(10000000) a, range(10000000) b where a.range <> b.range"
+    with Session(place) as session, pytest.raises(SettingsError) as raised:
+        session.all(endless)
+    assert raised.value.code == "query-timeout"
+    assert "portarchive query" in raised.value.hint
+
+
+NOISY = """
+import json, os, sys
+sys.path[:] = json.loads(sys.argv[1])
+from portarchive.index import query_worker
+answer = query_worker._answer
+def noisy(*arguments):
+    os.write(1, b"\\r 16%")
+    print("a warning of a library", flush=True)
+    answer(*arguments)
+    os.write(1, b"\\r100%\\n")
+query_worker._answer = noisy
+query_worker.serve(sys.argv[2])
+"""
+
+
+def test_what_a_library_prints_is_no_answer(place, monkeypatch):
+    monkeypatch.setattr(query, "_PROGRAM", NOISY)
+    with Session(place, timeout=30) as session:
+        for _ in range(3):
+            assert session.all("select count(*) from messages") == [[9]]
+
+
+@pytest.mark.parametrize("noise", ["\\r 16% [======", "Q", ""])
+def test_an_answer_that_is_none_is_told_at_once(place, monkeypatch, noise):
+    program = f"import sys, time; sys.stdout.write({noise!r}); sys.stdout.flush()"
+    lasting = "; time.sleep(60)" if len(noise) > 4 else ""
+    monkeypatch.setattr(query, "_PROGRAM", program + lasting)
+    begun = time.monotonic()
+    with Session(place, timeout=30) as session, pytest.raises(Damaged) as raised:
+        session.all("select 1")
+    assert raised.value.code == "index-damaged"
+    assert time.monotonic() - begun < 20
 
 
 def test_a_query_that_wants_too_much_memory_fails(session):

@@ -1,0 +1,317 @@
+"""An index of a stranger, or of a disk that went wrong: told as damaged, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from exporting import account, export
+from indexing import indexed
+from portarchive.archive.contents import open_contents
+from portarchive.errors import Damaged, PortArchiveError
+from portarchive.index import arrow, query_tables
+from portarchive.index.build import build
+from portarchive.index.columns import NEVER_NULL, SIGNED, TABLES
+from portarchive.index.named import NAMED
+from portarchive.index.place import state_of
+from portarchive.index.query import Session
+from portarchive.index.report import facts
+from portarchive.index.search import Search, item_of
+from portarchive.index.search_syntax import parse
+
+OTHER = {
+    "string": pa.int64(), "bool": pa.string(), "int16": pa.int64(), "int32": pa.string(),
+    "int64": pa.string(), "time": pa.int64(), "strings": pa.string(),
+}  # fmt: skip
+FAR = 2**60
+"""Milliseconds: no instant of DuckDB."""
+BEHIND = 4 * 10**14
+"""Milliseconds: the year 14645."""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("hostile") / "mail"
+    indexed(path)
+    return path
+
+
+@pytest.fixture
+def place(archive: Path, tmp_path: Path) -> Path:
+    shutil.copytree(archive / "index", tmp_path / "index")
+    return tmp_path / "index"
+
+
+def restated(place: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+    """index.json with the sizes of the files as they are."""
+    file = place / "index.json"
+    state = json.loads(file.read_bytes())
+    for name, told in state["tables"].items():
+        told["octets"] = (place / f"{name}.parquet").stat().st_size
+    change(state)
+    file.write_text(json.dumps(state))
+
+
+def replaced(place: Path, table: str, columns: dict[str, Any]) -> None:
+    """Give a table other columns: names to arrays, or to one value for all rows."""
+    file = place / f"{table}.parquet"
+    told = pq.read_table(file)
+    for name, value in columns.items():
+        number = told.schema.get_field_index(name)
+        kind = told.schema.field(number).type
+        array = value if isinstance(value, pa.Array) else pa.array([value] * told.num_rows, kind)
+        told = told.set_column(number, name, array)
+    pq.write_table(told, file)
+    restated(place)
+
+
+def rows_of(place: Path, table: str) -> int:
+    count: int = pq.read_metadata(place / f"{table}.parquet").num_rows
+    return count
+
+
+def asked(place: Path, archive: Path) -> set[str]:
+    """Everything that verbs ask of an index; the codes of what went wrong."""
+    codes = set()
+
+    def attempt(what: Callable[[Session], object]) -> None:
+        try:
+            with Session(place) as session:
+                what(session)
+        except PortArchiveError as error:
+            assert "\n" not in str(error)
+            codes.add(error.code)
+
+    def search(*words: str, bodies: bool = False) -> Callable[[Session], object]:
+        def run(session: Session) -> object:
+            with open_contents(archive) as contents:
+                found = list(Search(parse(words), bodies=bodies).run(session, contents))
+            return [sum(one.size or 0 for one in found), [" ".join(one.flags) for one in found]]
+
+        return run
+
+    for job in (
+        search("is:read", "OR", "is:unread"),
+        search("harpsichord", "is:read", "larger:1"),
+        search("quiet", bodies=True),
+        facts,
+        lambda session: [item_of(row) for row in session.all("select * from messages")],
+        *(
+            lambda session, name=name: session.all(NAMED[name].sql, NAMED[name].values({}))
+            for name in ("by-month", "bounces", "duplicates", "biggest-senders")
+        ),
+    ):
+        attempt(job)
+    return codes
+
+
+def test_a_column_of_another_type_is_told(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    query_tables.open_tables(duckdb.connect())
+    for table, listed in TABLES.items():
+        good = (place / f"{table}.parquet").read_bytes()
+        for column in listed:
+            kind = OTHER.get(column.kind, pa.list_(pa.string()))
+            wrong = pa.nulls(rows_of(place, table), kind)
+            replaced(place, table, {column.name: wrong})
+            with pytest.raises(ValueError, match=f"{table} has other columns"):
+                query_tables.open_tables(duckdb.connect())
+            (place / f"{table}.parquet").write_bytes(good)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("flags", pa.string()),
+        ("size", pa.string()),
+        ("received_at", pa.int64()),
+        ("subject", pa.struct([("a", pa.int64())])),
+        ("member", pa.int64()),
+    ],
+)
+def test_whatever_is_asked_of_other_types_it_is_damaged(
+    archive: Path, place: Path, name: str, wrong: pa.DataType
+) -> None:
+    replaced(place, "messages", {name: pa.nulls(rows_of(place, "messages"), wrong)})
+    assert asked(place, archive) == {"index-damaged"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_is_never_null_is_damaged_where_it_is(place: Path, table: str) -> None:
+    replaced(place, table, dict.fromkeys(NEVER_NULL[table]))
+    with Session(place) as session:
+        for name in sorted(NEVER_NULL[table]):
+            if rows_of(place, table):
+                with pytest.raises(Damaged) as raised:
+                    session.all(f"select {name} from {table}")
+                assert raised.value.code == "index-damaged"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_numbers_and_instants_that_cannot_be_are_damaged(place: Path, table: str) -> None:
+    wrong = {}
+    for column, field in zip(TABLES[table], arrow.SCHEMAS[table], strict=True):
+        if pa.types.is_integer(field.type) and column.name not in SIGNED:
+            wrong[column.name] = [-1, 2**62] if column.kind == "int64" else [-1]
+        elif column.kind == "time":
+            wrong[column.name] = [FAR, -FAR, BEHIND, -BEHIND]
+        elif column.kind == "strings":
+            wrong[column.name] = [["a", None]]
+    good = (place / f"{table}.parquet").read_bytes()
+    for number in range(4):
+        now = {name: values[number] for name, values in wrong.items() if number < len(values)}
+        replaced(place, table, now)
+        with Session(place) as session:
+            for name in now if rows_of(place, table) else ():
+                with pytest.raises(Damaged) as raised:
+                    session.all(f"select {name} from {table}")
+                assert raised.value.code == "index-damaged"
+        (place / f"{table}.parquet").write_bytes(good)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"flags": None},
+        {"member": None},
+        {"folder": None, "kept": None},
+        {"size": -5},
+        {"size": 2**53},
+        {"received_at": FAR},
+        {"received_at": BEHIND},
+        {"flags": [None]},
+        {"to_addresses": [{"name": None, "address": None}]},
+        {"member": "mail/../../../etc/passwd", "size": 1},
+        {"member": "mail/a\0b", "size": 1},
+        {"attachment_count": None, "date": None, "subject": None},
+    ],
+)
+def test_whatever_is_asked_of_odd_values_it_is_one_line(
+    archive: Path, place: Path, columns: dict[str, Any]
+) -> None:
+    replaced(place, "messages", columns)
+    assert asked(place, archive) <= {"index-damaged", "unsafe-path"}
+
+
+def test_octets_that_a_disk_has_changed_are_damage(archive: Path, place: Path) -> None:
+    chance = random.Random(3)
+    good = (place / "messages.parquet").read_bytes()
+    for flips in (1, 2, 4, 8, 40) * 5:
+        octets = bytearray(good)
+        for _ in range(flips):
+            octets[chance.randrange(len(octets))] ^= chance.randrange(1, 256)
+        (place / "messages.parquet").write_bytes(octets)
+        with Session(place) as session:
+            for sql in ("from messages", "select count(*), max(lower(subject)) from messages"):
+                try:
+                    session.all(sql)
+                except PortArchiveError as error:
+                    assert error.code in {"index-damaged", "query-memory"}, error
+
+
+def test_a_wrong_statement_is_none_of_the_index(place: Path) -> None:
+    with Session(place) as session:
+        for sql in ("select cast(subject as integer) from messages", "select error('Corrupted')"):
+            with pytest.raises(PortArchiveError) as raised:
+                session.all(sql)
+            assert raised.value.code == "query-failed"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"defects": ["x"]},
+        {"defects": "abc"},
+        {"defects": {"a": "x"}},
+        {"defects": {"nul": -1}},
+        {"defects": {"nul": True}},
+        {"defects": {"\x1b[31mred": 1}},
+        {"defects": None},
+        {"tables": []},
+    ],
+)
+def test_an_odd_index_json_is_as_good_as_none(
+    archive: Path, place: Path, change: dict[str, Any]
+) -> None:
+    assert state_of(place) is not None
+    restated(place, lambda state: state.update(change))
+    assert state_of(place) is None
+    with open_contents(archive) as contents:
+        report = build(contents, place, jobs=1)
+    assert (report.was_current, report.rebuilt) == (False, True)
+
+
+@pytest.mark.parametrize("count", [-3, 2**60, 10**400, 1.5, True, None, "3"])
+def test_a_number_of_rows_that_cannot_be_is_none(place: Path, count: object) -> None:
+    restated(place, lambda state: state["tables"]["messages"].update(rows=count))
+    assert state_of(place) is None
+
+
+@pytest.mark.parametrize("columns", [{"size": 2**60}, {"folder": None}, {"date": FAR}])
+def test_rows_that_cannot_be_are_not_taken_over(
+    archive: Path, place: Path, columns: dict[str, Any]
+) -> None:
+    good = pq.read_table(place / "messages.parquet")
+    replaced(place, "messages", columns)
+    restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+    with open_contents(archive) as contents:
+        report = build(contents, place, jobs=1)
+    assert report.rebuilt
+    assert pq.read_table(place / "messages.parquet").equals(good)
+
+
+def test_a_changed_page_is_not_taken_over(archive: Path, place: Path) -> None:
+    file = place / "messages.parquet"
+    good = pq.read_table(file)
+    before = file.read_bytes()
+    group = pq.read_metadata(file).row_group(0)
+    leaves = {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
+    column = leaves["subject"]
+    first = column.dictionary_page_offset or column.data_page_offset
+    for at in range(first + 20, first + column.total_compressed_size):
+        octets = bytearray(before)
+        octets[at] ^= 1
+        file.write_bytes(octets)
+        try:
+            told = pq.read_table(file).column("subject").to_pylist()
+        except (OSError, ValueError):
+            continue
+        if told != good.column("subject").to_pylist():
+            break  # what nothing but a checksum can tell
+    else:
+        pytest.fail("no octet of the column matters")
+    file.write_bytes(octets)
+    restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+    with open_contents(archive) as contents:
+        build(contents, place, jobs=1)
+    assert pq.read_table(file).equals(good)
+
+
+def test_a_size_that_no_file_has_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    export(account("ids", INBOX=2), path)
+    told = json.loads((path / "archive.json").read_bytes())
+    del told["archive"]["portarchive:manifest"]
+    (path / "archive.json").write_text(json.dumps(told))
+    folder = path / "mail/INBOX/folder.json"
+    for octets in (2**60, 2**70):
+        text = json.loads(folder.read_bytes())
+        listed = next(value for value in text.values() if isinstance(value, list) and value)
+        listed[0]["portarchive:size"] = octets
+        listed[0]["filename"] = "missing.eml"
+        folder.write_text(json.dumps(text))
+        with open_contents(path) as contents:
+            build(contents, tmp_path / "i", jobs=1, rebuild=True)
+        with Session(tmp_path / "i") as session:
+            assert session.all("select size from messages where size is null") == [[None]]
