@@ -144,8 +144,8 @@ def summary(report: ExportReport, url: SourceUrl | LocalSource, path: Path) -> l
         lines.append("  INCOMPLETE. Missing:")
         lines += [f"    {line}" for line in missing_lines(report.folders)]
         lines.append("  the same command again tries these once more")
-    if report.published:
-        lines += [f"  {line}" for line in remark_lines(report.folders)]
+    remarks = remark_lines(report.folders, lasting=not report.published)
+    lines += [f"  {line}" for line in remarks]
     lines += _notices(report)
     if report.fingerprint:
         lines.append(f"  fingerprint {safe(report.fingerprint)}")

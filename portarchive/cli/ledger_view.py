@@ -98,17 +98,29 @@ _REMARKS = {
     "links-left-out": "{count} links were not followed; what they lead to is not in the archive",
     "files-left-out": "{count} files of the tree are no mbox, or lie too deep in it",
     "uidvalidity-changed": "the server renumbered it: {matched} found again, {fetched} fetched",
+    "counters-went-back": "the server's counters went back, as after a restore from a backup; each"
+    " message was compared with the one that is here",
 }
 """Notes that a person should hear of though nothing is missing; members are those of the note."""
 
 
-def remark_lines(entries: Iterable[Mapping[str, Any]], *, most: int = 20) -> list[str]:
-    """Notes on folders for people: a line each, the first ``most`` of them."""
+_LASTING = frozenset({"suspected-cap", "count-mismatch"})
+"""Notes that are to be heard of at every run while they hold."""
+
+
+def remark_lines(
+    entries: Iterable[Mapping[str, Any]], *, lasting: bool = False, most: int = 20
+) -> list[str]:
+    """Notes on folders for people: a line each, the first ``most`` of them.
+
+    ``lasting``: nothing happened, so only those that tell how things are.
+    """
+    told = _LASTING if lasting else _REMARKS.keys()
     lines = [
         f"note: {safe(entry.get('path', ''))}: {safe(note['code'])}, {_remark(note)}"
         for entry in entries
         for note in _objects(entry.get("notes"))
-        if note.get("code") in _REMARKS
+        if note.get("code") in told
     ]
     if len(lines) > most:
         lines[most:] = [f"and {len(lines) - most:,} more such notes in manifest.json"]
@@ -118,6 +130,8 @@ def remark_lines(entries: Iterable[Mapping[str, Any]], *, most: int = 20) -> lis
 def _remark(note: Mapping[str, Any]) -> str:
     members = {name: f"{_count(note.get(name)):,}" for name in _MEMBERS}
     text = _REMARKS[str(note["code"])].format_map(members)
+    if _count(note.get("hidden")):
+        text += f"; {_count(note['hidden']):,} that it showed before are still taken to be there"
     return text + (f"; {safe(note['text'])[:200]}" if isinstance(note.get("text"), str) else "")
 
 

@@ -40,7 +40,8 @@ from portarchive.records import (
 _EVENT_MESSAGES = 200
 _EVENT_SECONDS = 0.25
 
-_UNSTEADY = "uid-not-sticky"
+_UNSTEADY = frozenset({"uid-not-sticky", "counters-went-back"})
+"""Notes that say that a uid may name another message than before, whatever UIDVALIDITY says."""
 
 
 class Collector:
@@ -142,7 +143,7 @@ class Collector:
         state.gone.clear()
         self._pending = [job for job in self._pending if not _is_in(job, folder.folder_id)]
         self.mistaken.discard(folder.folder_id)
-        if self._is_another(opened, state):
+        if self._is_another(opened, state) or _is_restored(opened, state):
             self._start_over(state, opened.uidvalidity)
         elif opened.uidvalidity != state.uidvalidity:
             if state.published is not None or state.announced:
@@ -156,7 +157,7 @@ class Collector:
         before = self._previous.get(state.path if was is None else was.path)
         lasting = not self._imap_uids or (
             opened.uidvalidity is not None
-            and not any(note.get("code") == _UNSTEADY for note in opened.notes)
+            and not any(note.get("code") in _UNSTEADY for note in opened.notes)
         )
         recogniser = Recogniser(self._writer.root, state, ids=self._same_ids, lasting=lasting)
         run = FolderRun(folder, state, opened, before, self._flags, recogniser)
@@ -374,6 +375,14 @@ class Collector:
     def _remark(self, code: str, run: FolderRun, uid: str) -> None:
         run.ledger.note(code, uid)
         self._writer.remark(run.state, uid, code)
+
+
+def _is_restored(opened: FolderOpened, state: FolderState) -> bool:
+    """Whether uids that an interrupted run had are to be given still: to other messages.
+
+    What is published is told apart by the source, which knows how far the counters were then.
+    """
+    return state.new_count > 0 and 0 < (opened.uidnext or 0) <= state.greatest_new_uid
 
 
 def _is_in(job: Job, folder_id: str) -> bool:

@@ -252,6 +252,8 @@ def _settle_losses(found: Found) -> tuple[dict[str, str], set[str]]:
         run.state.path
         for run in found.collector.runs.values()
         if any(note.get("code") == "count-mismatch" for note in run.ledger.notes)
+        # renumbered, and not all of it shown: what is hidden cannot be found again
+        or (run.state.renumbered and any(n.get("code") == loss.CAP for n in run.ledger.notes))
     }
     for state, count in loss.suspicious(found.writer, found.writer.folders(), contradicted):
         if found.options.mirror:

@@ -18,6 +18,7 @@ from typing import Any
 from portarchive.archive import model
 from portarchive.archive.durable import Durability
 from portarchive.archive.folder_state import FolderState
+from portarchive.archive.layout import Layout
 from portarchive.archive.writer import ArchiveWriter, preflight
 from portarchive.connectors.base import Source, Wanted
 from portarchive.errors import ConnectorError, StorageFailed, WrongSource
@@ -106,7 +107,7 @@ class _Run:
         preflight(self.path)
         identity = self.source.identity()
         self.observer(Connected(identity.service, identity.account, _product(identity)))
-        listed = choose.fitted(self.source.folders())
+        listed = choose.fitted(self.source.folders(), lambda: Layout(self.path).names().values())
         there = (self.path / model.ARCHIVE_FILE).exists()
         updating = there and not self.options.change_selection
         chosen = choose.folders(listed, self.options.selection, updating=updating)
@@ -308,8 +309,17 @@ class _Run:
 
 
 def _wants_relisting(entry: Entry) -> bool:
-    """Something of this folder is still missing here, or was never settled."""
-    return bool(entry.get("failed") or "error" in entry or "held" in entry)
+    """Something of this folder is still missing here, or was never settled.
+
+    So is a listing that was not what the server counted: a server that is well again says nothing
+    of it by itself, for to its counters nothing happened.
+    """
+    if entry.get("failed") or "error" in entry or "held" in entry:
+        return True
+    return any(
+        note.get("code") == "count-mismatch" and note.get("exists") != note.get("listed")
+        for note in entry.get("notes", ())
+    )
 
 
 def _product(identity: SourceIdentity) -> str:

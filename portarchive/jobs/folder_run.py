@@ -7,13 +7,14 @@ run says of the folder counts: it is ``mistaken``, and the folder is to be liste
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from portarchive.archive import model
-from portarchive.archive.folder_state import FlagsJson, FolderState, same_flags
+from portarchive.archive.folder_state import FlagsJson, FolderState, order_key, same_flags
 from portarchive.archive.journal import Journal
 from portarchive.jobs.ledger import Entry, FolderLedger
+from portarchive.jobs.loss import CAP
 from portarchive.jobs.named import Named
 from portarchive.jobs.recognise import Recogniser
 from portarchive.jobs.selection import Selection
@@ -82,6 +83,7 @@ class FolderRun:
         self._has_placeholders = False
         self.had_count = 0
         self._unseen: set[str] | None = None
+        self._lowest: str | None = None
         self._base = 0
         self._at_listing: int | None = None
         self._loaded = False
@@ -118,6 +120,8 @@ class FolderRun:
             return False
         uid = placement.uid
         self.named += 1
+        if self._lowest is None:  # references come in ascending order
+            self._lowest = uid
         known = self._known.get(uid)
         if known is not None:
             if (ref.email_id is not None or not self._recogniser.lasting) and (
@@ -189,18 +193,26 @@ class FolderRun:
         """The source has named everything."""
         self.done = done
         self.listing_ends()
+        notes = [dict(note) for note in done.notes]
+        gone, short = self.state.gone, _short(notes)
         if self._unseen:
-            self.state.gone.update(self._unseen)
-        gone = self.state.gone
+            gone.update(self._unseen - self._still_there(self._unseen, notes, short))
+        elif not self.opened.complete and self._hidden:
+            for note in notes:
+                if note.get("code") == CAP:
+                    note["hidden"] = self._hidden
         ledger = self.ledger
+        if short:
+            text = f"the server counts {short:,} message{'s'[: short > 1]} more than it lists"
+            ledger.error = ("listing-mismatch", text)
         if self.opened.complete:
-            ledger.listed = len(self._known) - len(self._unseen or ()) + self._named_new
+            ledger.listed = len(self._known) - len(gone) + self._named_new
         else:
             ledger.listed = self._base - len(gone) + self._named_new
         ledger.listed += len(self._twice)
         ledger.archived = self._base - len(gone) + self.had_count
         ledger.arrived_later = done.arrived_later
-        ledger.notes.extend(dict(note) for note in done.notes)
+        ledger.notes.extend(notes)
         ledger.state = done.token
         ledger.forget_notes(gone)
         if self.previous is not None and not self.state.renumbered:
@@ -215,17 +227,43 @@ class FolderRun:
         self._labels = None
         self._unseen = None
 
+    def _still_there(self, unseen: set[str], notes: list[Entry], short: int) -> set[str]:
+        """Those of the messages not named that may be there all the same; says so in the notes.
+
+        Where a provider shows the newest messages only, all below the lowest one shown; where the
+        server counts more than it lists, all if they are no more than that.
+        """
+        still: set[str] = set()
+        for note in notes:
+            if note.get("code") == CAP and self._lowest is not None:
+                lowest = order_key(self._lowest)
+                still |= {uid for uid in unseen if order_key(uid) < lowest}
+                if still:
+                    note["hidden"] = len(still)
+        return unseen if len(unseen - still) <= short else still
+
+    @property
+    def _hidden(self) -> int:
+        """How many items were out of the server's sight when the folder was last listed."""
+        if self.previous is None or self.state.renumbered:
+            return 0
+        notes = self.previous.get("notes", ())
+        return sum(note.get("hidden", 0) for note in notes if note.get("code") == CAP)
+
     @property
     def disagrees(self) -> bool:
         """A delta whose sum is not what the server says it has: list the whole folder."""
         exists = self.opened.counts.get("exists")
-        if self.opened.complete or self.mistaken or exists is None:
+        if self.opened.complete or self.mistaken or exists is None or self.done is None:
             return False
+        hidden = self._hidden
         if not self.moving:
             previous = self.previous or {}
             skipped = sum(part["count"] for part in previous.get("skipped", ()))
-            return bool(previous.get("archived", 0) + skipped != exists)
-        return self._at_listing is not None and self._at_listing != exists
+            return bool(previous.get("archived", 0) + skipped - hidden != exists)
+        if hidden and not any(note.get("code") == CAP for note in self.done.notes):
+            return True  # all is shown now: what is hidden no more, and what is gone?
+        return self._at_listing is not None and self._at_listing - hidden != exists
 
     def last_uid(self) -> int:
         """UIDNEXT - 1, or the greatest UID here if that is more (draft Table 2, ``last_uid``)."""
@@ -240,3 +278,11 @@ class FolderRun:
             self.state.greatest_new_uid,
             earlier if isinstance(earlier, int) else 0,
         )
+
+
+def _short(notes: Iterable[Entry]) -> int:
+    """How many messages the server counts and does not list."""
+    for note in notes:
+        if note.get("code") == "count-mismatch":
+            return max(0, int(note.get("exists") or 0) - int(note.get("listed") or 0))
+    return 0

@@ -18,7 +18,7 @@ _BUDGET = "budget"
 
 _UNQUOTED: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "%,:")
 
-_EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server", "renamed"})
+_EVENTS = frozenset({"uidvalidity-changed", "seen-set-by-server", "renamed", "counters-went-back"})
 """Notes about what happened once, as opposed to what is so."""
 
 
@@ -68,6 +68,7 @@ class FolderLedger:
     Attributes:
         failed: one entry each.
         put_off: by our words, those that a budget left over. There may be very many of them.
+        error: code and text where the server did not list the folder to its end.
     """
 
     path: str
@@ -81,6 +82,7 @@ class FolderLedger:
     notes: list[Entry] = field(default_factory=list)
     uid_notes: dict[str, list[str]] = field(default_factory=dict)
     held: str | None = None
+    error: tuple[str, str] | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
 
     def note(self, code: str, uid: str) -> None:
@@ -161,6 +163,9 @@ class FolderLedger:
         }
         if self.held is not None:
             entry["held"] = self.held
+        if self.error is not None:
+            code, text = self.error
+            entry["error"] = {"code": code, "text": text}
         return entry
 
 

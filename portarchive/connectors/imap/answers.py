@@ -197,11 +197,13 @@ class Answers:
             convert.save_date(saved) if isinstance(saved, bytes) else old.save_date,
         )
         size = number(items.get(b"RFC822.SIZE"))
+        email_id = convert.object_id(items.get(b"EMAILID") or items.get(b"X-GM-MSGID"))
         del job.refs[uid]
         ledger.absolve(job.folder_id, uid)
         return ref._replace(
             placements=with_placement(ref.placements, job.at, placed),
             size=ref.size if size is None else size,
+            email_id=email_id or ref.email_id,
             notes=notes,
         )
 

@@ -129,31 +129,47 @@ class Visitor:
         relist = key in self.wanted.relist
         rights = "ACL" in session.capabilities
         box = examine(session, wire, None if relist else since(session, token), rights=rights)
-        self.ledger.validity[key] = box.uidvalidity
+        self.ledger.expect(key, box)
         fresh = box.token()
         same = token is not None and box.continues(token)
         delta, counted = None, self.status(folder).get("MESSAGES", 0)
         if token is not None and same and not relist:
             delta = find_delta(session, box, token, counted)
         if delta is not None and delta.uids is None:
+            cap = self.cap(box.exists)
+            if cap and len(delta.removed):  # what is hidden is not gone; a listing shows which
+                delta.uids = planner.all_uids(session, session.capabilities, counted)
+        if delta is not None and delta.uids is None:
             yield self.opened(folder, box, complete=False)
             changed = UidSet(delta.changed)
             yield from self._changed(session, key, delta, changed)
-            yield from self.finish(key, fresh, changed.last(), None)
+            yield from self.finish(key, fresh, changed.last(), None, self.cap(box.exists))
             return
         uids = delta.uids if delta is not None and delta.uids is not None else None
         if uids is None:
             uids = planner.all_uids(session, session.capabilities, counted)
         # without lasting UIDs it is the job that finds out which messages it has, token or not
         before = token if token is not None or box.lasting else {}
+        back = None
+        if token is not None and box.is_that_of(token) and box.went_back(token):
+            back = token
+            # ids of messages tell which is which without their Message-IDs
+            same = bool(listing.object_items(session.capabilities, session.enabled))
         items = self.items(session, before, same=same, partial=delta)
         mismatch = self.mismatch(folder, box, len(uids))
-        yield self.opened(folder, box, complete=True)
+        yield self.opened(folder, box, complete=True, back=back)
         yield from self._listed(key, uids, items, {} if delta is None else delta.changed)
         yield from self.finish(key, fresh, uids.last(), len(uids), mismatch)
 
-    def opened(self, folder: Folder, box: Mailbox, *, complete: bool) -> FolderOpened:
-        """The event for a mailbox that was opened."""
+    def opened(
+        self,
+        folder: Folder,
+        box: Mailbox,
+        *,
+        complete: bool,
+        back: Mapping[str, Any] | None = None,
+    ) -> FolderOpened:
+        """The event for a mailbox that was opened; ``back``: the token that it fell behind."""
         counts = box.counts
         if folder.messages is not None:
             counts["status"] = folder.messages
@@ -162,6 +178,9 @@ class Visitor:
             notes.append({"code": "uidvalidity-zero"})
         if not box.sticky:
             notes.append({"code": "uid-not-sticky"})
+        if back is not None:
+            old, new = back.get("uidnext"), box.uidnext
+            notes.append({"code": "counters-went-back", "old": old, "new": new})
         return FolderOpened(
             folder=replace(
                 folder, uid=box.mailbox_id or folder.uid, rights=box.rights or folder.rights
@@ -202,7 +221,7 @@ class Visitor:
             if items:
                 # what was named before is fetched by now, maybe over another connection
                 session = self.pool.main()
-                opened(session, wire_of(key), self.ledger.validity[key])
+                opened(session, wire_of(key), *self.ledger.expected(key))
                 rows = listing.describe(session, UidSet(window), items)
             for row in rows:
                 yield reference(key, row, identify=identify)
@@ -272,7 +291,7 @@ class Visitor:
         """Messages from this UID on, if the server tells of any."""
         session = self.pool.main()
         before = session.mailbox
-        box = opened(session, wire_of(key), self.ledger.validity.get(key))
+        box = opened(session, wire_of(key), *self.ledger.expected(key))
         if box is before:
             session.check(session.run(b"NOOP"))
             if not box.arrived:
@@ -289,13 +308,24 @@ class Visitor:
         counted = status.get("MESSAGES")
         # a count of the listing is old by now: it contradicts only if nothing arrived since
         moved = box.uidnext is not None and status.get("UIDNEXT", box.uidnext) != box.uidnext
-        contradicts = counted is not None and counted != box.exists and not moved
-        if box.exists is not None and (box.exists != listed or contradicts):
-            note = {"code": "count-mismatch", "exists": box.exists, "listed": listed}
-            notes.append(note if counted is None else {**note, "status": counted})
-        settings = self.pool.settings
-        cap = quirks.suspected_cap(listed, self.pool.capabilities, settings.host)
-        return (*notes, cap) if cap is not None else tuple(notes)
+        if box.exists is not None:
+            opened_with = box.exists - box.came + box.went
+            contradicts = counted is not None and counted != opened_with and not moved
+            # what came or went since it was opened may be in the listing or not
+            explained = box.exists - box.came <= listed <= box.exists + box.went
+            if not explained or contradicts:
+                note = {"code": "count-mismatch", "exists": box.exists, "listed": listed}
+                notes.append(note if counted is None else {**note, "status": counted})
+        return (*notes, *self.cap(listed, box.exists, counted))
+
+    def cap(self, *counts: int | None) -> Notes:
+        """The note on a limit of the provider's, if one of these counts looks like it."""
+        pool = self.pool
+        for count in counts:
+            found = quirks.suspected_cap(count, pool.capabilities, pool.settings.host)
+            if found is not None:
+                return (found,)
+        return ()
 
 
 def next_uid(fresh: Mapping[str, Any], last: int) -> int:

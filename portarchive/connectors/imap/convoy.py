@@ -2,8 +2,8 @@
 
 ``EXAMINE a``, its fetches, ``EXAMINE b``, its fetches, and so on: no folder waits for another. The
 good case only: what a folder leaves open (a refusal, a message without data, a mailbox that
-does not open) stays in its job, and ``fetch`` looks at it again, folder by folder. UIDVALIDITY is
-compared at each EXAMINE before an answer behind it is believed.
+does not open) stays in its job, and ``fetch`` looks at it again, folder by folder. UIDVALIDITY and
+MAILBOXID are compared at each EXAMINE before an answer behind it is believed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from portarchive.connectors.imap.examine import Opening, read_examine, send_exam
 from portarchive.connectors.imap.folders import wire_of
 from portarchive.connectors.imap.lane import Lane
 from portarchive.connectors.imap.ledger import Ledger
+from portarchive.connectors.imap.mailbox import Mailbox
 from portarchive.connectors.imap.session import Session
 from portarchive.errors import ConnectionLost, FolderUnavailable, ServerMisbehaved
 
@@ -67,10 +68,16 @@ class Convoy:
         opening = None
         if self._wagons or here is None or here.wire != wire:
             opening = send_examine(session, wire)
-        elif here.uidvalidity != self._ledger.validity.get(job.folder_id, here.uidvalidity):
+        elif not self._is_expected(job, here):
             return
         lane.send_ahead()
         self._wagons.append(_Wagon(job, lane, opening))
+
+    def _is_expected(self, job: Job, box: Mailbox) -> bool:
+        validity = self._ledger.validity.get(job.folder_id, box.uidvalidity)
+        mailbox_id = self._ledger.mailbox_ids.get(job.folder_id)
+        same = mailbox_id is None or box.mailbox_id is None or mailbox_id == box.mailbox_id
+        return same and validity == box.uidvalidity
 
     def _read(self, wagon: _Wagon) -> Iterator[Pair]:
         if wagon.opening is None:
@@ -79,8 +86,7 @@ class Convoy:
         believed = False
         try:
             box = read_examine(self._session, wagon.opening)
-            known = self._ledger.validity.get(wagon.job.folder_id, box.uidvalidity)
-            believed = known == box.uidvalidity
+            believed = self._is_expected(wagon.job, box)
         except FolderUnavailable:
             pass  # its fetches are refused by now, or are about nothing that was asked for
         if believed:

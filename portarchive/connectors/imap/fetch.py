@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from portarchive.connectors.base import Outcome
-from portarchive.connectors.imap import convert, search
+from portarchive.connectors.imap import convert, listing, search
 from portarchive.connectors.imap.answers import Job, Pair
 from portarchive.connectors.imap.convoy import Convoy
 from portarchive.connectors.imap.folders import wire_of
@@ -86,7 +86,9 @@ class Fetcher:
         saved = b" SAVEDATE" if "SAVEDATE" in session.capabilities else b""
         size = min(_window_size(session.capabilities, lanes, len(refs)), self._ledger.most)
         windows = self._windows(folder_id, refs, size)
-        return Job(folder_id, at, refs, windows, _META + saved + _BODY)
+        # the id comes with the octets, so that neither is stored with another message's
+        own = listing.email_item(session.capabilities, session.enabled)
+        return Job(folder_id, at, refs, windows, _META + saved + own + _BODY)
 
     # --- one folder -----------------------------------------------------------------------------
 
@@ -99,10 +101,10 @@ class Fetcher:
                     yield refs.pop(uid), why
         if not refs:
             return
-        wire, validity = wire_of(folder_id), ledger.validity.get(folder_id)
+        wire, expected = wire_of(folder_id), ledger.expected(folder_id)
         main = self._pool.main()
         try:
-            opened(main, wire, validity)
+            opened(main, wire, *expected)
         except FolderUnavailable as exc:
             for ref in refs.values():
                 yield ref, Failure(exc.code, exc.text)
@@ -115,14 +117,14 @@ class Fetcher:
             if session is main:
                 continue
             try:
-                opened(session, wire, validity)
+                opened(session, wire, *expected)
             except ConnectorError:  # one connection less, no more than that
                 continue
             lanes_for.append(session)
         job = self._job(folder_id, at, refs, len(lanes_for))
         yield from self._drive([Lane(session, job, ledger) for session in lanes_for], job)
         if job.leftovers:
-            yield from self._leftovers(job, wire, validity, job.items.removesuffix(_BODY))
+            yield from self._leftovers(job, job.items.removesuffix(_BODY))
 
     def _windows(self, folder_id: str, refs: dict[int, MessageRef], size: int) -> list[list[int]]:
         if not self._ledger.suspects:
@@ -187,12 +189,10 @@ class Fetcher:
 
     # --- what a tagged OK left open -------------------------------------------------------------
 
-    def _leftovers(
-        self, job: Job, wire: bytes, validity: int | None, meta: bytes
-    ) -> Iterator[Pair]:
+    def _leftovers(self, job: Job, meta: bytes) -> Iterator[Pair]:
         """Ask again: is it there, what is it, and then its octets, alone."""
         session = self._pool.main()
-        opened(session, wire, validity)
+        opened(session, wire_of(job.folder_id), *self._ledger.expected(job.folder_id))
         for start in range(0, len(job.leftovers), WINDOW):
             uids = [uid for uid in job.leftovers[start : start + WINDOW] if uid in job.refs]
             if not uids:

@@ -23,7 +23,7 @@ from portarchive.connectors.imap.names import Literal, argument, is_inbox
 from portarchive.connectors.imap.responses import Data, Response, number
 from portarchive.connectors.imap.rows import Row, reference
 from portarchive.connectors.imap.session import Session
-from portarchive.connectors.imap.uidset import UidSet
+from portarchive.connectors.imap.uidset import MAX_UID, UidSet
 from portarchive.errors import FolderUnavailable
 from portarchive.records import Change, FetchPoint, Folder, FolderFailed
 
@@ -102,6 +102,8 @@ class Grouped:
         validity = status.get("UIDVALIDITY")
         if not validity or (token is not None and token.get("uidvalidity") != validity):
             return None
+        if token is not None and (token.get("uidnext") or 0) > status.get("UIDNEXT", MAX_UID):
+            return None  # see Mailbox.went_back
         try:
             name = argument(wire_of(folder.folder_id), utf8=self._visitor.pool.main().utf8)
             if isinstance(name, Literal):  # waits for a "+"
@@ -205,7 +207,10 @@ class Grouped:
         look.box, look.fresh = box, box.token()
         if box.uidvalidity != self._visitor.status(look.folder).get("UIDVALIDITY"):
             return
-        self._visitor.ledger.validity[look.key] = box.uidvalidity
+        token = self._visitor.token(look.folder)
+        if token is not None and box.went_back(token):
+            return
+        self._visitor.ledger.expect(look.key, box)
         if look.kind == "changes":
             self._settle(session, look, box, dict(rows))
         elif not rows and self._visitor.status(look.folder).get("MESSAGES"):
@@ -229,6 +234,9 @@ class Grouped:
         found: Delta | None = delta.adds_up(box, token, changed)
         if found is None:
             return
+        look.notes = self._visitor.cap(box.exists)
+        if look.notes and len(found.removed):
+            return  # what is hidden is not gone
         look.rows, look.removed, look.complete = found.changed, found.removed, False
 
     # --- what arrived meanwhile -----------------------------------------------------------------

@@ -97,7 +97,7 @@ class Lane(Answers):
                     continue
                 yield from self._other()
                 continue
-            seq, uid_sent, flags, date, size, saved, _, _, length = found.groups()
+            seq, uid_sent, flags, date, size, saved, email, _, length = found.groups()
             count = int(length)
             uid = int(uid_sent) if uid_sent is not None else 0
             ref = refs.get(uid)
@@ -139,7 +139,8 @@ class Lane(Answers):
             done = MessageRef(
                 (placed,) if len(placements) == 1 else with_placement(placements, at, placed),
                 int(size) if size is not None else ref[1],
-                *ref[2:],
+                ref[2] if email is None else email.decode("ascii"),
+                *ref[3:],
             )
             if ledger.suspects:
                 ledger.absolve(job.folder_id, uid)

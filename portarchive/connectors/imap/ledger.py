@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any, Final
 
+from portarchive.connectors.imap.mailbox import Mailbox
 from portarchive.records import Failure
 
 TRIES: Final = 3
@@ -29,18 +30,29 @@ class Ledger:
 
     Attributes:
         validity: UIDVALIDITY of the folders listed in this run, for every later EXAMINE.
+        mailbox_ids: their MAILBOXIDs, likewise; None where the server tells of none.
         most: messages that may be asked for at once; less after a server said so.
         seen: how many messages of a folder the server marked as read because of us.
     """
 
     def __init__(self) -> None:
         self.validity: dict[str, int | None] = {}
+        self.mailbox_ids: dict[str, str | None] = {}
         self.most = 500
         self.seen: Counter[str] = Counter()
         self._blame: Counter[tuple[str, int]] = Counter()
         self._why: dict[tuple[str, int], Failure] = {}
         self._suspects: dict[tuple[str, int], int] = {}
         self._undated: Counter[str] = Counter()
+
+    def expect(self, folder_id: str, box: Mailbox) -> None:
+        """From now on this is the mailbox that the folder's UIDs are of."""
+        self.validity[folder_id] = box.uidvalidity
+        self.mailbox_ids[folder_id] = box.mailbox_id
+
+    def expected(self, folder_id: str) -> tuple[int | None, str | None]:
+        """What ``pool.opened`` is to compare."""
+        return self.validity.get(folder_id), self.mailbox_ids.get(folder_id)
 
     # --- messages that cost a connection --------------------------------------------------------
 

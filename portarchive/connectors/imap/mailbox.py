@@ -79,7 +79,14 @@ class Mailbox:
     def continues(self, token: Mapping[str, Any]) -> bool:
         """Whether a UID names the message still that it named when the token was taken.
 
-        Not in a mailbox of another MAILBOXID (RFC 8474 §5.1), whatever its UIDVALIDITY says: it was
+        Not where ``went_back`` says so, nor where ``is_that_of`` denies it.
+        """
+        return self.is_that_of(token) and not self.went_back(token)
+
+    def is_that_of(self, token: Mapping[str, Any]) -> bool:
+        """Whether it is the mailbox that the token was taken of, as far as it names itself.
+
+        Not a mailbox of another MAILBOXID (RFC 8474 §5.1), whatever its UIDVALIDITY says: it was
         deleted and made anew, or took the name of another one. Where either id is not known,
         UIDVALIDITY decides (RFC 9051 §2.3.1.1).
         """
@@ -87,6 +94,18 @@ class Mailbox:
             return False
         before = token.get("mailbox_id")
         return before is None or self.mailbox_id is None or before == self.mailbox_id
+
+    def went_back(self, token: Mapping[str, Any]) -> bool:
+        """Whether UIDNEXT or HIGHESTMODSEQ is less than when the token was taken.
+
+        Neither ever falls (RFC 9051 §2.3.1.1, RFC 7162 §3.1): this server was restored from a
+        backup, and gives UIDs a second time. Seen once only, before they are past the mark again.
+        """
+        counters = (("uidnext", self.uidnext), ("highest_modseq", self.highest_modseq))
+        return any(
+            isinstance(before := token.get(name), int) and now is not None and now < before
+            for name, now in counters
+        )
 
     def batched(self, size: int) -> None:
         """UIDBATCHES was answered for batches of so many."""

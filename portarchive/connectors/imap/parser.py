@@ -127,7 +127,7 @@ _ITEM: Final = (
     rb"|RFC822\.SIZE (?P<size>\d{1,18})"
     rb"|MODSEQ \(\d{1,20}\)"
     rb'|SAVEDATE (?:"(?P<saved>[^"\\\r\n]*)"|NIL)'
-    rb"|EMAILID \((?P<email>[A-Za-z0-9_-]{1,255})\)"
+    rb"|(?:EMAILID \(|X-GM-MSGID )(?P<email>[A-Za-z0-9_-]{1,255})\)?"
     rb"|THREADID (?:\((?P<thread>[A-Za-z0-9_-]{1,255})\)|NIL)"
 )
 _HEAD: Final = rb"\* (?P<seq>\d{1,10}) (?:UID)?FETCH \((?:(?:" + _ITEM + rb") )*"

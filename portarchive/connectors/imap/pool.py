@@ -74,13 +74,17 @@ class Pool:
             self._sessions.pop().close()
 
 
-def opened(session: Session, wire: bytes, validity: int | None) -> Mailbox:
+def opened(
+    session: Session, wire: bytes, validity: int | None, mailbox_id: str | None = None
+) -> Mailbox:
     """The mailbox, examined if it is not open in this session.
 
     Args:
         session: where.
         wire: its name.
         validity: the UIDVALIDITY that its UIDs were listed under, None if there was none.
+        mailbox_id: the MAILBOXID, likewise: two mailboxes that changed their names may well have
+            one UIDVALIDITY.
 
     Raises:
         FolderUnavailable: it cannot be opened (``folder-unavailable``), or its UIDs mean other
@@ -92,6 +96,12 @@ def opened(session: Session, wire: bytes, validity: int | None) -> Mailbox:
     if validity is not None and box.uidvalidity != validity:
         raise FolderUnavailable(
             f"UIDVALIDITY changed from {validity} to {box.uidvalidity} in the middle of the run",
+            code="uidvalidity-changed",
+        )
+    if None not in (mailbox_id, box.mailbox_id) and box.mailbox_id != mailbox_id:
+        raise FolderUnavailable(
+            f"another mailbox took its name in the middle of the run (MAILBOXID {mailbox_id} "
+            f"before, {box.mailbox_id} now)",
             code="uidvalidity-changed",
         )
     return box
