@@ -18,7 +18,7 @@ DIALECTS = ("happel-00", "happel-01", "happel-02", "ietf-00", "ietf-01", "ietf-0
 METADATA_FILES = ("archive.json", "index.json")
 """The file that describes an archive; the second in the happel dialects."""
 
-_VERSION = re.compile(r"draft-(happel|ietf)-mailmaint-pdparchive-(\d\d)", re.IGNORECASE)
+_VERSION = re.compile(r"draft-(happel|ietf)-mailmaint-pdparchive-(\d\d)(?!\d)", re.IGNORECASE)
 _MAPS = ("uids", "flags", "modseqs")
 
 

@@ -9,7 +9,7 @@ that holds no container at all is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -55,7 +55,8 @@ class Member(NamedTuple):
         name: POSIX, relative to the root, safe (``unsafe_name`` found nothing).
         size: octets, as the container claims.
         place: what ``Tree.open`` needs to find it again; marshal can carry it.
-        alias: the member whose octets these are (a hard link in a tar), or "".
+        alias: the member whose octets these are (a hard link in a tar), or ""; never an alias
+            itself.
     """
 
     name: str
@@ -141,8 +142,12 @@ class Tree(Protocol):
             BadMemberError, OSError: it cannot be had.
         """
 
-    def stream(self) -> Iterator[tuple[str, Stream]]:
-        """Members in the order of the container, each to be read before the next; aliases not.
+    def stream(self, linked: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Stream]]:
+        """Members in the order of the container, each to be read before the next.
+
+        Args:
+            linked: which aliases are members here too, each right after the one whose octets it
+                has; known after ``scan``. Without it none is.
 
         Raises:
             BadMemberError: the container ends early or is damaged from here on.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from portarchive.archive.tree import (
-    INDEX_DIR,
     PRIVATE_DIR,
     Folder,
     Limits,
@@ -23,7 +22,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0
 
 
 class DirectoryTree:
-    """``Tree`` over a directory. ``.portarchive`` and ``index`` at its root are not part of it."""
+    """``Tree`` over a directory. ``.portarchive`` at its root is not part of it."""
 
     kind = "directory"
     random_access = True
@@ -49,7 +48,7 @@ class DirectoryTree:
                         name = f"{here}/{entry.name}" if here else entry.name
                         found = _look(entry, name)
                         if isinstance(found, Folder):
-                            if name in {PRIVATE_DIR, INDEX_DIR}:
+                            if name == PRIVATE_DIR:
                                 continue
                             stack.append(name)
                         yield found
@@ -61,8 +60,9 @@ class DirectoryTree:
         del place
         return os.fdopen(os.open(f"{os.fspath(self.path)}/{name}", _FLAGS), "rb", buffering=0)
 
-    def stream(self) -> Iterator[tuple[str, Stream]]:
-        """As ``Tree.stream``."""
+    def stream(self, linked: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Stream]]:
+        """As ``Tree.stream``; a hard link is a file like any other here."""
+        del linked
         for found in self.scan():
             if isinstance(found, Member):
                 with closing(self.open(found.name, None)) as stream:

@@ -191,7 +191,10 @@ class Listing:
         self.subdirectories = {p[cut:]: n for p, n in self.subdirectories.items() if p}
         for files in self.directories.values():
             for file in files.values():
-                file.alias = file.alias[cut:] if file.alias else ""
+                if file.alias.startswith(f"{directory}/"):
+                    file.alias = file.alias[cut:]
+                elif file.alias:
+                    file.alias = f"../{file.alias}"  # no name of a file that is left
 
     def _enter(self, path: str) -> dict[str, File]:
         files = self.directories.get(path)

@@ -1,19 +1,18 @@
 """A tree that is a tar file, plain or compressed with gzip or Zstandard: one pass after the other.
 
-``scan`` is one pass and ``stream`` is another; nothing is ever sought backwards or kept. The
-library's tar parser is fed through ``_Guard``, which bounds what one header may cost and the whole
-may expand to.
+``scan`` is one pass and ``stream`` is another; nothing is ever sought backwards, and nothing kept
+but what hard links are wanted of. The library's tar parser is fed through ``Guard``, which bounds
+what one header may cost and the whole may expand to.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import re
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -27,101 +26,13 @@ from portarchive.archive.tree import (
     Trouble,
     unsafe_name,
 )
+from portarchive.archive.tree_tar_guard import CHUNK, DAMAGED, Guard, Header
 from portarchive.errors import NotAnArchive
 
-_CHUNK = 1 << 20
-_DAMAGED = "the tar file is damaged or cut off"
-_MAX_HEADER = 1 << 20  # of one extended header (pax, GNU long name)
-_MAX_GLOBAL = 1 << 16  # of one global pax header: the parser applies all of them to each member
-_TYPE = slice(156, 157)
-_FOREIGN = re.compile("not a gzipped|unknown frame", re.IGNORECASE)
-"""What gzip and zstd say of octets that are not theirs: after a whole stream they are a rest."""
+_VOLUME_LABEL = b"V"  # of GNU tar, as the next
+_LISTED_DIRECTORY = b"D"
 _LASTING = frozenset({"path", "linkpath", "size"})
 """What of global headers matters here; the rest would only be copied from member to member."""
-
-
-class _Guard(io.RawIOBase):
-    """What the tar parser reads from: forwards only, in bounded pieces, up to a total."""
-
-    def __init__(
-        self,
-        source: BinaryIO,
-        limit: int,
-        expansion: int,
-        broken: tuple[type[Exception], ...],
-    ) -> None:
-        super().__init__()
-        self._source = source
-        self._limit = limit
-        self._expansion = expansion
-        self._broken = broken
-        self._at = 0
-        self._ended = self._foreign = False
-        self.last = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= _MAX_HEADER:
-            raise BadMemberError("Z-014", "a header claims an absurd size")
-        if (
-            size > _MAX_GLOBAL
-            and len(self.last) == tarfile.BLOCKSIZE
-            and self.last[_TYPE] == tarfile.XGLTYPE
-        ):
-            raise BadMemberError("Z-014", f"a global header is over {_MAX_GLOBAL:,} octets")
-        pieces = []
-        while size:
-            octets = self._octets(size)
-            if not octets:
-                break
-            pieces.append(octets)
-            size -= len(octets)
-            self._at += len(octets)
-        if self._at > self._limit:
-            raise BadMemberError("F-017", f"it holds over {self._expansion} times its size")
-        self.last = b"".join(pieces)
-        return self.last
-
-    def _octets(self, size: int) -> bytes:
-        try:
-            return self._source.read(size)
-        except OSError as error:
-            if error.errno is not None:  # None: gzip's own
-                raise
-            why = str(error)
-        except self._broken as error:
-            why = str(error)
-        if self._ended and _FOREIGN.search(why):
-            self._foreign = True
-            return b""
-        raise BadMemberError("Z-014", _DAMAGED) from None
-
-    def rest(self) -> bool:
-        """Read to the end of the file; whether anything but zeros was left.
-
-        Raises:
-            BadMemberError: what is left is damaged, or too much.
-        """
-        self._ended = True
-        found = False
-        while octets := self.read(_CHUNK):
-            found |= octets.count(0) != len(octets)
-        return found or self._foreign
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if whence != io.SEEK_SET or offset < self._at:
-            raise BadMemberError("Z-014", "a header leads backwards")
-        while self._at < offset and self.read(min(_CHUNK, offset - self._at)):
-            pass
-        return self._at
 
 
 class TarTree:
@@ -136,6 +47,7 @@ class TarTree:
         self._limits = limits
         self._compression = compression
         self._to_the_end = self._more = False
+        self._aliases: dict[str, list[str]] = {}
         self._broken: tuple[type[Exception], ...] = (EOFError, zlib.error)
         if compression == "zst":
             self._zstd_file, error = _zstd()
@@ -153,8 +65,10 @@ class TarTree:
                 source = self._zstd_file(raw)  # type: ignore[call-arg]  # it takes any file
             limit = max(self._limits.expansion * length, self._limits.expansion_floor)
             # records of zeros after the end are part of the file, not of what it holds
-            guard = _Guard(source, limit + (1 << 20), self._limits.expansion, self._broken)
-            with tarfile.open(fileobj=guard, mode="r:", errors="surrogateescape") as tar:
+            guard = Guard(source, limit + (1 << 20), self._limits.expansion, self._broken)
+            with tarfile.open(
+                fileobj=guard, mode="r:", tarinfo=Header, errors="surrogateescape"
+            ) as tar:
                 yield tar
 
     def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -173,16 +87,17 @@ class TarTree:
                         del lasting[name]
                     yield tar, info
                 # the library takes a damaged header for the end, which is a block of zeros
-                guard = cast("_Guard", tar.fileobj)
+                guard = cast("Guard", tar.fileobj)
                 if guard.last != bytes(tarfile.BLOCKSIZE):
-                    raise BadMemberError("Z-014", _DAMAGED)
+                    raise BadMemberError("Z-014", DAMAGED)
                 self._more = self._to_the_end and guard.rest()
         except (tarfile.TarError, ValueError, RecursionError, OverflowError, MemoryError):
-            raise BadMemberError("Z-014", _DAMAGED) from None
+            raise BadMemberError("Z-014", DAMAGED) from None
 
     def scan(self) -> Iterator[Member | Folder | Trouble]:
         """As ``Tree.scan``."""
-        sizes: dict[str, int] = {}
+        seen: _Seen = {}
+        self._aliases = {}
         count = 0
         try:
             self._to_the_end = True
@@ -191,9 +106,11 @@ class TarTree:
                 if count > self._limits.entries:
                     yield Trouble("F-016", "", f"over {count - 1:,} entries", fatal=True)
                     return
-                found = _judge(info, sizes)
-                if isinstance(found, Member):
-                    sizes[found.name] = found.size
+                found = _judge(info, seen)
+                if isinstance(found, Member) and found.name not in seen:
+                    seen[found.name] = found.size, found.alias or found.name
+                    if found.alias:
+                        self._aliases.setdefault(found.alias, []).append(found.name)
                 if found is not None:
                     yield found
             if self._more:
@@ -210,30 +127,56 @@ class TarTree:
         del place
         raise BadMemberError("Z-014", f"a tar file has no way to {name!a} but from its beginning")
 
-    def stream(self) -> Iterator[tuple[str, Stream]]:
-        """As ``Tree.stream``."""
-        seen: dict[str, int] = {}
+    def stream(self, linked: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Stream]]:
+        """As ``Tree.stream``.
+
+        Octets of which there is no second reading are kept for aliases, within the limits: of a
+        value for one member, of a document for all. An alias of more has a stream that says so
+        (F-002).
+        """
+        seen: _Seen = {}
         self._to_the_end = False
+        left = self._limits.document
         for tar, info in self._members():
             found = _judge(info, seen)
-            if isinstance(found, Member) and not found.alias:
-                # of two members of one name the first counts, as in the scan
-                if found.name not in seen:
-                    yield found.name, _TarStream(tar, info)
-                seen[found.name] = found.size
+            # of two members of one name the first counts, as in the scan
+            if not isinstance(found, Member) or found.name in seen:
+                continue
+            seen[found.name] = found.size, found.alias or found.name
+            if found.alias:
+                continue
+            aliases = self._aliases.get(found.name, ()) if linked is not None else ()
+            wanted = [name for name in aliases if linked is not None and linked(name)]
+            if not wanted:
+                yield found.name, _TarStream(tar, info)
+                continue
+            kept = _Kept(_TarStream(tar, info), min(self._limits.value, left))
+            yield found.name, kept
+            octets = kept.whole()
+            for name in wanted:
+                fits = octets is not None and len(octets) <= left
+                left -= len(octets) if octets is not None and fits else 0
+                yield name, io.BytesIO(octets) if octets is not None and fits else _TooMuch()
 
     def close(self) -> None:
         """As ``Tree.close``."""
 
 
-def _judge(info: tarfile.TarInfo, sizes: dict[str, int]) -> Member | Folder | Trouble | None:
+_Seen = dict[str, tuple[int, str]]
+"""Of each member so far: its size, and the member whose octets these are."""
+
+
+def _judge(info: tarfile.TarInfo, seen: _Seen) -> Member | Folder | Trouble | None:
     name = info.name.removeprefix("./")
-    if name in {"", "."} and info.isdir():
+    directory = info.isdir()
+    if info.type == _LISTED_DIRECTORY:  # no directory to the library
+        directory, name = True, name.rstrip("/")
+    if (name in {"", "."} and directory) or info.type == _VOLUME_LABEL:
         return None
     unsafe = unsafe_name(name)
     if unsafe is not None:
         return unsafe
-    if info.isdir():
+    if directory:
         return Folder(name)
     if info.issparse():
         return Trouble("Z-017", name, "it is a sparse file")
@@ -241,8 +184,9 @@ def _judge(info: tarfile.TarInfo, sizes: dict[str, int]) -> Member | Folder | Tr
         return Member(name, info.size)
     if info.islnk():
         target = info.linkname.removeprefix("./")
-        if target in sizes and name not in sizes:
-            return Member(name, sizes[target], None, target)
+        if target in seen and name not in seen:
+            size, root = seen[target]
+            return Member(name, size, None, root)
         return Trouble("F-012", name, "it is a hard link, and not to an earlier member")
     if info.issym():
         return Trouble("F-012", name, "it is a symbolic link")
@@ -253,12 +197,12 @@ class _TarStream:
     """The octets of one member, while the parser stands at it."""
 
     def __init__(self, tar: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-        self._guard = cast("_Guard", tar.fileobj)
+        self._guard = cast("Guard", tar.fileobj)
         self._left = info.size
         self._guard.seek(info.offset_data)
 
     def read(self, size: int, /) -> bytes:
-        wanted = min(size, self._left, _CHUNK)
+        wanted = min(size, self._left, CHUNK)
         if not wanted:
             return b""
         octets = self._guard.read(wanted)
@@ -266,6 +210,44 @@ class _TarStream:
             raise BadMemberError("Z-014", "the tar file is cut off inside this member")
         self._left -= len(octets)
         return octets
+
+    def close(self) -> None:
+        pass
+
+
+class _Kept:
+    """A stream whose octets are kept as they are read, up to a limit."""
+
+    def __init__(self, stream: _TarStream, most: int) -> None:
+        self._stream = stream
+        self._left = most
+        self._pieces: list[bytes] | None = []
+
+    def read(self, size: int, /) -> bytes:
+        octets = self._stream.read(size)
+        self._left -= len(octets)
+        if self._left < 0:
+            self._pieces = None
+        elif self._pieces is not None:
+            self._pieces.append(octets)
+        return octets
+
+    def whole(self) -> bytes | None:
+        """All octets, those that nobody has read too; None if they are over the limit."""
+        while self._pieces is not None and self.read(CHUNK):
+            pass
+        return b"".join(self._pieces) if self._pieces is not None else None
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _TooMuch:
+    """In place of octets that were not kept."""
+
+    def read(self, size: int, /) -> bytes:
+        del size
+        raise BadMemberError("F-002", "it is a hard link to more octets than are kept for links")
 
     def close(self) -> None:
         pass

@@ -6,7 +6,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -61,8 +61,11 @@ class ZipTree:
             yield Trouble(
                 "Z-011", "", f"{span.shift:,} octets before and {span.trailing:,} after the ZIP"
             )
+        elif span.gap:
+            yield Trouble("Z-011", "", f"{span.gap:,} octets between its directory and its end")
         spans: list[tuple[int, int, str]] = []
-        total = count = 0
+        total = count = guessed = 0
+        first_guessed = ""
         # a handle of its own: the local headers are looked at between two entries
         with self.path.open("rb", buffering=_CHUNK) as directory:
             for entry in read_directory(directory, span):
@@ -83,11 +86,15 @@ class ZipTree:
                     )
                     return
                 if entry.guessed:
-                    yield Trouble("Z-016", entry.name, "its name is not marked as UTF-8")
+                    guessed += 1
+                    first_guessed = first_guessed or entry.name
                 found = self._judge(entry)
                 if isinstance(found, Member):
                     spans.append((found.place[0], found.place[0] + found.place[1], found.name))
                 yield found
+        if guessed:
+            what = "its name is" if guessed == 1 else f"{guessed:,} names are"
+            yield Trouble("Z-016", first_guessed, f"{what} not marked as UTF-8")
         yield from _overlaps(spans, span.start)
 
     def _judge(self, entry: Entry) -> Member | Folder | Trouble:
@@ -145,8 +152,9 @@ class ZipTree:
         del name
         return _MemberStream(self._file, place)
 
-    def stream(self) -> Iterator[tuple[str, Stream]]:
-        """As ``Tree.stream``."""
+    def stream(self, linked: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Stream]]:
+        """As ``Tree.stream``; there are no aliases."""
+        del linked
         for found in list(self.scan()):
             if isinstance(found, Member):
                 yield found.name, self.open(found.name, found.place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ FEW = 3
 ON_A_PAGE = 100
 """The same for the page."""
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LOOK = "How it is looked at"
 
 Archive = Annotated[
@@ -139,7 +141,7 @@ def validate(
         few = arguments.whole("--limit", limit, least=0, most=1000)
     level = arguments.one_of("--level", level, LEVELS)
     mode = arguments.progress_mode(progress)
-    path = parse_archive(archive, writing=False)
+    path = _place(archive, "portarchive validate mail-archive")
     base_path = None if base is None else _base(base)
     page = None if html is None else check_place(html, archive=path, base=base_path)
 
@@ -211,8 +213,17 @@ def _one_form(*, json: bool, sarif: bool, html: str | None, limit: str | None) -
         )
 
 
+def _place(text: str, example: str) -> Path:
+    if _URL.match(text):
+        raise SettingsError(
+            "an archive is a directory or file on this machine, and this one is a URL",
+            hint=f"fetch it first, or name the file: {example}",
+        )
+    return parse_archive(text, writing=False)
+
+
 def _base(text: str) -> Path:
-    path = parse_archive(text, writing=False)
+    path = _place(text, "portarchive validate update --base mail-archive")
     if not os.path.lexists(path):
         raise NotAnArchive(f"there is nothing at {path}", hint="check the path given with --base")
     return path

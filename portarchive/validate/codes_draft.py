@@ -68,7 +68,8 @@ ROWS = (
     warning(
         "P-006b",
         "6.3.1",
-        "A directory under mail/ is empty or has folders below it, and has no folder.json itself.",
+        "A directory under mail/ is empty, has folders below it or only files that folders"
+        " elsewhere name, and has no folder.json itself.",
         "Every mail folder has one, its parents too.",
     ),
     error(

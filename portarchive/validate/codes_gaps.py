@@ -213,7 +213,10 @@ ROWS = (
     ),
     warning("C-050", "6.3.2.1", "@type is ContactCard.", "It must be Card; read as a Card."),
     unchecked(
-        "C-051", "6.3.2.1", "@type should be Card.", "The schema makes it a constant: P-016."
+        "C-051",
+        "6.3.2.1",
+        "@type should be Card.",
+        "The schema makes it a constant: P-016; F-036 where nothing tells what is meant.",
     ),
     error(
         "C-052",
@@ -294,7 +297,7 @@ ROWS = (
         "C-082",
         "6.3.5.1",
         "Tasks have no directory.",
-        "Read anywhere under calendars/, tasks/ and folders.",
+        "Read wherever a .json says that it is one.",
     ),
     unchecked("C-083", "6.2", "calendar1.json lies in calendar2/.", _EXAMPLE),
     unchecked(

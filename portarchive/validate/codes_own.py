@@ -75,6 +75,12 @@ _FORMAT = (
         "F-032", "6.3.1", "An entry of folder.json does not meet its schema.", "See schemas/pdpa."
     ),
     error("F-034", "6.3.4", "An event does not meet its schema.", "See schemas/pdpa."),
+    error(
+        "F-035",
+        "RFC 8984 §1.4",
+        "A time or duration of an event or task is none.",
+        "A day and an hour that there are, 2026-11-24T19:00:00; a duration like PT1H30M.",
+    ),
     warning(
         "F-036",
         "6.2",
@@ -108,6 +114,12 @@ _FORMAT = (
     ),
     warning(
         "F-046", "9.2", "A document seems to hold a credential.", "Never export any; change it."
+    ),
+    note(
+        "F-047",
+        "6.2",
+        "A file that no directory, type or reference of the draft gives a meaning.",
+        "It is not looked into, but for I-JSON in a .json.",
     ),
     warning(
         "F-050", _FLAGS, "A flag is no keyword that IMAP can carry.", "An importer has to drop it."
@@ -217,6 +229,18 @@ _FORMAT = (
         "A folder.json of the base cannot be read.",
         "What is updated there cannot be compared; validate the base.",
     ),
+    error(
+        "F-076",
+        _INCREMENT,
+        "An item has the file of another message of the base.",
+        "One of the two messages would be lost; every item has a file of its own, for life.",
+    ),
+    warning(
+        "F-077",
+        _INCREMENT,
+        "A message of the base has another file here.",
+        "An item keeps its file name for life, and a message never changes.",
+    ),
 )
 
 _CONTAINER = (
@@ -263,9 +287,9 @@ _CONTAINER = (
         "Other readers may see another name or content.",
     ),
     error("Z-014", _TAR, "The tar file is damaged or cut off.", "What comes after is not read."),
-    warning("Z-016", _ZIP, "A name is not marked as UTF-8.", "Readers guess its encoding."),
+    warning("Z-016", _ZIP, "Names are not marked as UTF-8.", "Readers guess its encoding."),
     error("Z-017", _TAR, "A sparse file.", "It is not read; store it plainly."),
-    warning("Z-018", _TAR, "A JSON document is a hard link.", "It is not looked into."),
+    warning("Z-018", _TAR, "A JSON document is a hard link.", "Other readers may not follow it."),
     warning(
         "Z-019",
         "format: container",
@@ -421,6 +445,12 @@ _INTEGRITY = (
         _CHAIN,
         "manifest-sha256.txt has lines that end in CRLF, or paths that begin with ./.",
         "Read as if not; write what sha256sum writes of plain paths.",
+    ),
+    warning(
+        "M-030",
+        _CHAIN,
+        "archive.json does not name the manifest.json that is here.",
+        "What it says is checked all the same; nothing tells whether it was changed.",
     ),
 )
 

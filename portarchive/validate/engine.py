@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from portarchive.archive.dialect import METADATA_FILES
-from portarchive.archive.tree import PRIVATE_DIR, Limits, Stream, Tree, open_tree
+from portarchive.archive.tree import PRIVATE_DIR, BadMemberError, Limits, Stream, Tree, open_tree
 from portarchive.archive.tree_listing import File, Listing
 from portarchive.errors import NotAnArchive, PortArchiveError, SettingsError, Unfinished
 from portarchive.progress import Observer, silent
@@ -120,6 +120,8 @@ def _validate(run: Run, base: Path | None, meter: Meter) -> None:
     if listing.fatal:
         return
     _find_root(run)
+    if run.metadata_file:
+        run.guarded("metadata", run.metadata_file, partial(_read_metadata, run))
     run.guarded("container", "", partial(check_private, run))
     report.files, report.octets = listing.count, listing.octets
     if not run.metadata_file:
@@ -168,7 +170,6 @@ def _look(run: Run, hashing: Hashing, base: Path | None, meter: Meter) -> None:
     if deep:
         hashing.start()
     run.guarded("order", "", partial(check_order, run))
-    run.guarded("metadata", run.metadata_file, partial(_read_metadata, run))
     run.guarded("documents", "", partial(_read_documents, run, hashing, meter))
     run.guarded("count", "", partial(count_folders, run))
     if deep:
@@ -228,10 +229,17 @@ def _find_root(run: Run) -> None:
         )
 
 
-def _streams(run: Run) -> Iterator[tuple[str, Stream]]:
-    """The members of a tree that is read in one pass, below the archive's root."""
+def _streams(run: Run, linked: Callable[[str], bool]) -> Iterator[tuple[str, Stream]]:
+    """The members of a tree that is read in one pass, below the archive's root.
+
+    ``linked``: of which paths hard links are members like others.
+    """
     cut = len(run.prefix)
-    for name, stream in run.tree.stream():
+
+    def wanted(name: str) -> bool:
+        return name.startswith(run.prefix) and linked(name[cut:])
+
+    for name, stream in run.tree.stream(wanted):
         if name.startswith(run.prefix):
             yield name[cut:], stream
 
@@ -246,10 +254,11 @@ def _read_metadata(run: Run) -> None:
             _take_metadata(run, stream)
         return
     # the loop must still stand at the member while that is read
-    for name, stream in _streams(run):
+    for name, stream in _streams(run, path.__eq__):
         if name == path:
             _take_metadata(run, stream)
             return
+    raise BadMemberError("F-012", "it is a hard link to nothing that is here")
 
 
 def _take_metadata(run: Run, stream: Stream) -> None:
@@ -272,11 +281,14 @@ def _read_documents(run: Run, hashing: Hashing, meter: Meter) -> None:
                 meter.add(run.level is not Level.DEEP, 0)  # else it is counted when it is hashed
         return
     deep = run.level is Level.DEEP
-    for path, stream in _streams(run):
+    for path, stream in _streams(run, partial(_is_document, run)):
         found = run.listing.file(path)
         if found is None:
             continue
-        if _is_document(run, path):
+        if found.alias:
+            run.report.add("Z-018", path)
+            run.guarded(path, path, partial(_read_document, run, path, stream))
+        elif _is_document(run, path):
             hashed = _Hashed(Metered(stream, meter))
             run.guarded(path, path, partial(_read_document, run, path, hashed))
             run.guarded(path, path, hashed.drain)
@@ -287,9 +299,6 @@ def _read_documents(run: Run, hashing: Hashing, meter: Meter) -> None:
             hashing.one(path, found, stream)
         else:
             meter.add(1, found.size)
-    for path, linked in run.listing.files():
-        if linked.alias and _kind(path) is not None:
-            run.report.add("Z-018", path)
 
 
 def _in_order(listing: Listing) -> Iterator[tuple[str, File]]:
@@ -319,18 +328,31 @@ def _is_document(run: Run, path: str) -> bool:
 
 
 def _open_document(run: Run, path: str, file: File, meter: Meter) -> None:
-    directory, _, name = path.rpartition("/")
     try:
         stream = Metered(run.tree.open(run.prefix + path, file.place), meter)
     except OSError:
-        if name == FOLDER_FILE:  # there is one, and it would name the files beside it
-            run.folders[directory] = FolderFacts(directory, {}, broken=True)
+        _without_folder(run, path)
         raise
     with closing(stream):
         _read_document(run, path, stream)
 
 
+def _without_folder(run: Run, path: str) -> None:
+    """A folder.json that cannot be had would name the files beside it."""
+    directory, _, name = path.rpartition("/")
+    if name == FOLDER_FILE:
+        run.folders.setdefault(directory, FolderFacts(directory, {})).broken = True
+
+
 def _read_document(run: Run, path: str, stream: Stream) -> None:
+    try:
+        _take_document(run, path, stream)
+    except (BadMemberError, OSError):
+        _without_folder(run, path)
+        raise
+
+
+def _take_document(run: Run, path: str, stream: Stream) -> None:
     kind = _kind(path)
     if kind == MANIFEST_FILE:
         read_manifest(run, stream)

@@ -58,6 +58,9 @@ class Hashing:
         self.bad: list[tuple[str, str, str]] = []
         self._chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
 
     def start(self) -> None:
         """Begin; for a tree with random access."""
@@ -78,9 +81,32 @@ class Hashing:
             self._take(chunk, answer(self._tree, chunk[0], _wanted(chunk)))
 
     def stop(self) -> None:
-        """Begin nothing more; what is under way ends soon."""
+        """Begin nothing more, and end what is under way: one file may take minutes."""
         while self._next() is not None:
             pass
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                process.terminate()
+        for thread in self._threads:
+            thread.join()
+
+    @contextlib.contextmanager
+    def _process(self, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """One that ``stop`` ends."""
+        with self._lock:
+            if self._stopped:
+                raise BrokenPipeError
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            self._processes.add(process)
+        try:
+            with process:
+                yield process
+        finally:
+            with self._lock:
+                self._processes.discard(process)
 
     def one(self, path: str, file: File, stream: Stream) -> None:
         """A file of a tree that is read in one pass."""
@@ -102,9 +128,7 @@ class Hashing:
         command = [sys.executable, "-I", "-S", "-c", _PROGRAM, root, os.fspath(self._tree.path)]
         chunk: Chunk | None = None
         try:
-            with subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as process:
+            with self._process(command) as process:
                 to, back = process.stdin, process.stdout
                 if to is None or back is None:
                     return
@@ -137,14 +161,18 @@ class Hashing:
 
 def is_message(path: str) -> bool:
     """Whether a file is to be looked at as a message, judged by its path."""
-    return path.startswith("mail/") and not path.endswith("/folder.json")
+    return path.startswith("mail/") and _is_no_document(path)
+
+
+def _is_no_document(name: str) -> bool:
+    return name[-5:].lower() != ".json"
 
 
 def _wanted(chunk: Chunk) -> list[Wanted]:
     directory, files = chunk
     message = f"{directory}/".startswith("mail/")
     return [
-        (name, file.size, file.place, message and name != "folder.json") for name, file in files
+        (name, file.size, file.place, message and _is_no_document(name)) for name, file in files
     ]
 
 

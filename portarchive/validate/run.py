@@ -11,10 +11,11 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from portarchive.archive.dialect import CURRENT
-from portarchive.archive.tree import BadMemberError, Limits, Tree
+from portarchive.archive.tree import INDEX_DIR, PRIVATE_DIR, BadMemberError, Limits, Tree
 from portarchive.archive.tree_listing import Listing
 from portarchive.validate.ijson_places import Defect
 from portarchive.validate.report import Report, Row
+from portarchive.validate.verdict import SOUND, Verdict
 
 MAIL = "mail"
 FOLDER_FILE = "folder.json"
@@ -55,7 +56,7 @@ class FolderFacts:
         uids: of ``items``, in a partial archive and in a base: uid → (filename, what the entry
             says, so that equal entries give equal numbers).
         decimal: the decimal uids of ``items``, in order.
-        removed: of a partial archive.
+        removed: of a partial archive: (index, uid).
     """
 
     directory: str
@@ -66,7 +67,7 @@ class FolderFacts:
     broken: bool = False
     uids: dict[str, tuple[str, int]] = field(default_factory=dict)
     decimal: array[int] = field(default_factory=lambda: array("Q"))
-    removed: list[str] = field(default_factory=list)
+    removed: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -143,12 +144,14 @@ class Run:
         metadata_file: which file that is.
         manifest: manifest.json; None if there is none that can be read.
         ledger: the directories of the folders that manifest.json has.
+        private: directories at the root that are no part of the archive.
         journal: an export is, or was, going on in this directory.
         held: (path, findings) of files that may be attachments and not the documents that they
             were taken for: to be told when blobIds are known.
         without_folder: directories of which P-006 was told; so is every file in them.
         with_base: whether there is a base to compare with.
-        explained: entries of folder.json files of which each violation was told.
+        explained: values whose violations were told as fully as can be.
+        verdicts: of archive.json and manifest.json, by path.
         digest_lines: lines of manifest-sha256.txt, None if it was not read.
         unread: (code, path) of the files that could not be had, so that each is told once.
     """
@@ -166,6 +169,7 @@ class Run:
     manifest: dict[str, Any] | None = None
     ledger: frozenset[str] = frozenset()
     digest_lines: int | None = None
+    private: frozenset[str] = frozenset({INDEX_DIR, PRIVATE_DIR})
     journal: bool = False
     folders: dict[str, FolderFacts] = field(default_factory=dict)
     objects: list[ObjectFacts] = field(default_factory=list)
@@ -173,12 +177,17 @@ class Run:
     without_folder: set[str] = field(default_factory=set)
     with_base: bool = False
     explained: int = 0
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     unread: set[tuple[str, str]] = field(default_factory=set)
 
     def section(self, name: str) -> dict[str, Any]:
         """A section of archive.json, {} if it is none."""
         value = self.metadata.get(name)
         return value if isinstance(value, dict) else {}
+
+    def verdict(self, path: str) -> Verdict:
+        """What the schema said of archive.json or manifest.json."""
+        return self.verdicts.get(path, SOUND)
 
     def teller(self, path: str) -> Callable[[Defect], None]:
         """What a document of this path tells its defects to."""

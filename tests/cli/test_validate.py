@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -272,6 +273,37 @@ def test_an_interrupt_changes_nothing(large, number):
     assert (last["code"], last["message"]) == ("interrupted", "interrupted")
     assert last["hint"].startswith("nothing was changed")
     assert "goes on where" not in err
+
+
+def test_an_interrupt_ends_the_processes_that_hash(tmp_path):
+    path = write(chained(), tmp_path / "a")
+    os.truncate(path / SECOND, 30 << 30)  # a hole, which takes many seconds to read
+    process = start("validate", path, "--progress", "json")
+    assert json.loads(process.stderr.readline())["event"] == "archive-listed"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    before = time.monotonic()
+    while not (found := _of_threads(children)) and time.monotonic() - before < PATIENCE:
+        time.sleep(0.05)
+    assert found
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert [pid for pid in found if Path(f"/proc/{pid}").exists()] == []
+
+
+def _of_threads(children):
+    """The children of a process, whichever of its threads began them."""
+    return [
+        pid for task in children.parents[1].glob("*/children") for pid in task.read_text().split()
+    ]
+
+
+def test_a_url_is_no_archive(say):
+    for words in (["https://x.example/a.zip"], ["a", "--base", "https://x.example/a.zip"]):
+        code, out, err = say("validate", *words)
+        assert (code, out) == (2, "")
+        assert "portarchive validate" in err
+        assert "import" not in err
 
 
 # --- for programs ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from portarchive.archive.tree import Limits
 from portarchive.errors import ArchiveError, Damaged, UnsafePath
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTAINERS = ROOT / "tests/corpus/good/ietf-02"
 LETTER = b"From: Jane <jane@example.org>\r\nSubject: one\r\n\r\nHello.\r\n"
 METADATA: dict[str, Any] = {
     "archive": {"id": "a1", "name": "n", "version": "draft-ietf-mailmaint-pdparchive-02"},
@@ -309,6 +310,32 @@ def test_a_name_that_leads_out_of_a_tar(tmp_path: Path) -> None:
             out.addfile(info, io.BytesIO(octets))
     with pytest.raises(UnsafePath):
         open_contents(path)
+
+
+def test_documents_and_messages_that_are_hard_links_in_a_tar(tmp_path: Path) -> None:
+    """They are data, as GNU tar writes the second name of a file (format: container)."""
+    folder = json.dumps({"name": "x", "items": [item()]}).encode()
+    with tarfile.open(tmp_path / "a.tar", "w") as out:
+        real = {"blob/1": json.dumps(METADATA).encode(), "blob/2": folder, "blob/3": LETTER}
+        for name, octets in real.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(octets)
+            out.addfile(info, io.BytesIO(octets))
+        links = {"archive.json": "blob/1", "mail/x/folder.json": "blob/2", "again": "blob/3"}
+        for name, target in (links | {"mail/x/1.eml": "again"}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.LNKTYPE, target
+            out.addfile(info)
+    with open_contents(tmp_path / "a.tar") as contents:
+        (found,) = only(contents)
+        assert contents.octets(found) == LETTER
+
+
+@pytest.mark.parametrize("case", sorted(CONTAINERS.glob("in_*")), ids=lambda case: case.name)
+def test_containers_that_validate_takes_are_read(case: Path) -> None:
+    (path,) = case.glob("archive.*")
+    with open_contents(path) as contents:
+        assert len(only(contents)) == 2
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

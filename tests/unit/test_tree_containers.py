@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import struct
+import subprocess
 import tarfile
 import time
 import zipfile
@@ -19,6 +20,7 @@ from portarchive.archive.tree import (
     Folder,
     Limits,
     Member,
+    Tree,
     Trouble,
     open_tree,
     unsafe_name,
@@ -171,6 +173,146 @@ def test_links_and_devices_of_a_tar(tmp_path: Path) -> None:
     assert "copy" not in read(path)
 
 
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.LNKTYPE, target
+    return info
+
+
+def streamed(tree: Tree, *, of: str = "") -> dict[str, bytes]:
+    """What ``stream`` yields, with the hard links whose names begin so."""
+    return {
+        name: b"".join(iter(lambda stream=stream: stream.read(4099), b""))
+        for name, stream in tree.stream(lambda name: name.startswith(of))
+    }
+
+
+def test_hard_links_are_data(tmp_path: Path) -> None:
+    files = good()
+    path = tarred(files, tmp_path / "a", link("x/1", "archive.json"), link("x/2", "x/1"))
+    tree = open_tree(path, Limits())
+    listing = Listing.of(tree, Limits())
+    assert {path: file.alias for path, file in listing.files() if file.alias} == {
+        "x/1": "archive.json",
+        "x/2": "archive.json",
+    }
+    more = dict.fromkeys(("x/1", "x/2"), files["archive.json"])
+    assert streamed(tree, of="x/") == files | more
+    assert streamed(tree, of="y/") == files
+    # nobody reads the member itself
+    kept = {name: stream for name, stream in tree.stream(lambda _: True) if name == "x/2"}
+    assert kept["x/2"].read(99999) == files["archive.json"]
+
+
+@pytest.mark.parametrize("limits", [Limits(value=50), Limits(document=50)])
+def test_hard_links_to_much_are_not_kept(tmp_path: Path, limits: Limits) -> None:
+    files = {"a": b"x" * 40, "b": b"x" * 60}
+    path = tarred(files, tmp_path / "a", link("a1", "a"), link("a2", "a"), link("b1", "b"))
+    tree = open_tree(path, limits)
+    list(tree.scan())
+    told = {}
+    for name, stream in tree.stream(lambda _: True):
+        try:
+            told[name] = len(stream.read(100))
+        except BadMemberError as error:
+            told[name] = error.code
+    both = 40 if limits.value == 50 else "F-002"
+    assert told == {"a": 40, "a1": 40, "a2": both, "b": 60, "b1": "F-002"}
+
+
+def test_a_link_that_leads_out_of_the_root_of_the_archive(tmp_path: Path) -> None:
+    files = {"archive.json": b"{}", "rive.json": b"x", "m/archive.json": b"{}"}
+    path = tarred(files, tmp_path / "a", link("m/x", "archive.json"), link("m/y", "m/archive.json"))
+    listing = Listing.of(open_tree(path, Limits()), Limits())
+    listing.descend("m")
+    found = {name: listing.file(file.alias) for name, file in listing.files() if file.alias}
+    assert found == {"x": None, "y": listing.file("archive.json")}
+
+
+def test_headers_of_gnu_tar(tmp_path: Path) -> None:
+    """Of --label and --incremental, as the tool writes them."""
+    write(good(), tmp_path / "a")
+    how = ["--label", "Mail", "--listed-incremental", tmp_path / "snar"]
+    subprocess.run(["tar", "-C", tmp_path / "a", *how, "-cf", tmp_path / "a.tar", "."], check=True)
+    assert read(tmp_path / "a.tar") == good()
+    assert not troubles(tmp_path / "a.tar")
+
+
+def plain_zip(path: Path) -> tuple[bytes, int, tuple[int, ...]]:
+    """A ZIP file, where its end record is, and (count, size, offset) of it."""
+    octets = zipped(good(), path).read_bytes()
+    at = octets.rindex(b"PK\x05\x06")
+    return octets, at, struct.unpack_from("<H2L", octets, at + 10)
+
+
+def end64(count: int, size: int, offset: int, at: int) -> bytes:
+    """ZIP64 end record and locator."""
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+    return record + struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+
+
+def test_a_zip64_end_record_beside_real_values(tmp_path: Path) -> None:
+    octets, at, told = plain_zip(tmp_path / "a")
+    path = tmp_path / "a.zip"
+    path.write_bytes(octets[:at] + end64(*told, at) + octets[at:])
+    assert not troubles(path)
+    assert read(path) == good()
+    # readers would differ about which of the two is meant
+    path.write_bytes(octets[:at] + end64(told[0], told[1], told[2] + 1, at) + octets[at:])
+    assert troubles(path) == ["Z-001"]
+    # a locator of nothing, in what may be anybody's octets
+    path.write_bytes(octets[:at] + end64(*told, at + 5)[-20:] + octets[at:])
+    assert troubles(path) == ["Z-011"]
+    assert read(path) == good()
+
+
+@pytest.mark.parametrize(
+    ("between", "counted", "code"),
+    [
+        (b"PK\x05\x05\4\0sign", False, None),
+        (b"PK\x05\x05\4\0sign", True, None),
+        (b"PK\x05\x05\5\0sign", False, "Z-011"),
+        (b"PK\x05\x05\5\0sign", True, "Z-002"),
+        (b"anything", False, "Z-011"),
+        (b"anything", True, "Z-002"),
+    ],
+)
+def test_what_follows_the_central_directory(
+    tmp_path: Path, between: bytes, counted: bool, code: str | None
+) -> None:
+    octets, at, (_, size, _) = plain_zip(tmp_path / "a")
+    end = bytearray(octets[at:])
+    end[12:16] = (size + len(between) * counted).to_bytes(4, "little")
+    path = tmp_path / "a.zip"
+    path.write_bytes(octets[:at] + between + end)
+    assert troubles(path) == ([code] if code else [])
+    assert read(path) == good()
+
+
+@pytest.mark.parametrize(
+    ("raw", "told", "code"),
+    [
+        ("th\u00e9".encode(), "th\u00e9", None),
+        ("th\u00e9".encode("cp437"), "th\u00e9", None),
+        ("th\u00e9".encode("cp1252"), "th\u00e9", "Z-016"),
+        ("th\u00e9".encode(), None, "Z-016"),
+    ],
+)
+def test_a_name_marked_by_an_extra_field(
+    tmp_path: Path, raw: bytes, told: str | None, code: str | None
+) -> None:
+    info = zipfile.ZipInfo("th??"[: len(raw)])
+    if told is not None:
+        field = b"\1" + zlib.crc32(raw).to_bytes(4, "little") + told.encode()
+        info.extra = struct.pack("<2H", 0x7075, len(field)) + field
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(info, b"x")
+    path.write_bytes(path.read_bytes().replace(info.filename.encode(), raw))
+    assert troubles(path) == ([code] if code else [])
+    assert read(path) == {"th\u00e9": b"x"}
+
+
 def test_a_tar_header_that_wants_gigabytes(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x")
     info.type = tarfile.XHDTYPE
@@ -221,8 +363,8 @@ def test_a_link_is_not_followed_even_when_it_comes_later(tmp_path: Path) -> None
         tree.open("archive.json", None)
 
 
-def test_private_and_derived_files_of_a_directory_are_not_its_own(tmp_path: Path) -> None:
-    path = write(good() | {".portarchive/journal": b"", "index/x.parquet": b""}, tmp_path / "a")
+def test_private_files_of_a_directory_are_not_its_own(tmp_path: Path) -> None:
+    path = write(good() | {".portarchive/journal": b""}, tmp_path / "a")
     listing = Listing.of(open_tree(path, Limits()), Limits())
     assert listing.count == len(good())
 

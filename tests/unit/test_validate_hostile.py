@@ -152,6 +152,19 @@ def test_very_many_unknown_members(tmp_path: Path) -> None:
     assert time.process_time() - begin < 10
 
 
+def test_a_very_long_name(tmp_path: Path) -> None:
+    """Memory goes by a document's size, and not by many times that."""
+    files = good()
+    at("archive.json", "archive/" + "x" * 2_000_000, 1)(files)
+    path = write(files, tmp_path)
+    portarchive.validate(path, level="schema")
+    tracemalloc.start()
+    portarchive.validate(path, level="schema")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000
+
+
 # --- containers and bases -------------------------------------------------------------------------
 
 
@@ -162,7 +175,26 @@ def test_a_base_in_a_directory_of_its_container(tmp_path: Path, inside: str) -> 
     partial(files)
     at("archive.json", "dataset/portarchive:base_id", "b47c1b85-c085-48b9-ae15-cb1b455422cd")(files)
     at(FOLDER, "items", [{**item(1), "flags": []}])(files)
-    assert counts(files, tmp_path / "a", base=base) == {"C-045": 1}
+    assert counts(files, tmp_path / "a", base=base) == {}
+
+
+def test_a_base_of_hard_links(tmp_path: Path) -> None:
+    """Both documents that are read of it are links to a member of another name."""
+    base = {f"blob/{n}": good()[name] for n, name in enumerate(("archive.json", FOLDER))}
+    with tarfile.open(tmp_path / "base.tar", "w") as out:
+        for name, octets in (base | {FIRST: good()[FIRST]}).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(octets)
+            out.addfile(info, io.BytesIO(octets))
+        for n, name in enumerate(("archive.json", FOLDER)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.LNKTYPE, f"blob/{n}"
+            out.addfile(info)
+    files = good()
+    partial(files)
+    at("archive.json", "dataset/portarchive:base_id", "b47c1b85-c085-48b9-ae15-cb1b455422cd")(files)
+    at(FOLDER, "items", [item(1)])(files)
+    assert counts(files, tmp_path / "a", base=tmp_path / "base.tar") == {"F-066": 1}
 
 
 @pytest.mark.parametrize("inside", ["", "myarchive/"])

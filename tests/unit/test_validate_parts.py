@@ -32,6 +32,7 @@ from validating import chained, good, write
         ("draft-happel-mailmaint-pdparchive-01", "index.json", "happel-01"),
         ("draft-ietf-mailmaint-pdparchive-09", "archive.json", "ietf-02"),
         ("PDPA v1.0", "archive.json", "ietf-02"),
+        ("draft-ietf-mailmaint-pdparchive-011", "archive.json", "ietf-02"),
         (None, "index.json", "happel-02"),
         (7, "archive.json", "ietf-02"),
     ],

@@ -8,7 +8,6 @@ bookkeeping are in what hashes and counts.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,8 +183,11 @@ def lower_last_uid(original: Any, *args: Any, last_uid: int | None, **named: Any
     return original(*args, last_uid=1 if last_uid else last_uid, **named)
 
 
-def one_uid_for_all(original: Any, folder: Any, *args: Any, **named: Any) -> Any:
-    return original(dataclasses.replace(folder, uid="Mxyz"), *args, **named)
+def one_uid_for_all(original: Any, states: Any) -> None:
+    original(states)
+    for state in states:
+        if state.header is not None:
+            state.header = model.ordered_header({**state.header, "uid": "Mxyz"})
 
 
 def one_more_listed(original: Any, self: Any) -> dict[str, Any]:
@@ -214,7 +216,7 @@ OF_THE_BOOKKEEPING: dict[str, tuple[Plant, str]] = {
     "unescaped text": (wrap(batch.model, "item_line", no_escape), "P-003"),
     "octet dropped": (wrap(messages.MessageDirectory, "store", dropped_octet), "M-009"),
     "last_uid": (wrap(folder_header, "build", lower_last_uid), "P-007b"),
-    "uid of folders": (wrap(folder_header, "build", one_uid_for_all), "F-041"),
+    "uid of folders": (wrap(folder_header, "settle_ids", one_uid_for_all), "F-041"),
     "ledger adds up": (wrap(ledger.FolderLedger, "to_json", one_more_listed), "M-021"),
     "mixed archives": (wrap(edition, "manifest_text", edited_after), "M-005"),
 }

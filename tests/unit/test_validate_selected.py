@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from exporting import account, export
 from portarchive.connectors.memory import MemorySource
 from portarchive.jobs.selection import Selection
 from portarchive.records import Folder
-from portarchive.validate.checks.selected import roles_of, takes
+from portarchive.validate.checks.selected import Glob, Selected, roles_of
 
 SEGMENTS = ("INBOX", "inbox", "Work", "Wörk", "Wo\u0308rk", "a*b", "x.y", "[Gmail]", "All Mail")
 NAMES = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3)
@@ -41,7 +43,7 @@ def test_filters_mean_what_they_mean_to_the_exporter(
 ) -> None:
     selection = Selection(folders=folders, exclude=exclude, roles=of_role)
     wanted = selection.wants_folder(Folder(folder_id="1", path=tuple(names), roles=roles))
-    assert takes({"selection": selection.to_json()}, names, roles) is wanted
+    assert Selected({"selection": selection.to_json()}).takes(names, roles) is wanted
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_filters_mean_what_they_mean_to_the_exporter(
     ],
 )
 def test_what_is_not_understood_leaves_nothing_out(manifest: dict[str, object]) -> None:
-    assert takes(manifest, ["INBOX"], [])
+    assert Selected(manifest).takes(["INBOX"], [])
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,9 @@ def test_folders_of_others(names: list[str], wanted: bool) -> None:
         "shared": [{"prefix": "shared.", "delimiter": "."}],
     }
     manifest = {"selection": {}, "source": {"namespaces": spaces}}
-    assert takes(manifest, names, []) is wanted
-    assert takes(manifest | {"selection": {"namespace": "all"}}, names, [])
+    assert Selected(manifest).takes(names, []) is wanted
+    of_all = Selected(manifest | {"selection": {"namespace": "all"}})
+    assert of_all.takes(names, [])
 
 
 def test_roles() -> None:
@@ -118,3 +121,30 @@ def test_an_archive_whose_selection_was_changed(
     export(source, tmp_path / "a", change_selection=True)
     report = portarchive.validate(tmp_path / "a")
     assert not report.counts.keys() & {"M-024", "M-028"}
+
+
+@given(
+    pattern=st.text(alphabet="ab*?/", max_size=8),
+    text=st.text(alphabet="ab/\n", max_size=10),
+)
+@example(pattern="a*a", text="a")
+@example(pattern="*ab*b", text="ab")
+def test_globs_mean_what_expressions_mean(pattern: str, text: str) -> None:
+    wild = "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
+    assert Glob(pattern).fits(text) is bool(re.fullmatch(wild, text, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "folders"),
+    [
+        (["*a" * 100 + "*b"], 1),
+        ([f"*a*a*a*a*b{number}" for number in range(1000)], 200),
+        (["?a" * 2000 + "*" + "??" * 2000 + "b"] * 1 + ["*" + "?" * 4000 + "b*"], 1000),
+    ],
+)
+def test_patterns_that_mean_to_take_long(patterns: list[str], folders: int) -> None:
+    started = time.process_time()
+    selected = Selected({"selection": {"folders": patterns}})
+    for number in range(folders):
+        selected.takes(["a" * 200, f"a{number}", "a" * 4000], [])
+    assert time.process_time() - started < 10

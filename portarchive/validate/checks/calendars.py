@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from portarchive.validate.checks.times import check_times
 from portarchive.validate.run import ObjectFacts, Run
+from portarchive.validate.verdict import Verdict
 
 _MARKUP = re.compile(
     r"\s*<(?:!doctype\s+html|html|head|body|p|div|h[1-6]|ul|ol|table|br|span)\b", re.IGNORECASE
@@ -17,7 +19,7 @@ _NEWER = {
 _PLAIN = {"text/plain", "text/html", "text/markdown"}
 
 
-def check(run: Run, facts: ObjectFacts, value: dict[str, Any]) -> None:
+def check(run: Run, facts: ObjectFacts, value: dict[str, Any], verdict: Verdict) -> None:
     """One Calendar, Event, Task or Note; its references go into ``facts``."""
     add = run.report.add
     if facts.type == "Note":
@@ -31,6 +33,8 @@ def check(run: Run, facts: ObjectFacts, value: dict[str, Any]) -> None:
     for member in _NEWER.get(facts.type, ()):
         if member in value:
             add("C-077", facts.path, f"/{member}")
+    if facts.type in _NEWER:
+        check_times(run, facts, value, verdict)
     facts.recurs = bool(value.get("recurrenceRules") or value.get("recurrenceRule"))
     recurrence, start = value.get("recurrenceId"), value.get("start")
     facts.recurrence = recurrence if isinstance(recurrence, str) else ""

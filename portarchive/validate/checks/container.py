@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from portarchive.archive.dialect import METADATA_FILES
 from portarchive.archive.tree import INDEX_DIR, PRIVATE_DIR
 from portarchive.archive.tree_listing import File
-from portarchive.validate.checks.objects import is_document
+from portarchive.validate.checks.objects import TOPS, WITHOUT_DOCUMENTS, is_document
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
@@ -17,21 +18,41 @@ from portarchive.validate.run import (
 
 
 def check_tree(run: Run) -> None:
-    """What the opener found."""
+    """What the opener found; of ``index/`` ``check_private`` tells it."""
     for trouble in run.listing.troubles:
-        run.report.add(trouble.code, trouble.path, "", trouble.text)
+        if not _is_derived(run, trouble.path):
+            run.report.add(trouble.code, trouble.path, "", trouble.text)
     for code, more in run.listing.dropped.items():
         run.report.add_count(code, more)
 
 
 def check_private(run: Run) -> None:
-    """A container holds neither the lock and journal of a writer nor derived files."""
-    if run.tree.kind == "directory":
-        return
-    for directory in (PRIVATE_DIR, INDEX_DIR):
-        if directory in run.listing.directories:
-            count = run.listing.remove(directory)
-            run.report.add("Z-019", directory, "", f"{count:,} files")
+    """Forget what is derived, if the archive is ours, and what was a writer's.
+
+    A container holds neither. In another program's archive ``index/`` is a directory like others.
+    """
+    listing, report = run.listing, run.report
+    if run.metadata and not _is_ours(run):
+        run.private = frozenset({PRIVATE_DIR})
+        for trouble in listing.troubles:
+            if _is_derived(run, trouble.path):
+                report.add(trouble.code, trouble.path, "", trouble.text)
+    for directory in sorted(run.private & listing.directories.keys()):
+        count = listing.remove(directory)
+        if run.tree.kind != "directory":
+            report.add("Z-019", directory, "", f"{count:,} files")
+
+
+def _is_derived(run: Run, path: str) -> bool:
+    return run.tree.kind == "directory" and path.partition("/")[0] == INDEX_DIR
+
+
+def _is_ours(run: Run) -> bool:
+    archive = run.section("archive")
+    generator = archive.get("generator")
+    return any(name.startswith("portarchive:") for name in archive) or (
+        isinstance(generator, str) and generator.lower().startswith("portarchive")
+    )
 
 
 def check_order(run: Run) -> None:
@@ -79,8 +100,21 @@ def check_unnamed(run: Run) -> None:
                     _tell_stray(run, prefix + name, file)
             elif has_manifest and file.expected is None:
                 path = prefix + name
-                part = named or name == FOLDER_FILE or is_document(path)
+                part = named or name == FOLDER_FILE or _is_object(path)
                 report.add("M-012" if chained and part else "M-010", path)
+            elif not named and _is_of_nothing(prefix + name):
+                report.add("F-047", prefix + name)
+
+
+def _is_object(path: str) -> bool:
+    return path.partition("/")[0] in TOPS and is_document(path)
+
+
+def _is_of_nothing(path: str) -> bool:
+    """Whether a file that nothing names has no meaning by its place and name either."""
+    if path.partition("/")[0] in {*WITHOUT_DOCUMENTS, MAIL} or path in METADATA_FILES:
+        return False
+    return path.rpartition("/")[2].lower() != FOLDER_FILE and not is_document(path)
 
 
 def _tell_stray(run: Run, path: str, file: File) -> None:

@@ -67,13 +67,18 @@ def _check_directories(run: Run) -> None:
                 run.without_folder.add(directory)
         elif run.partial or run.journal or directory in hidden:
             continue
-        elif directory in above or not (files or below):
+        elif directory in above or not (files or below) or _holds_items(files):
             # a partial archive leaves out parents in which nothing changed
             report.add("P-006b", directory)
 
 
 def _is_stray(name: str, file: File) -> bool:
     return not (file.named or file.attached or is_junk(name))
+
+
+def _holds_items(files: dict[str, File]) -> bool:
+    """Whether files lie here that only folders elsewhere name."""
+    return any(file.named and not file.attached for file in files.values())
 
 
 def _needs_folder(run: Run, directory: str, files: dict[str, File]) -> bool:

@@ -14,6 +14,7 @@ from portarchive.validate.checks.mailbox_names import is_full_name
 from portarchive.validate.checks.metadata import check_schema_member, schema_of, tell_misspelt
 from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.ijson import Document, Entry, Member
+from portarchive.validate.ijson_places import escape
 from portarchive.validate.run import (
     MAIL,
     FolderFacts,
@@ -21,6 +22,7 @@ from portarchive.validate.run import (
     Run,
 )
 from portarchive.validate.schema_check import SchemaCheck, Violation, entries, members
+from portarchive.validate.verdict import SOUND, Verdict, judge
 
 _MANY_MEMBERS = 1000
 _PLAIN = frozenset({"uids", "flags", "modseqs", "removed", "allowed_keywords"})
@@ -53,6 +55,8 @@ _OF_MEMBER = {
     "items": "P-010",
     "name": "C-020",
 }
+_GONE_AT = "portarchive:gone_at"
+_LAST_UID = 2**32 - 1
 
 
 def check_folder(run: Run, directory: str, stream: Stream) -> None:
@@ -86,28 +90,55 @@ def check_folder(run: Run, directory: str, stream: Stream) -> None:
         facts.broken = True
         return
     maps = dialect.has_maps(header, has_items="items" in lists)
+    shape = "happel-01" if maps and not run.dialect.startswith("happel") else run.dialect
+    verdict = SOUND
+    if not facts.broken:
+        value = header | {member: [] for member in lists}
+        verdict = _check_schema(run, path, header, value, shape)
     if maps:
         items = lists["items"] = Items(run, facts, "uids", number, None)
         for item in dialect.items_of_maps(header):
-            items.entry(item, item["uid"])
+            items.entry(_sound(item, verdict), item["uid"])
         if not run.dialect.startswith("happel"):
             run.report.add("F-071", path)
     for items in lists.values():
         items.finish()
-    facts.header = {name: small(header[name]) for name in KEPT_MEMBERS & header.keys()}
+    values = _sound_members(header, verdict)
+    facts.header = {name: small(values[name]) for name in KEPT_MEMBERS & values.keys()}
     facts.items = lists["items"].count if "items" in lists else 0
     facts.kept = lists[_KEPT].count if _KEPT in lists else 0
     facts.placeholders = lists[_PLACEHOLDER].count if _PLACEHOLDER in lists else 0
-    shape = "happel-01" if maps and not run.dialect.startswith("happel") else run.dialect
-    if not facts.broken:
-        value = header | {member: [] for member in lists if not maps}
-        _check_schema(run, path, header, value, shape)
     if run.level >= Level.STRUCTURE:
-        _check_header(run, facts, path, header, lists.get("items"))
+        missing = [member for member in _IMAP_MEMBERS if member not in header]
+        _check_header(run, facts, path, values, missing, lists.get("items"))
+        if not header.get("uid") and not verdict.has("/uid"):
+            _tell_no_uid(run, facts)
         _let_go(run, facts)
         relics = [] if maps or "items" not in lists else dialect.relic_maps(header)
         if relics:
             run.report.add("C-031", path, f"/{relics[0]}")
+
+
+def _sound(item: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """An item that the maps of an older dialect make, without what their schema has condemned."""
+    if verdict is SOUND:
+        return item
+    key = escape(item["uid"])
+    if verdict.has(f"/uids/{key}"):
+        item = {name: item[name] for name in item if name != "filename"}
+    return item | {"flags": []} if verdict.touches(f"/flags/{key}") else item
+
+
+def _sound_members(header: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """The members that mean something: those that the schema lets pass."""
+    if verdict is SOUND:
+        return header
+    return {
+        name: value
+        for name, value in header.items()
+        # that it is there says enough
+        if name == _GONE_AT or not verdict.has(f"/{escape(name)}")
+    }
 
 
 @cache
@@ -144,20 +175,27 @@ def _entry_check(member: str, of_dialect: str) -> SchemaCheck | None:
 
 def _check_schema(
     run: Run, path: str, header: dict[str, Any], value: dict[str, Any], shape: str
-) -> None:
-    for violation in schema_of("folder", shape).violations(value):
-        run.report.add(_code(violation), path, violation.pointer(), violation.text)
+) -> Verdict:
+    verdict = judge(run, schema_of("folder", shape), value, path, _code)
     check_schema_member(run, path, header, "folder")
     tell_misspelt(run, path, "", header, members("folder", shape))
+    return verdict
 
 
 def _code(violation: Violation) -> str:
+    if violation.missing in _IMAP_MEMBERS and not violation.place:  # of the happel dialects
+        return _IMAP_MEMBERS[violation.missing]
     member = violation.missing or (violation.place[0] if violation.place else "")
     return _OF_MEMBER.get(str(member), "F-031")
 
 
 def _check_header(
-    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], items: Items | None
+    run: Run,
+    facts: FolderFacts,
+    path: str,
+    header: dict[str, Any],
+    missing: list[str],
+    items: Items | None,
 ) -> None:
     add = run.report.add
     if not facts.is_mail:
@@ -167,7 +205,7 @@ def _check_header(
         elif facts.directory != MAIL:
             add("C-040", path)
     else:
-        _check_imap(run, facts, path, header, items)
+        _check_imap(run, facts, path, header, missing, items)
         _check_uid(run, facts, path, header)
     if items is not None:
         last = header.get("last_uid")
@@ -183,11 +221,11 @@ def _check_header(
     if header.get("highest_modseq") == 0:
         add("C-030", path, "/highest_modseq")
     name = header.get("name")
-    if isinstance(name, str) and "/" in name and facts.is_mail:
-        add("C-037", path, "/name")
     own = header.get("original_name", name)
     last_part = facts.directory.rpartition("/")[2]
-    if (
+    if isinstance(name, str) and "/" in name and facts.is_mail:
+        add("C-037", path, "/name")
+    elif (
         isinstance(own, str)
         and "original_name" not in header
         and "portarchive:raw_name" not in header
@@ -198,10 +236,14 @@ def _check_header(
 
 
 def _check_imap(
-    run: Run, facts: FolderFacts, path: str, header: dict[str, Any], items: Items | None
+    run: Run,
+    facts: FolderFacts,
+    path: str,
+    header: dict[str, Any],
+    missing: list[str],
+    items: Items | None,
 ) -> None:
     """Members that IMAP has (P-007 … P-009): missing they are a warning or a note."""
-    missing = [member for member in _IMAP_MEMBERS if member not in header]
     if not missing or facts.broken or run.dialect.startswith("happel"):
         return
     decimal = items is not None and items.count > 0 and items.all_decimal
@@ -214,13 +256,14 @@ def _check_imap(
         run.report.add("C-021", path, "", f"missing: {', '.join(missing)}")
 
 
+def _tell_no_uid(run: Run, facts: FolderFacts) -> None:
+    if facts.is_mail and not run.dialect.startswith("happel") and not facts.broken:
+        run.report.add("P-011", facts.file)
+
+
 def _check_uid(run: Run, facts: FolderFacts, path: str, header: dict[str, Any]) -> None:
     uid = facts.uid
-    if uid is None:
-        if not run.dialect.startswith("happel") and not facts.broken:
-            run.report.add("P-011", path)
-        return
-    if _ID.issuperset(uid) and len(uid) <= 255:
+    if uid is None or (_ID.issuperset(uid) and len(uid) <= 255):
         return
     names = names_of(run, facts)
     if uid not in {facts.path, "/".join(names)} and not is_full_name(uid, names[-1]):
@@ -248,7 +291,7 @@ def _check_use(run: Run, path: str, header: dict[str, Any]) -> None:
     if isinstance(use, str):
         if not use.startswith("\\"):
             run.report.add("C-026", path, "/special_use", f"{use[:60]!a}")
-        if "\\" + use.lower().removeprefix("\\") not in _USES:
+        elif use.lower() not in _USES:
             run.report.add("C-026b", path, "/special_use", f"{use[:60]!a}")
     if "role" in header:
         run.report.add("F-072", path, "/role")
@@ -266,12 +309,13 @@ def _check_changes(run: Run, facts: FolderFacts, path: str, header: dict[str, An
     add = run.report.add
     removed = header.get("removed")
     if isinstance(removed, list):
-        if any(isinstance(uid, int) for uid in removed) and not run.dialect.startswith("happel"):
+        facts.removed = [(i, str(uid)) for i, uid in enumerate(removed) if _is_uid(uid)]
+        numbers = any(removed[index].__class__ is int for index, _ in facts.removed)
+        if numbers and not run.dialect.startswith("happel"):
             add("C-024", path, "/removed")
-        facts.removed = [str(uid) for uid in removed if isinstance(uid, str | int)]
         if facts.removed and not run.partial:
             add("F-042", path, "/removed")
-        for index, uid in enumerate(facts.removed):
+        for index, uid in facts.removed:
             if uid in facts.uids:
                 add("F-060", path, f"/removed/{index}", f"uid {uid[:60]!a}")
     if "deleted_at" in header:
@@ -282,6 +326,13 @@ def _check_changes(run: Run, facts: FolderFacts, path: str, header: dict[str, An
                 add("P-013", path, "/deleted_at")
             if facts.items:
                 add("C-028", path, "/items", f"{facts.items:,} items")
+
+
+def _is_uid(value: Any) -> bool:
+    """Whether the schema lets it pass as the uid of an item."""
+    if isinstance(value, str):
+        return bool(value)
+    return value.__class__ is int and 0 < value <= _LAST_UID
 
 
 def count_folders(run: Run) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from portarchive import schema
-from portarchive.archive.tree import INDEX_DIR, PRIVATE_DIR, Stream, unsafe_name
+from portarchive.archive.tree import Stream, unsafe_name
 from portarchive.archive.tree_listing import File
+from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.ijson import Document
 from portarchive.validate.run import DIGESTS_FILE, MAIL, MANIFEST_FILE, Level, Run
 from portarchive.validate.schema_check import whole
+from portarchive.validate.verdict import judge
 
 _LINE = re.compile(rb"(\\?)([0-9A-Fa-f]{64}) [ *](.+)", re.DOTALL)
 _LONGEST = 1 << 16
@@ -30,10 +32,11 @@ def read_manifest(run: Run, stream: Stream) -> None:
         return
     link = run.section("archive").get("portarchive:manifest")
     ours = isinstance(value, dict) and str(value.get("$schema", "")).startswith("urn:portarchive:")
-    if link is None and not ours:
-        return  # another program's file of that name
-    for violation in whole("manifest", schema.OWN).violations(value):
-        run.report.add("M-004", MANIFEST_FILE, violation.pointer(), violation.text)
+    if link is None and not ours:  # another program's file of that name
+        check_secrets(run, MANIFEST_FILE, "", value)
+        return
+    check = whole("manifest", schema.OWN)
+    run.verdicts[MANIFEST_FILE] = judge(run, check, value, MANIFEST_FILE, lambda _: "M-004")
     if isinstance(value, dict):
         run.manifest = value
         folders = value.get("folders")
@@ -70,13 +73,13 @@ def read_digests(run: Run, stream: Stream) -> None:
             report.add("M-007", DIGESTS_FILE, f"{number}:67", f"{name[:120]!a}")
             continue
         top = name.partition("/")[0]
-        if top in {PRIVATE_DIR, INDEX_DIR} or name in {
+        if top in run.private or name in {
             run.metadata_file,
             MANIFEST_FILE,
             DIGESTS_FILE,
         }:
             report.add("M-016", DIGESTS_FILE, f"{number}:67", name)
-            if top in {PRIVATE_DIR, INDEX_DIR}:
+            if top in run.private:
                 continue
         file = listing.file(name)
         if file is None:
@@ -108,23 +111,31 @@ def check_chain(run: Run) -> None:
     """The links that are not lines of manifest-sha256.txt."""
     listing, report = run.listing, run.report
     link = run.section("archive").get("portarchive:manifest")
-    if link is None:
-        has = listing.file(DIGESTS_FILE) is not None
-        report.add("M-017" if has else "M-001", DIGESTS_FILE if has else "")
-        return
-    pointer = "/archive/portarchive:manifest"
-    if not _follow(run, run.metadata_file, pointer, link, MANIFEST_FILE):
-        return
     manifest = run.manifest
+    pointer = "/archive/portarchive:manifest"
+    of_metadata, of_manifest = run.verdict(run.metadata_file), run.verdict(MANIFEST_FILE)
+    if link is None and manifest is None:
+        has = listing.file(DIGESTS_FILE) is not None
+        if pointer not in of_metadata.condemned:
+            report.add("M-017" if has else "M-001", DIGESTS_FILE if has else "")
+        return
+    if not of_metadata.has(pointer):
+        if link is None:
+            report.add("M-030", MANIFEST_FILE)
+        elif not _follow(run, run.metadata_file, pointer, link, MANIFEST_FILE):
+            return
     if manifest is None:
         return
     told, own = manifest.get("archive_id"), run.section("archive").get("id")
-    if isinstance(told, str) and told != own:
+    told_already = of_manifest.has("/archive_id") or of_metadata.has("/archive/id")
+    if isinstance(told, str) and told != own and not told_already:
         report.add("M-005", MANIFEST_FILE, "/archive_id")
     files = manifest.get("files")
     if files is None or not _follow(run, MANIFEST_FILE, "/files", files, DIGESTS_FILE):
         return
     count = files.get("count")
+    if of_manifest.has("/files/count"):
+        return
     if type(count) is int and run.digest_lines not in {None, count}:
         text = f"{run.digest_lines:,} lines, manifest.json says {count:,}"
         report.add("M-015", DIGESTS_FILE, "", text)
@@ -132,7 +143,10 @@ def check_chain(run: Run) -> None:
 
 def _follow(run: Run, holder: str, pointer: str, link: Any, wanted: str) -> bool:
     """One link; whether the file that it names is here."""
-    report = run.report
+    report, verdict = run.report, run.verdict(holder)
+    lacking = pointer in verdict.incomplete
+    if verdict.has(f"{pointer}/path") or (lacking and "path" not in link):
+        return False  # it is told
     if not isinstance(link, dict) or link.get("path") != wanted:
         report.add("M-004", holder, pointer, f"it does not name {wanted}")
         return False
@@ -141,11 +155,14 @@ def _follow(run: Run, holder: str, pointer: str, link: Any, wanted: str) -> bool
         report.add("M-002", wanted, "", f"{holder} names it")
         return False
     size, digest = link.get("bytes"), link.get("sha256")
-    if type(size) is int and size != file.size:
+    if type(size) is int and size != file.size and not verdict.has(f"{pointer}/bytes"):
         text = f"{holder} says {size:,} octets, it has {file.size:,}"
         report.add("M-003", wanted, "", text)
-    elif file.sha256 is not None and (
-        not isinstance(digest, str) or digest.lower() != file.sha256.hex()
+    elif (
+        file.sha256 is not None
+        and not verdict.has(f"{pointer}/sha256")
+        and not (lacking and digest is None)
+        and (not isinstance(digest, str) or digest.lower() != file.sha256.hex())
     ):
         report.add("M-003", wanted, "", f"its SHA-256 is not the one that {holder} has")
     return True

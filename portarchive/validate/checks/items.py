@@ -12,8 +12,8 @@ from typing import Any
 from portarchive.archive.dialect import METADATA_FILES
 from portarchive.archive.tree_listing import File
 from portarchive.validate.checks.flags import SYSTEM, is_flag, likeness
+from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.ijson_places import escape
-from portarchive.validate.report import KEPT
 from portarchive.validate.run import (
     DIGESTS_FILE,
     FOLDER_FILE,
@@ -23,6 +23,7 @@ from portarchive.validate.run import (
     Run,
 )
 from portarchive.validate.schema_check import SchemaCheck, Violation
+from portarchive.validate.verdict import SOUND, judge
 
 _LAST_UID = 2**32 - 1
 _SIZE = "portarchive:size"
@@ -30,6 +31,11 @@ _SHA256 = "portarchive:sha256"
 _DATES = ("portarchive:received_at", "portarchive:received_at_raw")
 _EXPUNGED = ("expunged_at", "portarchive:expunged_at")
 _OF_THE_ROOT = frozenset({*METADATA_FILES, MANIFEST_FILE, DIGESTS_FILE})
+_KNOWN = frozenset(
+    {"uid", "filename", "flags", _SIZE, _SHA256, *_DATES, *_EXPUNGED}
+    | {"portarchive:email_id", "portarchive:thread_id", "portarchive:save_date"}
+)
+"""Members that hold no credential."""
 
 
 class Items:
@@ -78,16 +84,30 @@ class Items:
         number = self.count
         self._key = key
         self.count += 1
+        verdict = SOUND
         if self._check is not None:
             try:
                 fits = self._check.fits(item)
             except ValueError:  # a lone surrogate, say, which Rust cannot hold
                 fits = False
             if not fits:
-                self._explain(item, number)
-        if not self._structure or item.__class__ is not dict:
+                prefix = f"/{self._member}/{number}"
+                verdict = judge(self._run, self._check, item, self._path, _code, prefix)
+        if item.__class__ is not dict:
             return
-        uid, filename = item.get("uid"), item.get("filename")
+        if not _KNOWN.issuperset(item):
+            unknown = {name: item[name] for name in item.keys() - _KNOWN}
+            check_secrets(self._run, self._path, f"/{self._member}/{number}", unknown)
+        if self._structure:
+            values = item
+            if verdict is not SOUND:  # what the schema has condemned means nothing
+                wrong = {name for name in item if verdict.has(f"/{escape(name)}")}
+                values = {name: item[name] for name in item if name not in wrong}
+            self._means(item, values, number)
+
+    def _means(self, item: dict[str, Any], values: dict[str, Any], number: int) -> None:
+        """What an entry means by those of its ``values`` that its schema lets pass."""
+        uid, filename = values.get("uid"), values.get("filename")
         if uid.__class__ is int:
             self._report.add("P-014", self._path, self._place(number, "uid"))
             uid = str(uid)
@@ -96,15 +116,15 @@ class Items:
         if filename.__class__ is str and filename:
             file = self._file(filename, number)
             if file is not None:
-                self._claims(item, file, number)
-        flags = item.get("flags")
+                self._claims(values, file, number)
+        flags = values.get("flags")
         if flags.__class__ is list:
             for flag in flags:
-                if flag.__class__ is str and flag not in self._good_flags:
+                if flag.__class__ is str and flag and flag not in self._good_flags:
                     self._flag(flag, number)
             if len(flags) > 1 and len({str(flag).lower() for flag in flags}) != len(flags):
                 self._report.add("F-051", self._path, self._place(number, "flags"))
-        elif self._is_items:
+        elif self._is_items and "flags" not in item:
             self._no_flags += 1
         if self._is_items:
             if _DATES[0] not in item and _DATES[1] not in item:
@@ -114,17 +134,6 @@ class Items:
                 self._report.add("F-056", self._path, f"/{self._member}/{number}/{member}")
         if self._keeps_uids and uid.__class__ is str and filename.__class__ is str:
             self._facts.uids[uid] = (filename, likeness(item) if self._run.with_base else 0)
-
-    def _explain(self, item: Any, number: int) -> None:
-        if self._check is None:
-            return
-        if self._run.explained >= KEPT:  # no report shows more, and explaining takes time
-            self._report.add(_guess(item), self._path, f"/{self._member}/{number}")
-            return
-        self._run.explained += 1
-        for violation in self._check.violations(item):
-            pointer = violation.pointer(f"/{self._member}/{number}")
-            self._report.add(_code(violation), self._path, pointer, violation.text)
 
     def _uid(self, uid: str, number: int) -> None:
         key: int | str = uid
@@ -171,7 +180,7 @@ class Items:
                 return file
         if not self._run.partial:
             self._report.add("C-111", self._path, pointer, f"{filename[:120]!a} is not here")
-        elif self._is_items:
+        elif self._is_items and not self._run.with_base:  # with a base it is looked for there
             self._report.add("C-045", self._path, pointer, f"{filename[:120]!a} is not here")
         return None
 
@@ -233,17 +242,10 @@ class Items:
             add("C-035b", self._path, f"/{self._member}", text)
 
 
-def _guess(item: Any) -> str:
-    """As ``_code`` of the first violation, without looking for it."""
-    if not isinstance(item, dict):
-        return "P-010b"
-    uid, filename = item.get("uid"), item.get("filename")
-    usable = isinstance(uid, str | int) and isinstance(filename, str) and uid != "" and filename
-    return "F-032" if usable else "P-010b"
-
-
 def _code(violation: Violation) -> str:
-    """P-010b for what makes an entry unusable, else F-032."""
+    """P-010b for what makes an entry unusable, C-035 for a path that is none, else F-032."""
+    if violation.place == ("filename",) and violation.keyword == "pattern":
+        return "C-035"
     member = violation.place[0] if violation.place else violation.missing
     return "P-010b" if member in {"uid", "filename", ""} else "F-032"
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Any
 
 from portarchive.validate.checks.folders import names_of
-from portarchive.validate.checks.selected import roles_of, takes
+from portarchive.validate.checks.selected import Selected, roles_of
 from portarchive.validate.run import MAIL, MANIFEST_FILE, FolderFacts, Run
 
 _UID = re.compile("[1-9][0-9]{0,9}")
@@ -20,30 +20,38 @@ def check_ledger(run: Run) -> None:
     entries = manifest.get("folders") if manifest is not None else None
     if manifest is None or not isinstance(entries, list):
         return
-    report = run.report
+    report, verdict = run.report, run.verdict(MANIFEST_FILE)
     named: set[str] = set()
     whole = True
+    clear, all_named = not verdict.has("/complete"), True
     missing = 0
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
             return  # M-004 has said it
+        if verdict.has(f"/folders/{index}/path"):
+            clear = all_named = False
+            continue
         directory = f"{MAIL}/{entry['path']}"
         if directory in named:
             report.add("M-027", MANIFEST_FILE, f"/folders/{index}/path", "a folder twice")
         named.add(directory)
         missing += _missing(entry)
-        whole = _check_entry(run, entry, index, run.folders.get(directory)) and whole
+        if verdict.touches(f"/folders/{index}"):
+            clear = False  # what it counts means nothing
+        else:
+            whole = _check_entry(run, entry, index, run.folders.get(directory)) and whole
         if directory not in run.listing.directories:
             report.add("M-023", directory, "", "the ledger has it")
         elif directory not in run.folders and entry.get("archived"):
             report.add("M-023", directory, "", "its folder.json is not here, and it had items")
     told = manifest.get("complete")
-    if isinstance(told, bool) and told != whole:
+    if clear and isinstance(told, bool) and told != whole:
         text = "true, and something is missing" if told else "false, and nothing is missing"
         report.add("M-022", MANIFEST_FILE, "/complete", text)
     if missing:
         report.add("M-025", MANIFEST_FILE, "/folders", f"{missing:,} of the ledger's entries")
-    for directory, facts in run.folders.items():
+    selected = Selected(manifest)
+    for directory, facts in run.folders.items() if all_named else ():
         header = facts.header
         if (
             facts.is_mail
@@ -51,7 +59,7 @@ def check_ledger(run: Run) -> None:
             and header.get("portarchive:noselect") is not True
             and not header.get("portarchive:gone_at")
         ):
-            of_now = takes(manifest, names_of(run, facts), roles_of(header))
+            of_now = selected.takes(names_of(run, facts), roles_of(header))
             report.add("M-024" if of_now else "M-028", directory)
 
 

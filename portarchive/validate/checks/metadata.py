@@ -14,6 +14,7 @@ from portarchive.archive.dialect import METADATA_FILES, QUIRKS, identify
 from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.run import Run
 from portarchive.validate.schema_check import SchemaCheck, Violation, identifier, whole
+from portarchive.validate.verdict import judge
 
 _DATATYPES = {
     "MAIL": "mail",
@@ -22,6 +23,14 @@ _DATATYPES = {
     "TASKS": "tasks",
     "NOTES": "notes",
     "SIEVE": "sieve",
+}
+_OF_OBJECTS = {
+    "Card": "CONTACTS",
+    "AddressBook": "CONTACTS",
+    "Calendar": "CALENDARS",
+    "Event": "CALENDARS",
+    "Task": "TASKS",
+    "Note": "NOTES",
 }
 # RFC 5646 section 2.1; the irregular tags at its end fit no rule and are valid all the same.
 _LANGUAGE = re.compile(
@@ -32,6 +41,8 @@ _LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+_SHORTEST, _LONGEST = 4, 64
+"""Of the names that are compared: no known one is longer, and memory goes by their length."""
 _MANY_NAMES = 1000
 """Members of a document that are compared with known ones: each takes a while."""
 _BASE_ID = "portarchive:base_id"
@@ -44,15 +55,16 @@ def check_metadata(run: Run, document: Any) -> None:
     found = identify(document, path)
     run.dialect = report.dialect = found.dialect
     codes = {quirk.name: quirk.code for quirk in QUIRKS}
+    verdict = judge(run, schema_of("archive", run.dialect), document, path, _code)
+    run.verdicts[path] = verdict
     for quirk in found.quirks:
         if quirk == "version-unknown":
-            report.add("C-012", path, "/archive/version", f"read as {found.dialect}")
+            if not verdict.has("/archive/version"):
+                report.add("C-012", path, "/archive/version", f"read as {found.dialect}")
         elif quirk == "older-dialect":
             report.add("F-070", path, "/archive/version", f"it is in the dialect {found.dialect}")
         else:
             report.add(codes[quirk], path)
-    for violation in schema_of("archive", run.dialect).violations(document):
-        report.add(_code(violation), path, violation.pointer(), violation.text)
     if isinstance(document, dict):
         run.metadata = document
     check_schema_member(run, path, document, "archive")
@@ -63,16 +75,17 @@ def check_metadata(run: Run, document: Any) -> None:
     extent = dataset.get("extent")
     if isinstance(extent, str):
         run.partial = extent.upper() == "PARTIAL"
-        if extent != extent.upper():
+        if extent != extent.upper() and not verdict.has("/dataset/extent"):
             report.add("C-005", path, "/dataset/extent")
     if "archive_id" in archive:
         report.add("C-009", path, "/archive/archive_id")
     _check_words(run)
     _check_source(run)
-    if run.partial and not dataset.get(_BASE_ID):
-        report.add("C-041", path, "/dataset")
-    if isinstance(extent, str) and extent.upper() == "FULL" and _BASE_ID in dataset:
-        report.add("F-069", path, f"/dataset/{_BASE_ID}")
+    if not verdict.has(f"/dataset/{_BASE_ID}"):
+        if run.partial and not dataset.get(_BASE_ID):
+            report.add("C-041", path, "/dataset")
+        if isinstance(extent, str) and extent.upper() == "FULL" and _BASE_ID in dataset:
+            report.add("F-069", path, f"/dataset/{_BASE_ID}")
     for name in ("archive", "dataset", "datasource"):
         tell_misspelt(run, path, f"/{name}", run.section(name), _known(run.dialect, name))
 
@@ -100,9 +113,12 @@ def check_schema_member(run: Run, path: str, document: Any, name: str) -> None:
     if not isinstance(document, dict) or run.dialect.startswith("happel"):
         return
     value = document.get("$schema")
-    if value is None:
+    if "$schema" not in document:
         run.report.add("C-014", path)
-    elif value not in (_DRAFT_SCHEMA + name, identifier(name, run.dialect)):  # of any type
+    elif isinstance(value, str) and value not in {
+        _DRAFT_SCHEMA + name,
+        identifier(name, run.dialect),
+    }:
         run.report.add("C-015", path, "/$schema")
 
 
@@ -111,7 +127,9 @@ def tell_misspelt(
 ) -> None:
     """C-104: a member that is not known and differs from one that is by a slip only."""
     for name in islice(value, _MANY_NAMES):
-        if name in known or ":" in name or name.startswith(("$", "@")) or len(name) < 4:
+        if name in known or ":" in name or name.startswith(("$", "@")):
+            continue
+        if not _SHORTEST <= len(name) <= _LONGEST:
             continue
         close = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.85)
         if close and close[0] not in value:
@@ -142,15 +160,22 @@ def check_datatypes(run: Run) -> None:
     """What lies in the directories of the types; attachments may lie in any."""
     report, path = run.report, run.metadata_file
     types = run.section("dataset").get("datatypes")
-    if not isinstance(types, list):
+    if not isinstance(types, list) or run.verdict(path).touches("/dataset/datatypes"):
         return
     named = {one for one in types if isinstance(one, str)}
     for word, directory in _DATATYPES.items():
         here = any(_has_files(run, directory))
         if here and word not in {one.upper() for one in named}:
             report.add("F-044", path, "/dataset/datatypes", f"{directory}/ is here, {word} is not")
-        elif word in named and directory not in run.listing.subdirectories[""]:
+        elif word in named and not _has_any(run, word, directory):
             report.add("F-045", path, "/dataset/datatypes", f"{word}, and there is no {directory}/")
+
+
+def _has_any(run: Run, word: str, directory: str) -> bool:
+    """Whether there is the directory of a type, or an object of it anywhere."""
+    return directory in run.listing.subdirectories[""] or any(
+        _OF_OBJECTS.get(one.type) == word for one in run.objects
+    )
 
 
 def _has_files(run: Run, directory: str) -> Iterator[bool]:
@@ -162,8 +187,11 @@ def _has_files(run: Run, directory: str) -> Iterator[bool]:
 
 def _check_source(run: Run) -> None:
     report, path, source = run.report, run.metadata_file, run.section("datasource")
-    missing = [f"datasource/{name}" for name in ("service", "account") if name not in source]
-    if "datatypes" not in run.section("dataset"):
+    verdict = run.verdict(path)
+    missing = []
+    if not verdict.has("/datasource"):
+        missing = [f"datasource/{name}" for name in ("service", "account") if name not in source]
+    if "datatypes" not in run.section("dataset") and not verdict.has("/dataset"):
         missing.insert(0, "dataset/datatypes")
     if missing and not run.dialect.startswith("happel"):
         report.add("C-004", path, "", f"missing: {', '.join(missing)}")

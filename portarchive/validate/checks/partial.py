@@ -87,10 +87,13 @@ def _documents(tree: Tree, listing: Listing, prefix: str) -> Iterator[tuple[str,
         )
 
     if not tree.random_access:
-        for name, stream in tree.stream():
-            path = name.removeprefix(prefix)
-            if name.startswith(prefix) and wanted(path):
-                yield path, stream
+
+        def named(name: str) -> bool:
+            return name.startswith(prefix) and wanted(name.removeprefix(prefix))
+
+        for name, stream in tree.stream(named):
+            if named(name):
+                yield name.removeprefix(prefix), stream
         return
     for path, file in listing.files():
         if wanted(path):
@@ -116,7 +119,8 @@ def check_base(run: Run, path: Path) -> None:
     if str(base.section("dataset").get("extent", "FULL")).upper() != "FULL":
         report.add("F-062", "", "", "the base is a partial archive itself")
     wanted = run.section("dataset").get("portarchive:base_id")
-    if wanted is not None and wanted != base.section("archive").get("id"):
+    told = run.verdict(run.metadata_file).has("/dataset/portarchive:base_id")
+    if wanted is not None and not told and wanted != base.section("archive").get("id"):
         report.add("F-061", run.metadata_file, "/dataset/portarchive:base_id")
         return
     by_uid = {facts.uid: facts for facts in base.folders.values() if facts.uid}
@@ -161,7 +165,7 @@ def _check_folder(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | 
     if old is None:
         if facts.header.get("deleted_at"):
             add("F-067", path, "/deleted_at")
-        for index, uid in enumerate(facts.removed):
+        for index, uid in facts.removed:
             add("F-064", path, f"/removed/{index}", f"uid {uid[:60]!a}")
         _check_files(run, base, facts, None)
         return
@@ -173,13 +177,37 @@ def _check_folder(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | 
     if now is not None and then is not None and now != then:
         add("F-063", path, "/uidvalidity")
         return
-    for index, uid in enumerate(facts.removed):
+    for index, uid in facts.removed:
         if uid not in old.uids:
             add("F-064", path, f"/removed/{index}", f"uid {uid[:60]!a}")
     for uid, told in facts.uids.items():
         if old.uids.get(uid) == told:
             add("F-066", path, "/items", f"uid {uid[:60]!a}")
+    _check_names(run, facts, old)
     _check_files(run, base, facts, old)
+
+
+def _check_names(run: Run, facts: FolderFacts, old: FolderFacts) -> None:
+    """F-076, F-077: an item keeps its file name for life, and no other item gets it meanwhile."""
+    add = run.report.add
+    removed = {uid for _, uid in facts.removed}
+    owners = {
+        resolve(old.directory, filename): uid
+        for uid, (filename, _) in old.uids.items()
+        if uid not in removed
+    }
+    for uid, (filename, _) in facts.uids.items():
+        path = resolve(old.directory, filename)
+        owner = owners.get(path)
+        if path is None or owner == uid:
+            continue
+        here = resolve(facts.directory, filename)
+        if owner is not None:
+            text = f"uid {uid[:60]!a} has the file of uid {owner[:60]!a}"
+            add("F-076", facts.file, "/items", text)
+        elif uid in old.uids and here is not None and run.listing.file(here) is not None:
+            text = f"uid {uid[:60]!a}: it was {old.uids[uid][0][:120]!a}"
+            add("F-077", facts.file, "/items", text)
 
 
 def _check_files(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from portarchive.validate.run import BlobLink, Level, ObjectFacts, Run
+from portarchive.validate.run import MAIL, BlobLink, Level, ObjectFacts, Run
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _URN = "urn:uuid:"
@@ -96,8 +96,15 @@ def _tell_held(run: Run, wanted: set[str]) -> None:
     for path, found in run.held:
         if not _is_blob(path, wanted):
             for row in found:
-                run.report.add(*row)
+                if row[0] != "F-036" or not _is_stray(run, path):
+                    run.report.add(*row)
     run.held.clear()
+
+
+def _is_stray(run: Run, path: str) -> bool:
+    """Whether it lies among messages and no item names it, which is told apart."""
+    file = run.listing.file(path)
+    return path.startswith(f"{MAIL}/") and (file is None or not file.named)
 
 
 def _check_blobs(run: Run) -> None:

@@ -17,6 +17,10 @@ _SECRET = re.compile(
     r"|(?:access|refresh|auth|bearer|session)[_-]?token|\Atoken\Z",
     re.IGNORECASE,
 )
+_OF_NAMES = frozenset(
+    {"keywords", "categories", "relatedTo", "members", "addressBookIds", "calendarIds"}
+)
+"""Members of objects whose own members are named by people, or are uids."""
 _MOST = 100_000
 """Values of a document that are looked at: no metadata has as many."""
 
@@ -32,7 +36,8 @@ def check_secrets(run: Run, path: str, pointer: str, value: Any) -> None:
         here, one = stack.pop()
         looked += 1
         if isinstance(one, dict):
-            named = [name for name in one if _SECRET.search(name)]
+            free = here.rpartition("/")[2] in _OF_NAMES
+            named = {name for name, inner in one.items() if not free and _holds(name, inner)}
             if named:
                 run.report.add("F-046", path, here, "a member is named like a credential")
             stack.extend(
@@ -48,3 +53,9 @@ def check_secrets(run: Run, path: str, pointer: str, value: Any) -> None:
             )
         elif len(one) < _MOST and _PASSWORD_IN_URL.match(one):
             run.report.add("F-046", path, here, "a URL with a password")
+
+
+def _holds(name: str, value: Any) -> bool:
+    """Whether a member's name says that its value is a credential; of a patch it is a path."""
+    holds_none = value is None or isinstance(value, bool) or "/" in name
+    return not holds_none and _SECRET.search(name) is not None

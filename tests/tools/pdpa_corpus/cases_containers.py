@@ -18,7 +18,21 @@ from pdpa_corpus.containers import (
     zip_of,
     zipped,
 )
-from pdpa_corpus.parts import CARD, A, bad, contacts, good, mail, put, warn
+from pdpa_corpus.parts import (
+    CARD,
+    M1,
+    A,
+    F,
+    at,
+    bad,
+    contacts,
+    gone,
+    good,
+    mail,
+    moved,
+    put,
+    warn,
+)
 
 X = "blob/x"
 OCTETS = b"some octets\n"
@@ -54,6 +68,7 @@ def cut_tar() -> bytes:
     return octets[: at + 200]
 
 
+OURS = mail(at(A, "/archive/generator", "portarchive 1.0"))
 NESTED = {f"jane/{name}": octets for name, octets in mail().items()}
 
 CASES = (
@@ -101,16 +116,36 @@ CASES = (
         mail(), None, packed=(".tar", cut_tar())),
     warn("Z-016", "name not marked", "A name is in UTF-8 and not marked as such.",
          mail(), ("blob/café", ""), packed=zipped(mail(), Entry("blob/café".encode(), flags=0))),
+    warn("Z-016", "names not marked", "Two names are; it is told once.",
+         mail(), ("blob/a\u00f1o", ""), packed=zipped(
+             mail(), Entry("blob/a\u00f1o".encode(), flags=0),
+             Entry("blob/th\u00e9".encode(), flags=0))),
     bad("Z-017", "sparse file", "A member is a sparse file of GNU tar.",
         mail(), (X, ""), packed=tarred(mail(), tar_entry(X, tarfile.GNUTYPE_SPARSE))),
-    warn("Z-018", "document a hard link", "A Card is a hard link to another.",
-         contacts(), ("contacts/more.json", ""),
-         packed=tarred(contacts(), tar_entry("contacts/more.json", tarfile.LNKTYPE, CARD))),
+    warn("Z-018", "document a hard link", "A Card is a hard link to a file in blob/.",
+         contacts(moved(CARD, X)), (CARD, ""),
+         packed=tarred(contacts(moved(CARD, X)), tar_entry(CARD, tarfile.LNKTYPE, X))),
+    warn("Z-018", "folder a hard link", "folder.json is a hard link to a file in blob/.",
+         mail(moved(F, X)), (F, ""),
+         packed=tarred(mail(moved(F, X)), tar_entry(F, tarfile.LNKTYPE, X))),
+    bad("P-017b", "Card a hard link", "A Card is a hard link to another, and has its uid.",
+        contacts(), ("contacts/more.json", "/uid"), ("Z-018", "contacts/more.json", ""),
+        packed=tarred(contacts(), tar_entry("contacts/more.json", tarfile.LNKTYPE, CARD))),
+    bad("C-111", "items of a hard link", "folder.json, a hard link, names a file that is missing.",
+        mail(moved(F, X), gone(M1)), (F, "/items/0/filename"), ("Z-018", F, ""),
+        packed=tarred(mail(moved(F, X), gone(M1)), tar_entry(F, tarfile.LNKTYPE, X))),
+    bad("P-003", "archive.json a hard link", "It is a hard link to a file that is no JSON.",
+        mail(gone(A), put(X, OCTETS)), (A, "1:1"), ("Z-012", A, ""),
+        packed=tarred(mail(gone(A), put(X, OCTETS)), tar_entry(A, tarfile.LNKTYPE, X))),
+    good("Z-012", "archive.json a hard link", "It is a hard link to a file in blob/.",
+         mail(moved(A, X)), (A, ""),
+         packed=tarred(mail(moved(A, X)), tar_entry(A, tarfile.LNKTYPE, X))),
     warn("Z-019", "private files", "The container has a .portarchive/.",
          mail(), (".portarchive", ""), packed=zipped(mail(put(".portarchive/lock", b"")))),
     warn("Z-019", "derived files in a directory", "The container has a jane/index/.",
-         mail(), ("index", ""), ("Z-020", "jane", ""),
-         packed=zipped(NESTED | {"jane/index/x": b""})),
+         OURS, ("index", ""), ("Z-020", "jane", ""),
+         packed=zipped({f"jane/{name}": octets for name, octets in OURS.items()}
+                       | {"jane/index/x": b""})),
     good("Z-020", "in a directory", "The archive lies in the directory jane.",
          mail(), ("jane", ""), packed=zipped(NESTED)),
     warn("Z-021", "tar after tar", "A second tar file follows the first.",

@@ -149,7 +149,8 @@ def edit(files: Files) -> None:
     files[MANIFEST] = files[MANIFEST].replace(b'"jane"', b'"joan"')
 
 
-UNCHAINED = (gone(MANIFEST), at(A, "/archive/portarchive:manifest"))
+UNNAMED = at(A, "/archive/portarchive:manifest")
+UNCHAINED = (gone(MANIFEST), UNNAMED)
 SKIPPED = {"reason": "size", "count": 2, "uids": "3:9"}
 
 CASES = (
@@ -197,6 +198,27 @@ CASES = (
     warn("M-029", "lines of another system", "Paths begin with ./, lines end in CRLF.",
          chained(lines=otherwise, after=UNCHAINED),
          (DIGESTS, "1:1"), ("M-017", DIGESTS, ""), chained=True),
+    warn("M-030", "manifest not named", "archive.json does not name the manifest.json.",
+         chained(after=(UNNAMED,)), (MANIFEST, ""), chained=True),
+    bad("M-003", "digests edited and manifest not named",
+        "Nothing names the manifest.json, and it names another manifest-sha256.txt.",
+        chained(ledger=lambda manifest: manifest["files"].update(sha256="0" * 64),
+                after=(UNNAMED,)), (DIGESTS, ""), ("M-030", MANIFEST, ""), chained=True),
+    bad("M-005", "manifest of another and not named",
+        "Nothing names the manifest.json, and it is about another archive.",
+        chained(ledger=lambda manifest: manifest.update(archive_id="another"), after=(UNNAMED,)),
+        (MANIFEST, "/archive_id"), ("M-030", MANIFEST, ""), chained=True),
+    bad("M-015", "lines miscounted and manifest not named",
+        "Nothing names the manifest.json, and it counts 7 lines of 4.",
+        chained(ledger=lambda manifest: manifest["files"].update(count=7), after=(UNNAMED,)),
+        (DIGESTS, ""), ("M-030", MANIFEST, ""), chained=True),
+    bad("M-004", "path of a folder empty", "A folder of the ledger has an empty path.",
+        chained(ledger=inbox(path="")), (MANIFEST, "/folders/0/path"), chained=True),
+    bad("M-004", "count of a folder below 0", "A folder of the ledger listed -1.",
+        chained(ledger=inbox(listed=-1)), (MANIFEST, "/folders/0/listed"), chained=True),
+    bad("F-030", "link a number", "portarchive:manifest is 5.",
+        chained(after=(at(A, "/archive/portarchive:manifest", 5),)),
+        (A, "/archive/portarchive:manifest"), chained=True),
     good("M-017", "digests only", "There is a manifest-sha256.txt and nothing that names it.",
          chained(after=UNCHAINED), (DIGESTS, ""), chained=True),
     bad("M-020", "item lost", "The ledger archived three messages, the folder has two items.",

@@ -7,8 +7,17 @@ from typing import Any
 
 from pdpa_corpus.cases_integrity import chained
 from pdpa_corpus.cases_partial import full, partial
+from pdpa_corpus.containers import (
+    SIGNATURE,
+    gzipped,
+    listed,
+    tar_of,
+    volume_label,
+    zip_of,
+    zipped,
+    zstandard,
+)
 from pdpa_corpus.containers import entries as members
-from pdpa_corpus.containers import gzipped, tar_of, zip_of, zipped, zstandard
 from pdpa_corpus.parts import (
     BLOB,
     CALENDAR,
@@ -83,13 +92,15 @@ def as_happel(number: str, **more: Any) -> Files:
         "uids": {"1": "msg-1.eml", "2": "msg-2.eml"},
         "flags": {"1": ["$seen"], "2": []},
     }
+    box = {name: value for name, value in box.items() if value is not ...}
     return {index: dumped(described), F: dumped(box), M1: message(1), M2: message(2)}
 
 
-def happel(number: str, what: str = "minimal", **more: Any) -> Case:
-    found = [("F-070", "index.json", "/archive/version"), ("F-073", "index.json", "")]
+def happel(number: str, what: str = "F-070 minimal", *more_found: Found, **more: Any) -> Case:
+    """``more``: members of the folder; Ellipsis takes one away."""
+    found = [("F-070", "index.json", "/archive/version"), ("F-073", "index.json", ""), *more_found]
     return plain(
-        "warn", f"F-070_{what.replace(' ', '_')}",
+        "warn", what.replace(" ", "_"),
         "An inbox with two messages, in maps, described by index.json.",
         as_happel(number, **more), NO_MANIFEST, *found, dialect=f"happel-{number}",
     )  # fmt: skip
@@ -304,13 +315,26 @@ CASES = (
           packed=(".tar.zst", zstandard(tar_of(mail())))),
     plain("good", "in_zip64", "The same as minimal, in a container.", mail(), NO_MANIFEST,
           packed=zipped(mail(), wide=True)),
+    plain("good", "in_zip64_beside", "ZIP64 records, beside an end record with real values.",
+          mail(), NO_MANIFEST, packed=zipped(mail(), beside=True)),
+    plain("good", "in_signed_zip", "A digital signature (APPNOTE 4.3.13) follows the directory.",
+          mail(), NO_MANIFEST, packed=zipped(mail(), after=SIGNATURE)),
+    plain("good", "in_labelled_tar", "The first member is a volume label of GNU tar.",
+          mail(), NO_MANIFEST, packed=(".tar", volume_label("Mail") + tar_of(mail()))),
+    plain("good", "in_incremental_tar", "Its directories are those of GNU tar --incremental.",
+          mail(), NO_MANIFEST, packed=(".tar", listed("mail/INBOX", mail()) + tar_of(mail()))),
+    plain("good", "index_of_another_program", "An attachment lies in index/.",
+          everything(moved(BLOB, "index/sketch-1")), NO_MANIFEST),
+    plain("good", "index_of_portarchive", "What portarchive derives from an archive is none of it.",
+          mail(at(A, "/archive/generator", "portarchive 1.0"), put("index/folder.json", b"{")),
+          NO_MANIFEST),
     kept_and_missing(),
     plain("good", "jmap_style", "From JMAP: no uidvalidity, no last_uid, opaque ids.",
           of_jmap(), NO_MANIFEST, LATEST),
     plain("good", "partial_and_its_base", "An update: one message more, one flag, one less.",
           partial(at(F, "/items", [item(1, flags=["$seen", "$flagged"]), item(3)]),
                   at(F, "/removed", ["2"]), put("mail/INBOX/msg-3.eml", message(3))),
-          NO_MANIFEST, ("C-045", F, "/items/0/filename"), base=full()),
+          NO_MANIFEST, base=full()),
     plain("good", "folder_renamed_in_a_partial_one", "A folder of the base has another name.",
           partial(moved(F, MOVED), at(MOVED, "/name", "Moved")), NO_MANIFEST, base=full()),
     plain("good", "partial_without_the_parent", "A folder changed, and that above it did not.",
@@ -339,7 +363,9 @@ CASES = (
         {name: octets for name, octets in as_ietf("00", selector=True).items() if name != M1},
         (F, "/items/0/filename"), OLD, dialect="ietf-00"),
     happel("02", role="inbox"),
-    happel("02", what="special use", special_use="inbox"),
+    happel("02", what="F-070 special use", special_use="inbox"),
     happel("01", role="inbox"),
+    happel("01", "P-007 members of IMAP missing", *((f"P-00{n}", F, "") for n in (7, 8, 9)),
+           last_uid=..., uidvalidity=..., is_subscribed=...),
     happel("00", role="inbox"),
 )  # fmt: skip

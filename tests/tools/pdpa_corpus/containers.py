@@ -17,6 +17,8 @@ from typing import Any
 from pdpa_corpus.parts import A, Files
 
 STORED, DEFLATED = 0, 8
+SIGNATURE = b"PK\x05\x05\x04\0sign"
+"""Of a directory (APPNOTE 4.3.13)."""
 ENCRYPTED, UTF8 = 1, 0x800
 REGULAR, SYMLINK, FIFO = 0o100644, 0o120777, 0o010644
 _DATE = (1980 - 1980) << 9 | 1 << 5 | 1
@@ -87,7 +89,9 @@ def zip_of(
     members: list[Entry],
     *,
     wide: bool = False,
+    beside: bool = False,
     before: bytes = b"",
+    after: bytes = b"",
     listed_last: Collection[bytes] = (),
     **end: int,
 ) -> bytes:
@@ -96,6 +100,8 @@ def zip_of(
     Args:
         members: in their order.
         wide: ZIP64 records throughout (APPNOTE 4.5.3, 4.3.14).
+        beside: a ZIP64 end record beside one that has real values.
+        after: octets behind the central directory.
         before: octets in front of it, which offsets do not count.
         listed_last: members that the central directory has at its end, wherever they lie.
         end: ``count`` and ``disk``: lies of the end record.
@@ -141,15 +147,15 @@ def zip_of(
     directory = b"".join(record for _, record in sorted(listed, key=lambda one: one[0]))
     count, start, length = len(members), len(body), len(directory)
     records = b""
-    if wide:
+    if wide or beside:
         records = struct.pack(
             "<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start
-        ) + struct.pack("<4sLQL", b"PK\x06\x07", 0, start + length, 1)
+        ) + struct.pack("<4sLQL", b"PK\x06\x07", 0, start + length + len(after), 1)
     told = 0xFFFF if wide else end.get("count", count)
     narrow_end = (_FULL, _FULL) if wide else (length, start)
     disk = end.get("disk", 0)
     records += struct.pack("<4s4H2LH", b"PK\x05\x06", disk, 0, told, told, *narrow_end, 0)
-    return before + bytes(body) + directory + records
+    return before + bytes(body) + directory + after + records
 
 
 def _flags(entry: Entry) -> int:
@@ -228,6 +234,24 @@ def global_header(octets: bytes) -> bytes:
     info = tar_entry("pax_global_header", tarfile.XGLTYPE)
     info.size = len(octets)
     return info.tobuf(tarfile.USTAR_FORMAT) + octets + bytes(-len(octets) % tarfile.BLOCKSIZE)
+
+
+def volume_label(text: str) -> bytes:
+    """A header of GNU tar --label."""
+    return tar_entry(text, b"V").tobuf(tarfile.GNU_FORMAT)
+
+
+def listed(directory: str, files: Files) -> bytes:
+    """A directory of GNU tar --listed-incremental: with its times, and the names of its files."""
+    names = [name.rpartition("/")[2] for name in files if name.startswith(f"{directory}/")]
+    octets = b"".join(b"Y" + name.encode() + b"\0" for name in sorted(names)) + b"\0"
+    info = tar_entry(f"{directory}/", b"D")
+    info.size = len(octets)
+    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head[345:369] = b"15301317553\0" * 2
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + octets + bytes(-len(octets) % tarfile.BLOCKSIZE)
 
 
 def tar_entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
