@@ -102,6 +102,36 @@ def test_gmail_ids_labels_and_odd_keywords_are_kept(gmail, root) -> None:
     assert header["special_use"] == r"\All"
 
 
+def test_gmail_leaves_the_open_folder_out_of_the_labels(gmail, root) -> None:
+    """In each of its folders a message has all its labels, that of the folder too."""
+    folders = {
+        "[Gmail]/Drafts": r"\Draft", "[Gmail]/Sent Mail": r"\Sent", "[Gmail]/Spam": r"\Spam",
+        "[Gmail]/Starred": r"\Starred", "[Gmail]/Important": r"\Important",
+        "[Gmail]/Trash": r"\Trash", "Ärger & Co": "Ärger & Co", "INBOX": r"\Inbox", "Work": "Work",
+    }  # fmt: skip
+    sent = (
+        " ".join('"' + label.replace("\\", "\\\\") + '"' for label in [*folders.values(), "Später"])
+        .replace("Ärger &", "&AMQ-rger &-")
+        .replace("Später", "Sp&AOQ-ter")
+    )
+    for name in ("[Gmail]/All Mail", *folders):
+        gmail.mailbox(name.encode()).add(letter(77), email_id="77", labels=sent)
+    ran = export(gmail, root)
+    assert ran.code == 0
+    wanted = {*folders.values(), "Später"}
+    for name in ("[Gmail]/All Mail", *folders):
+        (labels,) = [
+            item["portarchive:labels"]
+            for item in archive_facts.folder_json(root, name)["items"]
+            if item["portarchive:email_id"] == "77"
+        ]
+        assert set(labels) == wanted, name
+        assert len(labels) == len(wanted), name
+    before = stamps(root)
+    assert export(gmail, root).code == 0
+    assert stamps(root) == before
+
+
 def test_gmail_single_copy_has_one_file_a_message(gmail, root) -> None:
     ran = export(gmail, root, "--single-copy")
     assert ran.code == 0
@@ -186,7 +216,7 @@ def test_gmail_labels_and_flags_of_a_run_that_was_interrupted(gmail, root) -> No
     assert ran.code == 0
     assert gmail.bodies == 40
     assert sent > 20
-    assert ran.item("1")["portarchive:labels"] == ["Later"]
+    assert ran.item("1")["portarchive:labels"] == [r"\Inbox", "Later"]
     assert ran.item("1")["flags"] == ["$flagged"]
 
 

@@ -10,9 +10,10 @@
 
 Lies are attributes: ``mail.size``, ``mail.date`` (None: left out), ``mail.octets = None`` (NIL),
 ``mailbox.exists``, ``.status_messages``, ``.cap``, ``.unsearchable``, ``.uidvalidity``, ``.form``,
-``.delimiter``, ``.rights``, ``.counted``; ``server.capabilities``, ``.greeting``, ``.namespaces``,
-``.identity``, ``.terse``, ``.uid_last``, ``.limit_apart``, ``.least_batch``, ``.most_batched``,
-``.fill``, ``.account_id``, ``.jmap``; for targets ``.writable`` and what ``scripted_append.py``
+``.line``, ``.delimiter``, ``.rights``, ``.counted``; ``server.capabilities``, ``.greeting``,
+``.namespaces``, ``.identity``, ``.challenge``, ``.deaf_to_initial``, ``.terse``, ``.uid_last``,
+``.limit_apart``, ``.least_batch``, ``.most_batched``, ``.fill``, ``.account_id``, ``.jmap``; for
+targets ``.writable`` and what ``scripted_append.py``
 tells. ``MESSAGELIMIT=n``, ``UIDONLY``, ``UIDBATCHES``, ``PARTIAL``, ``OBJECTID+``, ``ACL`` and
 ``JMAPACCESS`` among the capabilities are played too. Bad days are hooks, ready-made ones are in
 ``scripted_faults.py``:
@@ -214,6 +215,8 @@ class ScriptedServer:
         written = "NIL" if delimiter is None else f'"{delimiter}"'
         self.namespaces = f'(("{prefix}" {written})) NIL NIL'
         self.identity: str | None = '("name" "Scripted" "version" "1")'
+        self.challenge = ""  # what comes with the "+" that asks for the first SASL message
+        self.deaf_to_initial = False  # asks for it although it came by SASL-IR
         self.terse = False  # tagged OK without any text
         self.uid_last = False  # UID after the literal
         self.limit_apart = False  # MESSAGELIMIT in an untagged NO beside OK [EXPUNGEISSUED]

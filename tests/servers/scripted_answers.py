@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from servers.scripted import Cut, Delivery, Drop, Event, Refuse, Skip
 from servers.scripted_mailboxes import need_mailbox, vanished_since
-from servers.scripted_model import Mail, in_set, to_set
+from servers.scripted_model import Mail, Mailbox, gmail_label, in_set, to_set
 from servers.scripted_syntax import Item, SyntaxProblem, Token, fetch_items, section_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def fetch(event: Event) -> None:
         if gone:
             session.untagged(f"VANISHED (EARLIER) {to_set(gone)}")
     _check_items(session, items)
-    writers = [_writer(item) for item in items]
+    writers = [_writer(item, mailbox) for item in items]
     hooked = server.has_message_hooks
     limit = message_limit(session)
     stopped = None
@@ -147,10 +148,13 @@ def _check_items(session: Session, items: list[Item]) -> None:
 Pair = tuple[str, bytes | str | None]
 
 
-def _writer(item: Item) -> Callable[[Mail], Iterator[Pair] | tuple[Pair, ...]]:
+def _writer(item: Item, mailbox: Mailbox) -> Callable[[Mail], Iterator[Pair] | tuple[Pair, ...]]:
     """What says one item of one message: none, one or more pairs of name and value."""
     if item.name == "BODY":
         return lambda mail: (_section(item, mail),)
+    if item.name == "X-GM-LABELS":
+        own = gmail_label(mailbox)
+        return lambda mail: (("X-GM-LABELS", f"({' '.join(_labels(mail, own))})"),)
     if item.name in {"RFC822", "RFC822.TEXT", "RFC822.HEADER"}:
         section = {"RFC822": b"", "RFC822.TEXT": b"TEXT", "RFC822.HEADER": b"HEADER"}[item.name]
         return lambda mail: ((item.name, _section(Item("BODY", section), mail)[1]),)
@@ -169,8 +173,11 @@ _WRITERS: dict[str, Callable[[Mail], tuple[Pair, ...]]] = {
     "SAVEDATE": lambda mail: (("SAVEDATE", mail.date),),
     "X-GM-MSGID": lambda mail: (("X-GM-MSGID", mail.email_id or str(mail.uid)),),
     "X-GM-THRID": lambda mail: (("X-GM-THRID", mail.thread_id or str(mail.uid)),),
-    "X-GM-LABELS": lambda mail: (("X-GM-LABELS", f"({mail.labels or ''})"),),
 }
+
+
+def _labels(mail: Mail, own: str | None) -> list[str]:
+    return [label for label in re.findall(r'"[^"]*"|\S+', mail.labels or "") if label != own]
 
 
 def _compound(mail: Mail) -> str:

@@ -54,7 +54,9 @@ def authenticate(session: Session, event: Event) -> None:
             secret = base64.b64decode(_ask(session, "UGFzc3dvcmQ6"), validate=True)
             _enter(session, event, user.decode(), secret.decode())
             return
-        answer = said if isinstance(said, bytes) else _ask(session, "")
+        if session.server.deaf_to_initial:
+            said = None
+        answer = said if isinstance(said, bytes) else _ask(session, session.server.challenge)
         if answer == b"*":
             raise SyntaxProblem("authentication given up")
         response = base64.b64decode(answer, validate=True).decode()

@@ -76,6 +76,9 @@ def list_(session: Session, event: Event) -> None:
 
 
 def _list_line(session: Session, word: str, mailbox: Mailbox, attributes: list[str]) -> None:
+    if mailbox.line is not None:
+        session.send(b"* " + word.encode() + b" " + mailbox.line + b"\r\n")
+        return
     start = f"* {word} ({' '.join(attributes)}) {_delimiter(mailbox.delimiter)} "
     session.send(start.encode("latin-1") + name_of(mailbox) + b"\r\n")
 

@@ -37,7 +37,7 @@ class Mail:
             server leaves INTERNALDATE out of its answers.
         size: what RFC822.SIZE says; None: the truth.
         email_id, thread_id: RFC 8474, without parentheses.
-        labels: X-GM-LABELS, as sent, without parentheses.
+        labels: X-GM-LABELS, as sent, without parentheses; that of the open mailbox is left out.
         modseq: RFC 7162.
         mailbox, born: where and when it came (wire name, modseq); with the UID it had then they
             make an id of its own, for servers that have ids and were not given one.
@@ -74,6 +74,7 @@ class Mailbox:
     Attributes:
         wire: its name as it is on the wire (modified UTF-7, or any octets).
         form: how LIST writes the name: ``quoted``, ``atom`` or ``literal``.
+        line: what LIST and LSUB say of it after their own name, in place of the right thing.
         attributes: of LIST, ``\\Sent`` and ``\\NoSelect`` included.
         uidvalidity, uidnext: None: not told. ``uidnext`` -1: the truth.
         exists, status_messages: what EXAMINE and STATUS say; None: the truth.
@@ -88,6 +89,7 @@ class Mailbox:
 
     wire: bytes
     form: str = "quoted"
+    line: bytes | None = None
     delimiter: str | None = "/"
     attributes: tuple[str, ...] = ()
     subscribed: bool = True
@@ -183,6 +185,28 @@ class Mailbox:
         self.next_uid = renumber_from + len(mails)
         self.uidvalidity = uidvalidity
         self.expunged.clear()
+
+
+_GMAIL_LABELS = {
+    "\\Sent": "\\Sent", "\\Drafts": "\\Draft", "\\Flagged": "\\Starred",
+    "\\Important": "\\Important", "\\Junk": "\\Spam", "\\Trash": "\\Trash",
+}  # fmt: skip
+
+
+def gmail_label(mailbox: Mailbox) -> str | None:
+    """The label that a mailbox shows, as it is sent; None for All Mail.
+
+    Gmail leaves it out of the labels of the messages while that mailbox is open.
+    """
+    if "\\All" in mailbox.attributes:
+        return None
+    system = "\\Inbox" if mailbox.wire.upper() == b"INBOX" else None
+    for attribute in mailbox.attributes:
+        system = _GMAIL_LABELS.get(attribute, system)
+    if system is not None:
+        return '"' + system.replace("\\", "\\\\") + '"'
+    label = encode_name(mailbox.wire.decode()).decode("ascii")
+    return f'"{label}"' if " " in label else label
 
 
 def wire_name(name: str | bytes) -> bytes:

@@ -6,7 +6,7 @@ import socket
 import ssl
 
 from portarchive.connectors.imap import quirks
-from portarchive.connectors.imap.responses import parse_status, printable
+from portarchive.connectors.imap.responses import Status, parse_status, printable
 from portarchive.connectors.imap.settings import ImapSettings
 from portarchive.errors import ConnectionLost, ConnectorError, SettingsError, Unreachable
 
@@ -61,6 +61,13 @@ def explain(exc: Exception, settings: ImapSettings) -> ConnectorError:
     return _greeting(exc, settings)
 
 
+def not_ready(status: Status, settings: ImapSettings) -> ConnectorError:
+    """The error for a server that greeted and then refused CAPABILITY, which none may refuse."""
+    return quirks.unwell(status) or Unreachable(
+        f"{settings.host}:{settings.port} is not ready: {status.words}", hint="try again later"
+    )
+
+
 def _silence(settings: ImapSettings) -> str | None:
     if settings.tls == "implicit":
         return None
@@ -73,7 +80,7 @@ def _greeting(exc: Exception, settings: ImapSettings) -> ConnectorError:
     octets = line if isinstance(line, bytes) else str(line).encode("utf-8", "replace")
     status = parse_status(octets)
     if status is not None and status.kind == b"BYE":
-        return quirks.patience(status) or ConnectionLost(
+        return quirks.unwell(status) or ConnectionLost(
             f"the server refuses the connection: {status.words}"
         )
     return Unreachable(

@@ -1,18 +1,21 @@
 """Which mailboxes an account has: NAMESPACE, LIST with all that the server can tell at once, LSUB.
 
 The one round trip of LIST-STATUS (RFC 5819) decides for an unchanged account that there is nothing
-to do; where a server lacks it, STATUS is asked for every mailbox ahead of the answers.
+to do; where a server lacks it, STATUS is asked for every mailbox ahead of the answers. A line that
+is not understood stands for a mailbox that nobody knows: while there is one, none counts as gone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from portarchive import keywords
-from portarchive.connectors.imap import names
+from portarchive.connectors.imap import list_lines, names, quirks
+from portarchive.connectors.imap.gmail_labels import own_label
 from portarchive.connectors.imap.names import Listed, Literal, Named, Prefix
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import Data, Response, Status, number, printable
@@ -30,12 +33,31 @@ class Known:
     Attributes:
         wire: its name's octets.
         status: MESSAGES, UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, as far as answered.
-        refused: why the namespace that it stands for is not listed; None if it is a mailbox.
+        refused: why what it stands for is not listed; None if it is a mailbox.
+        code: of that refusal, for the ledger.
+        label: the label that it is, on Gmail; see ``gmail_labels``.
     """
 
     wire: bytes
     status: dict[str, int]
     refused: str | None = None
+    code: str = "not-listed"
+    label: str | None = None
+
+
+class Listing(NamedTuple):
+    """What an account has.
+
+    Attributes:
+        folders: parents before children.
+        known: by folder_id, of these and of ``unread``.
+        unread: one for each line of LIST that was not understood, ``unlisted``: it may be about
+            any mailbox. Not for those who would open or make one.
+    """
+
+    folders: list[Folder]
+    known: dict[str, Known]
+    unread: list[Folder]
 
 
 def folder_id(wire: bytes) -> str:
@@ -55,13 +77,21 @@ class _Collector:
         self.listed: dict[bytes, Listed] = {}
         self.subscribed: set[bytes] = set()
         self.status: dict[bytes, dict[str, int]] = {}
+        self.odd: dict[bytes, None] = {}
+        self.odd_subscriptions = False
 
     def __call__(self, response: Response) -> None:
         if not isinstance(response, Data):
             return
         if response.kind in {b"LIST", b"LSUB"}:
-            entry = _entry(response.tokens())
+            entry = list_lines.listed(response.parts)
             if entry is None:
+                if response.kind == b"LIST":
+                    self.odd[list_lines.whole(response.parts)] = None
+                else:
+                    self.odd_subscriptions = True
+                return
+            if not entry.wire:  # the root of the hierarchy
                 return
             earlier = self.listed.get(entry.wire)
             if response.kind == b"LSUB":
@@ -75,26 +105,13 @@ class _Collector:
                 entry = entry._replace(attributes=tuple(merged))
             self.listed[entry.wire] = entry
         elif response.kind == b"STATUS":
-            found = response.tokens()
-            if len(found) >= 2 and isinstance(found[0], bytes) and isinstance(found[-1], list):
-                self.status.setdefault(found[0], {}).update(_numbers(found[-1]))
+            counted = list_lines.counted(response.parts)
+            if counted is not None:
+                self.status.setdefault(counted[0], {}).update(_numbers(counted[1]))
 
 
 def _closed(entry: Listed) -> bool:
     return "\\noselect" in map(str.lower, entry.attributes)
-
-
-def _entry(found: list[Token]) -> Listed | None:
-    if len(found) < 3 or not isinstance(found[0], list) or isinstance(found[2], list):
-        return None
-    attributes = tuple(
-        item.decode("utf-8", "replace") for item in found[0] if isinstance(item, bytes)
-    )
-    delimiter = found[1] if isinstance(found[1], bytes) else b""
-    wire = b"NIL" if found[2] is None else found[2]  # an atom: a mailbox may well be called so
-    if not wire:
-        return None
-    return Listed(wire, delimiter[:1], attributes)
 
 
 def _numbers(found: list[Token]) -> Iterable[tuple[str, int]]:
@@ -105,14 +122,23 @@ def _numbers(found: list[Token]) -> Iterable[tuple[str, int]]:
 
 
 def namespaces(session: Session) -> list[Prefix] | None:
-    """NAMESPACE (RFC 2342), None if the server has it not or refuses."""
+    """NAMESPACE (RFC 2342), None if the server has it not.
+
+    Raises:
+        RateLimited, TokenExpired, ConnectionLost: see ``Session``.
+        ServerMisbehaved: it announces the command and does not answer it. Without the prefixes
+            every mailbox would have another name, and those of others would pass for one's own.
+    """
     if not {"NAMESPACE", "IMAP4REV2"} & session.capabilities:
         return None
     found: list[Prefix] = []
+    answered = False
 
     def note(response: Response) -> None:
+        nonlocal answered
         if not isinstance(response, Data) or response.kind != b"NAMESPACE":
             return
+        answered = True
         for kind, group in zip(("personal", "other", "shared"), response.tokens(), strict=False):
             for pair in group if isinstance(group, list) else ():
                 if isinstance(pair, list) and len(pair) >= 2 and isinstance(pair[0], bytes):
@@ -120,7 +146,12 @@ def namespaces(session: Session) -> list[Prefix] | None:
                     found.append(Prefix(kind, pair[0], delimiter[:1]))
 
     status = session.run(b"NAMESPACE", handle=note)
-    return found if status.ok else None
+    if not status.ok or not answered:
+        raise quirks.unwell(status) or ServerMisbehaved(
+            f"the server does not tell its namespaces, which it says it can: {status.words}",
+            hint="run the same command later; nothing was changed",
+        )
+    return found
 
 
 def jmap_access(session: Session) -> str | None:
@@ -147,13 +178,13 @@ def described(prefixes: Iterable[Prefix], *, utf8: bool) -> dict[str, Any]:
     return kinds
 
 
-def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder], dict[str, Known]]:
-    """All mailboxes, parents before children, and what else was told of them.
+def list_folders(session: Session, prefixes: list[Prefix]) -> Listing:
+    """All mailboxes, and what else was told of them.
 
     A namespace that cannot be listed is an ``unlisted`` folder, named by its prefix.
 
     Raises:
-        ServerMisbehaved: the server refuses LIST, or names not even an INBOX.
+        ServerMisbehaved: the server refuses LIST, or names not even an INBOX that is understood.
         TokenExpired, RateLimited, ConnectionLost: see ``Session``.
     """
     collector = _Collector()
@@ -185,13 +216,52 @@ def list_folders(session: Session, prefixes: list[Prefix]) -> tuple[list[Folder]
         else folder
         for folder in made
     ]
+    gmail, utf8 = "X-GM-EXT-1" in session.capabilities, "UTF8=ACCEPT" in session.enabled
     known = {
-        folder_id(entry.wire): Known(entry.wire, collector.status.get(entry.wire, {}))
+        folder_id(entry.wire): Known(
+            entry.wire,
+            collector.status.get(entry.wire, {}),
+            label=own_label(entry, utf8=utf8) if gmail else None,
+        )
         for entry in listed
     }
     for wire, (space, status) in refused.items():
         known[folder_id(wire)].refused = _not_listed(space, status)
-    return sorted(made, key=lambda folder: folder.path), known
+    unread: list[Folder] = []
+    taken = {folder.path for folder in made}
+    for line in collector.odd:
+        folder = _unread(line, prefixes, taken, utf8=utf8)
+        taken.add(folder.path)
+        unread.append(folder)
+        known[folder.folder_id] = Known(line, {}, not_understood(line), "not-understood")
+    return Listing(sorted(made, key=lambda folder: folder.path), known, unread)
+
+
+def not_understood(line: bytes) -> str:
+    """What is said of a line of LIST, fit for a terminal."""
+    said = printable(b"* LIST " + line, 200)
+    return f"the server names a mailbox in a way that is not understood: {said}"
+
+
+def _unread(
+    line: bytes, prefixes: list[Prefix], taken: Container[tuple[str, ...]], *, utf8: bool
+) -> Folder:
+    """What stands for the mailbox of such a line: with the name that it seems to have, for show."""
+    seems = list_lines.guess(line)
+    if seems is None:
+        place = Named((printable(b"* LIST " + line, 80),), None, "personal")
+    else:
+        place = names.place([seems], prefixes, utf8=utf8)[0]
+    path = place.path
+    if path in taken:  # that one was understood, and keeps it
+        path = (*path[:-1], f"{path[-1]}~{hashlib.sha256(line).hexdigest()[:8]}")
+    return Folder(
+        folder_id="\n" + folder_id(line),  # no name that can be sent to a server has one
+        path=path,
+        raw_name=place.raw_name if path == place.path else None,
+        namespace=place.namespace,
+        unlisted="",
+    )
 
 
 def _list(
@@ -205,13 +275,18 @@ def _list(
     """
     forms = [*_options(session), b""]
     for options in forms:
+        collector.odd.clear()
         status = _list_one(session, b"*", options, collector)
         if status.ok and collector.listed:
             break
     else:
-        if status.ok:
-            raise ServerMisbehaved("the server lists no mailbox at all, not even an INBOX")
-        raise ServerMisbehaved(f"the server does not list its mailboxes: {status.words}")
+        if not status.ok:
+            raise quirks.unwell(status) or ServerMisbehaved(
+                f"the server does not list its mailboxes: {status.words}"
+            )
+        if collector.odd:
+            raise ServerMisbehaved(not_understood(next(iter(collector.odd))))
+        raise ServerMisbehaved("the server lists no mailbox at all, not even an INBOX")
     refused: dict[bytes, tuple[Prefix, Status]] = {}
     for space in others:
         for form in forms[forms.index(options) :]:
@@ -221,8 +296,11 @@ def _list(
         else:
             bare = space.prefix.removesuffix(space.delimiter) if space.delimiter else space.prefix
             refused[bare or space.prefix] = space, status
-    known = bool(options) or session.run(b'LSUB "" "*"', handle=collector).ok
-    return known, refused
+    if options:
+        return True, refused
+    status = session.run(b'LSUB "" "*"', handle=collector)
+    session.check(status, temporary=False)
+    return status.ok and not collector.odd_subscriptions, refused
 
 
 def _options(session: Session) -> list[bytes]:
@@ -305,7 +383,7 @@ def _folder(entry: Listed, place: Named, collector: _Collector, *, subscriptions
         path=place.path,
         raw_name=place.raw_name,
         roles=roles,
-        subscribed=subscribed if subscriptions else None,
+        subscribed=True if subscribed else (False if subscriptions else None),
         selectable=_selectable(entry),
         namespace=place.namespace,
         messages=collector.status.get(entry.wire, {}).get("MESSAGES"),

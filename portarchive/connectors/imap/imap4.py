@@ -12,6 +12,8 @@ import socket
 import ssl
 from typing import Any, Final
 
+from portarchive.connectors.imap import connect
+from portarchive.connectors.imap.responses import parse_status
 from portarchive.connectors.imap.settings import ImapSettings
 from portarchive.connectors.imap.stream import Stream
 
@@ -28,6 +30,8 @@ class Imap4(imaplib.IMAP4):
 
     def __init__(self, settings: ImapSettings, context: ssl.SSLContext | None) -> None:
         self._context = context
+        self._settings = settings
+        self._heard = b""
         super().__init__(
             settings.host, settings.port, timeout=min(settings.timeout, CONNECT_TIMEOUT)
         )
@@ -62,6 +66,7 @@ class Imap4(imaplib.IMAP4):
     def readline(self) -> bytes:
         """One line; a tagged answer without any text gets the blank that imaplib insists on."""
         line = self.stream.readline()
+        self._heard = line[:-2]
         return line[:-2] + b" \r\n" if _TERSE.fullmatch(line) else line
 
     def send(self, data: Any) -> None:
@@ -71,6 +76,26 @@ class Imap4(imaplib.IMAP4):
     def shutdown(self) -> None:
         """Close the socket."""
         self.sock.close()
+
+    def capability(self) -> Any:
+        """CAPABILITY; imaplib would take the words of a refusal for capabilities.
+
+        Raises:
+            RateLimited, TokenExpired, Unreachable: the server refuses.
+        """
+        try:
+            answer = super().capability()
+        except self.error:
+            self._refused()
+            raise
+        if answer[0] != "OK":
+            self._refused()
+        return answer
+
+    def _refused(self) -> None:
+        status = parse_status(self._heard)
+        if status is not None and not status.ok:
+            raise connect.not_ready(status, self._settings) from None
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
         """STARTTLS; what was sent in cleartext after its OK is refused."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
-from portarchive.connectors.imap.responses import printable
+from portarchive.connectors.imap.responses import Status, printable
 from portarchive.connectors.imap.settings import Secret
 from portarchive.errors import AuthenticationFailed, SettingsError
 
@@ -123,6 +123,16 @@ def hide(words: str, revealed: str) -> str:
         words = words.replace(spelled, "…")
     secret = revealed.encode()
     return _BASE64.sub(lambda found: "…" if secret in _decoded(found[0]) else found[0], words)
+
+
+def discreet(status: Status, revealed: str) -> Status:
+    """An answer without the secret, hidden before its words are cut to their length."""
+
+    def hidden(octets: bytes) -> bytes:
+        text = octets.decode("utf-8", "surrogateescape")
+        return hide(text, revealed).encode("utf-8", "surrogateescape")
+
+    return status._replace(args=hidden(status.args), text=hidden(status.text))
 
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{4,}")

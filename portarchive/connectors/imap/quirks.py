@@ -33,6 +33,14 @@ _THROTTLED: Final = re.compile(
     rb"|server (?:is )?(?:too )?busy",
     re.IGNORECASE,
 )
+_UNWELL: Final = re.compile(
+    rb"\b(?:server|service|system) (?:is )?(?:temporarily |currently )?unavailable"
+    rb"|user is authenticated but not connected"
+    rb"|\btemporar(?:y|ily) (?:\w+ ){0,3}(?:failure|error|problem|unavailable)"
+    rb"|\btry again (?:later|in )",
+    re.IGNORECASE,
+)
+_VERDICTS: Final = frozenset({b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED"})
 _EXPIRED: Final = re.compile(
     rb"AccessTokenExpired|session invalidated|token (?:has )?expired|expired (?:access )?token"
     rb"|invalid_token",
@@ -87,6 +95,20 @@ def patience(status: Status, *, temporary: bool = True) -> ConnectorError | None
     return None
 
 
+def unwell(status: Status) -> ConnectorError | None:
+    """The same as ``patience`` for what comes before any mailbox: greeting, login, LIST.
+
+    There is nothing in them that a server could have against a single message, so that words which
+    elsewhere may be about one ("Server Unavailable. 15", says Exchange) mean that it is unwell.
+    """
+    waiting = patience(status)
+    if waiting is not None or status.kind not in {b"NO", b"BAD", b"BYE"}:
+        return waiting
+    if status.code not in _VERDICTS and _UNWELL.search(status.text):
+        return RateLimited(status.words)
+    return None
+
+
 def depth(server: Mapping[str, str], host: str) -> int | None:
     """How many commands this server likes to have on its way; None if nothing is known.
 
@@ -101,8 +123,13 @@ def depth(server: Mapping[str, str], host: str) -> int | None:
     return None
 
 
-def suspected_cap(exists: int, capabilities: Iterable[str], host: str) -> dict[str, Any] | None:
-    """The ledger note for a folder whose count looks like a limit of the provider's."""
+def suspected_cap(
+    exists: int | None, capabilities: Iterable[str], host: str
+) -> dict[str, Any] | None:
+    """The ledger note for a folder whose count looks like a limit of the provider's.
+
+    Such a folder shows the newest messages: what lies below the lowest UID shown may be there.
+    """
     if exists == ROUND_CAP:
         note: dict[str, Any] = {"code": "suspected-cap", "exists": exists}
         if "yahoo" in host.lower() or "aol" in host.lower():
@@ -110,7 +137,7 @@ def suspected_cap(exists: int, capabilities: Iterable[str], host: str) -> dict[s
                 "this server shows 10,000 messages a folder; export.imap.mail.yahoo.com all"
             )
         return note
-    if exists in GMAIL_CAPS and "X-GM-EXT-1" in capabilities:
+    if exists is not None and exists in GMAIL_CAPS and "X-GM-EXT-1" in capabilities:
         text = "Gmail may be set to limit folders to this many messages (Settings, IMAP)"
         return {"code": "suspected-cap", "exists": exists, "text": text}
     return None

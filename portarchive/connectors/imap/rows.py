@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from portarchive import keywords
-from portarchive.connectors.imap import convert, names
+from portarchive.connectors.imap import convert
 from portarchive.connectors.imap.convert import object_id, object_ids
+from portarchive.connectors.imap.gmail_labels import label_text
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.responses import number
 from portarchive.records import MessageRef, Placement
@@ -87,10 +88,6 @@ def reference(folder_id: str, row: Row, *, identify: bool = False) -> MessageRef
         row.size,
         row.email_id,
         row.thread_id,
-        None if row.labels is None else tuple(map(_label, row.labels)),
+        None if row.labels is None else tuple(map(label_text, row.labels)),
         found if identify else None,
     )
-
-
-def _label(octets: bytes) -> str:
-    return names.decode_name(octets, utf8=False)[0].encode("utf-8", "replace").decode("utf-8")

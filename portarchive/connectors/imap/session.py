@@ -1,9 +1,9 @@
 """One IMAP connection: made, secured, logged in, and commands run on it.
 
-The only place that knows imapclient and imaplib. They connect, read the greeting, start TLS and
-speak SASL; everything after the login runs through ``Session.run`` on the same buffer, because
-imaplib refuses long lines and keeps whole answers in memory. No exception and no log that leaves
-this module holds a password or a token.
+The only place that knows imapclient and imaplib. They connect, read the greeting and start TLS;
+everything from the login on runs through ``Session.run`` on the same buffer, because imaplib
+refuses long lines, keeps whole answers in memory, and chokes on a challenge that is no base64.
+No exception and no log that leaves this module holds a password or a token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 import imapclient
 
 import portarchive
-from portarchive.connectors.imap import connect, login, quirks
+from portarchive.connectors.imap import connect, login, quirks, sasl
 from portarchive.connectors.imap.channel import Channel
 from portarchive.connectors.imap.imap4 import CONNECT_TIMEOUT, Imap4
 from portarchive.connectors.imap.names import Literal, Part
@@ -26,7 +26,6 @@ from portarchive.connectors.imap.responses import (
     Data,
     Response,
     Status,
-    parse_status,
     printable,
 )
 from portarchive.connectors.imap.settings import ImapSettings
@@ -70,14 +69,14 @@ def _connect(settings: ImapSettings) -> _Client:
         client = _Client(settings, context)
         if settings.tls == "starttls":
             _start_tls(client, settings, context)
-    except (Unreachable, ServerMisbehaved):
-        if client is not None:
-            client.imap4.shutdown()
-        raise
     except (ConnectionLost, OSError, UnicodeError, ValueError, OverflowError) as exc:
         if client is not None:
             client.imap4.shutdown()
         raise connect.explain(exc, settings) from exc
+    except ConnectorError:
+        if client is not None:
+            client.imap4.shutdown()
+        raise
     except imaplib.IMAP4.error as exc:
         if client is not None:
             client.imap4.shutdown()
@@ -96,8 +95,10 @@ def _start_tls(client: _Client, settings: ImapSettings, context: ssl.SSLContext 
     try:
         client.starttls(context)
     except imaplib.IMAP4.error as exc:
-        words = printable(str(exc).encode("utf-8", "replace"))
-        raise Unreachable(f"{where} refuses STARTTLS: {words}", hint=hint) from None
+        refusal = Status(None, b"NO", b"", b"", str(exc).encode("utf-8", "replace"))
+        raise quirks.unwell(refusal) or Unreachable(
+            f"{where} refuses STARTTLS: {refusal.words}", hint=hint
+        ) from None
 
 
 def _astring(text: str) -> Part:
@@ -112,12 +113,6 @@ def _astring(text: str) -> Part:
 
 def _words(found: list[Token]) -> set[str]:
     return {word.decode("ascii", "replace").upper() for word in found if isinstance(word, bytes)}
-
-
-def _clean(exc: Exception, revealed: str) -> str:
-    """The words of imaplib for a refusal, which are the server's, without the secret."""
-    text = str(exc).replace(revealed, "…") if revealed else str(exc)
-    return printable(text.encode("utf-8", "replace"))
 
 
 class Session(Channel):
@@ -158,39 +153,31 @@ class Session(Channel):
         mechanism = login.choose(secret, offered)
         revealed = secret.reveal()
         try:
-            self._prove(mechanism, user, revealed)
+            self._prove(mechanism, user, revealed, initial="SASL-IR" in offered)
         except ConnectorError as exc:  # a server may repeat what it was sent
             exc.text = login.hide(exc.text, revealed)
             exc.args = (exc.text,)
+            goodbye = Status(None, b"BYE", b"", b"", exc.text.encode())
+            if isinstance(exc, ConnectionLost) and quirks.unwell(goodbye) is not None:
+                raise RateLimited(exc.text) from exc
             raise
 
-    def _prove(self, mechanism: str, user: str, revealed: str) -> None:
-        secret = self.settings.secret
+    def _prove(self, mechanism: str, user: str, revealed: str, *, initial: bool) -> None:
+        settings, told = self.settings, ""
         if mechanism == "LOGIN":
             status = self.run(b"LOGIN ", _astring(user), b" ", _astring(revealed))
-            words, refusal = status.words, status
-            if status.ok:
-                return
         else:
-            settings = self.settings
             exchange = login.answers(mechanism, user, revealed, settings.host, settings.port)
-            try:
-                name = "LOGIN" if mechanism == login.SASL_LOGIN else mechanism
-                self._client.sasl_login(name, exchange)
-                return
-            except imaplib.IMAP4.abort as exc:
-                raise ConnectionLost(
-                    f"the server ended the login: {_clean(exc, revealed)}"
-                ) from None
-            except imaplib.IMAP4.error as exc:
-                words = _clean(exc, revealed)
-                if exchange.refusal:
-                    words = f"{words} {printable(exchange.refusal, 120)}"
-            refusal = parse_status(b"* NO " + words.encode()) or Status(None, b"NO", b"", b"", b"")
-        waiting = quirks.patience(refusal)
+            status = sasl.authenticate(self, mechanism, exchange, initial=initial)
+            told = login.hide(exchange.refusal.decode("utf-8", "replace"), revealed)
+        if status.ok:
+            return
+        refusal = login.discreet(status, revealed)
+        waiting = quirks.unwell(refusal)
         if isinstance(waiting, RateLimited):
             raise waiting
-        raise login.refused(words, secret, revealed)
+        words = f"{refusal.words} {printable(told.encode(), 120)}".rstrip()
+        raise login.refused(words, settings.secret, revealed)
 
     def _introduce(self) -> None:
         """CAPABILITY, ID and ENABLE, in that order."""
@@ -200,13 +187,16 @@ class Session(Channel):
             if isinstance(response, Data) and response.kind == b"CAPABILITY":
                 found.update(_words(response.tokens()))
 
-        self.run(b"CAPABILITY", handle=note)
+        status = self.run(b"CAPABILITY", handle=note)
+        if not status.ok or not found:  # taken for none, it would give mailboxes other names
+            raise quirks.unwell(status) or ServerMisbehaved(
+                f"the server does not say what it is capable of: {status.words}"
+            )
         self.capabilities = frozenset(found)
         if "ID" in found:
             version = portarchive.__version__.encode("ascii")
-            self.run(
-                b'ID ("name" "portarchive" "version" "' + version + b'")', handle=self._identified
-            )
+            said = b'ID ("name" "portarchive" "version" "' + version + b'")'
+            self.check(self.run(said, handle=self._identified))
         self._enable()
         self.depth = quirks.depth(self.server, self.settings.host) or self.depth
 
@@ -244,6 +234,7 @@ class Session(Channel):
                 found.update(_words(response.tokens()))
 
         status = self.run(b"ENABLE " + " ".join(sorted(wanted)).encode("ascii"), handle=note)
+        self.check(status)
         self.enabled = frozenset(found)
         return status.ok
 

@@ -10,6 +10,7 @@ from portarchive.connectors.imap import folders
 from portarchive.connectors.imap.changes import Visitor
 from portarchive.connectors.imap.fetch import Fetcher
 from portarchive.connectors.imap.folders import Known
+from portarchive.connectors.imap.gmail_labels import with_own
 from portarchive.connectors.imap.group import Grouped
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.names import Prefix
@@ -71,8 +72,12 @@ class ImapSource:
     def folders(self) -> Sequence[Folder]:
         """See ``Source.folders``. What is listed here decides what ``changes`` need not ask."""
         session = self._pool.main()
-        listed, self._known = folders.list_folders(session, self._namespace(session))
-        return listed
+        listing = folders.list_folders(session, self._namespace(session))
+        self._known = listing.known
+        for folder in listing.unread:
+            text = self._known[folder.folder_id].refused or ""
+            self.settings.observer(Notice("not-understood", text))
+        return [*listing.folders, *listing.unread]
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
         """See ``Source.changes``. Small folders come together, with one fetch point."""
@@ -80,11 +85,17 @@ class ImapSource:
         for folder in wanted.folders:
             known = self._known.get(folder.folder_id)
             if known is not None and known.refused is not None:
-                yield FolderFailed(folder.folder_id, "not-listed", known.refused)
+                yield FolderFailed(folder.folder_id, known.code, known.refused)
             else:
                 mailboxes.append(folder)
         visitor = Visitor(self._pool, self._known, self._ledger, wanted)
-        yield from Grouped(visitor).visit(mailboxes)
+        labels = {key: known.label for key, known in self._known.items() if known.label}
+        for event in Grouped(visitor).visit(mailboxes):
+            if labels and isinstance(event, MessageRef) and event.labels is not None:
+                own = labels.get(event.placements[0].folder_id)
+                yield event._replace(labels=with_own(event.labels, own))
+            else:
+                yield event
 
     def fetch(self, refs: Sequence[MessageRef]) -> Iterator[tuple[MessageRef, Outcome]]:
         """See ``Source.fetch``."""
