@@ -18,6 +18,7 @@ from portarchive.jobs.diff.sides import AccountSide, ArchiveSide
 from portarchive.jobs.export import ExportOptions, run_export
 from portarchive.jobs.replay.deliver import LOST
 from portarchive.jobs.replay.gather import as_record
+from portarchive.jobs.replay.merged import COPIES_MERGED, DATE_MERGED, FLAGS_MERGED
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import ImportReport
@@ -36,7 +37,8 @@ class MigrateReport:
         imported: in a dry run the plan, of what the archive has by now; None without an archive.
         compared: the archive against the target, by the import's own rules: what these leave out
             or cannot bring is in ``imported``, and no difference here; but flags are one where the
-            target keeps none at all. None in a dry run.
+            target keeps none at all. Nor is it one what of copies became one (``merged``). None
+            in a dry run.
     """
 
     exported: ExportReport
@@ -127,6 +129,10 @@ def run_migrate(
         left_out = {folder.path: folder.left_out for folder in report.imported.folders}
 
         present = {folder.path: folder.found for folder in report.imported.folders}
+        merged = {folder.path: folder.merged_into for folder in report.imported.folders}
+
+        def became_one(what: str, item: Item) -> bool:
+            return item.uid in merged.get(item.folder, {}).get(what, ())
 
         def was_there(item: Item) -> bool:
             """Its owner may have changed it since; ``differs`` of the import names it."""
@@ -141,6 +147,7 @@ def run_migrate(
             return (
                 policies.treat(item.flags).deleted  # it is in the trash
                 or item.uid in left_out.get(item.folder, ())
+                or became_one(COPIES_MERGED, item)
             )
 
         new = read()
@@ -152,8 +159,13 @@ def run_migrate(
                     wanted=lambda folder: import_options.selection.wants_folder(as_record(folder)),
                     leave_out=leave_out,
                     flags=flags,
-                    any_instant=lambda item: item.received.epoch is None or was_there(item),
+                    any_instant=lambda item: (
+                        item.received.epoch is None
+                        or was_there(item)
+                        or became_one(DATE_MERGED, item)
+                    ),
                     any_flags=lambda item: keeps_flags and was_there(item),
+                    more_flags=lambda item: became_one(FLAGS_MERGED, item),
                 ),
                 AccountSide(new),
                 observer,

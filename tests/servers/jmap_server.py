@@ -82,11 +82,14 @@ class FakeJmap:
         poison: whether a method fails whose window has such a message (``serverFail``).
         edit_session: makes something else of the session object; ``edit_answer`` of the answer to
             a request, ``edit_upload`` of that to an upload.
+        state: of the session object.
         pace: seconds that a download takes at least.
         busy: what is said to a request too many at once.
         floods: by blob id: so many octets 0 come in place of what it has. ``endless``: nobody says
             how many there will be.
         flooded: how many of those went out.
+        unannounced: by blob id: so many octets of it come, the next time, the one after that, with
+            nobody saying how many there will be, and then the connection ends as if all were well.
         refused: how many requests were too many at once, by limit.
         read_only: it says so when something is to be written.
         received: octets of uploads so far.
@@ -112,9 +115,11 @@ class FakeJmap:
         self.edit_answer: Callable[[dict[str, Any]], Any] = lambda found: found
         self.edit_upload: Callable[[dict[str, Any]], Any] = lambda found: found
         self.pace = 0.0
+        self.state = "s1"
         self.busy = Status(400, {"type": LIMIT, "limit": "maxConcurrentRequests"})
         self.floods: dict[str, int] = {}
         self.endless = False
+        self.unannounced: dict[str, list[int]] = {}
         self.flooded = 0
         self.refused: Counter[str] = Counter()
         self.read_only = False
@@ -238,7 +243,7 @@ class FakeJmap:
                 "downloadUrl": "/download/{accountId}/{blobId}/{name}?type={type}",
                 "uploadUrl": "/upload/{accountId}/",
                 "eventSourceUrl": "/events",
-                "state": "s1",
+                "state": self.state,
             }
         )  # fmt: skip
 
@@ -247,6 +252,12 @@ class _Flood(NamedTuple):
     """So many octets 0."""
 
     octets: int
+
+
+class _Unannounced(NamedTuple):
+    """Octets whose end is the end of the connection."""
+
+    octets: bytes
 
 
 def cut(connection: socket.socket) -> None:
@@ -337,6 +348,13 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(found, _Flood):
             self._flood(found.octets)
             return
+        if isinstance(found, _Unannounced):
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.close_connection = True
+            self.end_headers()
+            self.wfile.write(found.octets)
+            return
         octets = found if isinstance(found, bytes) else json.dumps(found).encode()
         self.send_response(status, reason)
         kind = "application/problem+json" if status >= 400 else "application/json"
@@ -405,7 +423,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(methods.late)
         if methods.dropped:
             raise DroppedError
-        return self.jmap.edit_answer({"methodResponses": answers, "sessionState": "s1"})
+        return self.jmap.edit_answer({"methodResponses": answers, "sessionState": self.jmap.state})
 
     def _upload(self) -> tuple[int, Any]:
         server = self.jmap
@@ -446,4 +464,6 @@ class _Handler(BaseHTTPRequestHandler):
         blob = server.store.blobs.get(blob_id)
         if blob is None or blob.octets is None:
             return 404, {}
+        if server.unannounced.get(blob_id):
+            return 200, _Unannounced(blob.octets[: server.unannounced[blob_id].pop(0)])
         return 200, blob.octets

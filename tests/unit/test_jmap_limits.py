@@ -27,8 +27,18 @@ from contract.target_ground import BOX, OTHER, made
 from importing import account, archived, letter, place
 from portarchive.archive.contents import open_contents
 from portarchive.connectors.base import Wanted
-from portarchive.connectors.jmap import JmapSource, gate, open_source, open_target, settle
+from portarchive.connectors.jmap import (
+    JmapSettings,
+    JmapSource,
+    gate,
+    open_source,
+    open_target,
+    settle,
+)
+from portarchive.connectors.jmap import session as jmap_session
 from portarchive.connectors.jmap.gate import Gate
+from portarchive.connectors.jmap.origin import Guard
+from portarchive.connectors.jmap.replies import LimitReached
 from portarchive.connectors.jmap.session import Session
 from portarchive.errors import (
     ConnectionLost,
@@ -36,10 +46,11 @@ from portarchive.errors import (
     PortArchiveError,
     RateLimited,
     ServerMisbehaved,
+    Unreachable,
 )
 from portarchive.placing import FolderReady, FolderWish, Merged, Placed, Refused
 from portarchive.records import Failure, MessageRef, Vanished
-from servers.jmap_faults import LIMIT, Error, Status
+from servers.jmap_faults import LIMIT, Error, Slow, Status
 from servers.jmap_server import FakeJmap, Secret
 from servers.jmap_store import Store
 
@@ -177,6 +188,128 @@ def test_a_server_that_never_bears_a_download_is_named(monkeypatch) -> None:
         with pytest.raises(RateLimited, match="fewer downloads"):
             session.download("x")
         assert server.requests["download"] == 3
+        session.close()
+
+
+# --- limits that change, and that are found -------------------------------------------------------
+
+
+LESS = {"maxObjectsInGet": 5, "maxCallsInRequest": 2, CONCURRENT: 1, "maxConcurrentUpload": 1}
+
+
+def test_a_reconnect_takes_the_limits_that_are_announced_then() -> None:
+    """The fake server complains of everything that is more."""
+    with FakeJmap(blobs=None) as server:
+        ids = [server.store.add(INBOX, mail(n)) for n in range(12)]
+        session = Session(server.settings())
+        limits = session.limits
+        limits.shrink("maxObjectsInSet", 20)
+        server.announced |= LESS
+        server.drop_all()
+        session.reconnect()
+        assert session.limits is limits, "whoever cuts by them has hold of them"
+        assert (limits.max_objects_in_get, limits.max_calls_in_request) == (5, 2)
+        assert (limits.max_concurrent_requests, limits.max_concurrent_upload) == (1, 1)
+        assert limits.max_objects_in_set == 10, "what was found before is not forgotten"
+        assert sum(len(found) for found, _ in session.get("Email", ids, ["id"])) == 12
+        server.pace = 0.05
+        blob = server.store.keep(mail(99))
+
+        def read() -> None:
+            b"".join(session.download(blob).chunks())
+
+        threads = [threading.Thread(target=read) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not server.refused[CONCURRENT]
+        server.announced |= {"maxObjectsInGet": 400}
+        session.reconnect()
+        assert limits.max_objects_in_get == 5
+        session.close()
+
+
+def test_an_answer_of_another_session_state_has_the_limits_looked_at(monkeypatch) -> None:
+    """Once a state, so that one that is never that of the session object costs one request."""
+    monkeypatch.setattr(jmap_session, "SELDOM", 0.0)
+    with FakeJmap() as server:
+        session = Session(server.settings())
+        session.ask("Mailbox/get", {"ids": None})
+        assert server.requests["session"] == 1
+        server.state = "s2"
+        session.ask("Mailbox/get", {"ids": None})
+        server.announced |= LESS  # said by nobody until the state is another one
+        assert server.requests["session"] == 2
+        server.state = "s3"
+        session.ask("Mailbox/get", {"ids": None})
+        assert session.limits.max_objects_in_get == 5
+        assert server.requests["session"] == 3
+        server.edit_session = lambda found: {**found, "state": "never"}
+        server.state = "s4"
+        for _ in range(3):
+            session.ask("Mailbox/get", {"ids": None})
+        assert server.requests["session"] == 4
+        session.close()
+
+
+def test_a_session_state_that_is_another_one_each_time_is_seldom_looked_at() -> None:
+    with FakeJmap() as server:
+        session = Session(server.settings())
+        for number in range(5):
+            server.state = f"s{number + 10}"
+            session.ask("Mailbox/get", {"ids": None})
+        assert server.requests["session"] == 1
+        session.close()
+
+
+def test_a_session_object_that_is_none_any_more_spoils_no_answer(monkeypatch) -> None:
+    monkeypatch.setattr(jmap_session, "SELDOM", 0.0)
+    with FakeJmap() as server:
+        session = Session(server.settings())
+        server.state = "s2"
+        server.edit_session = lambda _found: {"nothing": True}
+        assert session.ask("Mailbox/get", {"ids": None})["list"]
+        assert session.limits.max_objects_in_get == 500
+        session.close()
+
+
+def test_the_size_that_was_refused_is_not_sent_again() -> None:
+    """It says 50 MB and takes 20,000 octets: what is as large as what it refused stays here."""
+    with FakeJmap(blobs=None) as server:
+        server.real["maxSizeUpload"] = 20_000
+        session = Session(server.settings())
+        for size in (40_000, 40_000, 60_000, 30_000, 35_000):
+            with pytest.raises(LimitReached, match="maxSizeUpload"):
+                session.upload(b"x" * size)
+        assert server.received == 40_000 + 30_000
+        assert session.upload(b"x" * 20_000).size == 20_000, "no more is refused than the server's"
+        session.reconnect()
+        with pytest.raises(LimitReached):
+            session.upload(b"x" * 30_000)
+        assert server.received == 40_000 + 30_000 + 20_000
+        session.close()
+
+
+def test_those_that_wait_for_their_upload_are_not_sent_either() -> None:
+    with FakeJmap(blobs=None, maxConcurrentUpload=1) as server:
+        server.real["maxSizeUpload"] = 20_000
+        server.on("upload", Slow(0.2), times=9)
+        session = Session(server.settings())
+        refusals: list[str] = []
+
+        def send() -> None:
+            with pytest.raises(LimitReached):
+                session.upload(b"x" * 30_000)
+            refusals.append("too large")
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(refusals) == 4
+        assert server.requests["upload"] == 1
         session.close()
 
 
@@ -906,3 +1039,54 @@ def test_a_parent_that_is_none(junk: Any) -> None:
             ("2019",), ("INBOX",), ("Work",)
         ]  # fmt: skip
         source.close()
+
+
+# --- no password in clear text --------------------------------------------------------------------
+
+
+ELSEWHERE = "http://192.0.2.2:80/api"
+ALLOWED = ("192.0.2.2",)
+
+
+@pytest.mark.parametrize("member", ["apiUrl", "downloadUrl", "uploadUrl", "Location"])
+def test_from_this_machine_no_password_goes_to_another_one_in_clear_text(member: str) -> None:
+    """To be allowed to see the password is not to be sent it without TLS."""
+    with FakeJmap(blobs=None) as server:
+        if member == "Location":
+            server.on("session", Status(302, headers={"Location": ELSEWHERE}), times=9)
+        server.edit_session = lambda found: {**found, member: ELSEWHERE}
+        with pytest.raises(Unreachable) as caught:
+            session = Session(server.settings(allow_hosts=ALLOWED))
+            session.check_download()
+            session.check_upload()
+        assert caught.value.code == "insecure-url"
+        assert "clear text" in caught.value.text
+        assert caught.value.hint
+        assert not server.requests["api"]
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "url", "fits"),
+    [
+        ("127.0.0.1", False, ELSEWHERE, False),
+        ("127.0.0.1", False, "https://192.0.2.2/api", True),
+        ("127.0.0.1", False, "http://[::1]/api", True),
+        ("mail.example", False, ELSEWHERE, True),  # plain http off this machine was insisted on
+        ("mail.example", False, "http://api.mail.example/", True),
+        ("localhost", False, "http://sub.localhost/", True),
+        ("mail.example", True, ELSEWHERE, False),
+        ("mail.example", True, "http://127.0.0.1/api", False),
+    ],
+)
+def test_who_may_be_asked_without_tls(host: str, tls: bool, url: str, fits: bool) -> None:
+    settings = JmapSettings(
+        host=host, port=80, tls=tls, user="jane", secret=Secret("x"),
+        allow_hosts=(*ALLOWED, "::1", "127.0.0.1", "sub.localhost"),
+    )  # fmt: skip
+    base = f"{'https' if tls else 'http'}://{host}/"
+    if fits:
+        assert Guard(settings).resolve(url, base, "apiUrl") == url
+        return
+    with pytest.raises(Unreachable) as caught:
+        Guard(settings).resolve(url, base, "apiUrl")
+    assert caught.value.code == "insecure-url"

@@ -32,17 +32,22 @@ def describe(session: Session, ids: Sequence[str]) -> dict[str, Mapping[str, Any
 
 
 def fetch(
-    session: Session, blob_ids: Sequence[str], capability: str
+    session: Session, sizes: Mapping[str, int], capability: str
 ) -> dict[str, bytes] | MethodError:
     """The octets of blobs, those that came whole, by id; or why there are none at all.
+
+    Args:
+        session: logged in.
+        sizes: by the ids that are wanted, octets that the message has, 0 if that is not known.
+        capability: the one that brings ``Blob/get``.
 
     Raises:
         RateLimited: also for ``serverUnavailable``; and what ``Session.call`` raises.
     """
-    arguments = {"ids": list(blob_ids), "properties": _PROPERTIES}
+    arguments = {"ids": list(sizes), "properties": _PROPERTIES}
     answer = session.call([("Blob/get", arguments)], using=(MAIL, capability))[0]
     if not isinstance(answer, MethodError):
-        return _octets(answer)
+        return _octets(answer, sizes)
     if answer.type == "serverUnavailable":
         expect("Blob/get", answer)
     return answer
@@ -78,17 +83,22 @@ def piece(
     return octets
 
 
-def _octets(answer: Answer) -> dict[str, bytes]:
-    """What came whole: as many octets as the server itself says the blob has."""
+def _octets(answer: Answer, sizes: Mapping[str, int]) -> dict[str, bytes]:
+    """What came whole: as many octets as the server itself says the blob has.
+
+    If it does not say so here, no fewer than the message has (RFC 8621 section 4.1.1).
+    """
     found = {}
     listed = answer.get("list")
     for blob in listed if isinstance(listed, list) else ():
         if not isinstance(blob, dict) or blob.get("isTruncated") is True:
             continue
-        octets = _decoded(blob.get(_DATA))
+        octets, blob_id = _decoded(blob.get(_DATA)), blob.get("id")
         size = whole(blob.get("size"))
-        if octets is not None and size in {None, len(octets)} and isinstance(blob.get("id"), str):
-            found[blob["id"]] = octets
+        if octets is None or not isinstance(blob_id, str):
+            continue
+        if len(octets) == size or (size is None and len(octets) >= sizes.get(blob_id, 0)):
+            found[blob_id] = octets
     return found
 
 

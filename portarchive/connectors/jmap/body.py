@@ -21,6 +21,18 @@ class Overrun(ConnectionLost):
         super().__init__("the server sends more octets than it says that the message has")
 
 
+class Underrun(ConnectionLost):
+    """Fewer octets of a message came than it has, and nothing but the end of them said so.
+
+    Where nobody announced a length, a connection that broke looks like the end of the message.
+    """
+
+    code = "cut"
+
+    def __init__(self) -> None:
+        super().__init__("the octets of a message ended early")
+
+
 class WholeBody:
     """A message that is in memory. See ``records.Body``."""
 
@@ -43,7 +55,7 @@ def most(size: int) -> int:
     """Octets that are taken of a message that the server says has so many.
 
     A server that counts wrongly loses no mail by that: what it sends is kept, and the difference
-    noted. One that never ends is cut off.
+    noted; fewer octets only if their number was announced. One that never ends is cut off.
     """
     return 2 * size + _SPARE
 
@@ -57,10 +69,11 @@ class StreamedBody:
             would download); None if it does not say.
     """
 
-    __slots__ = ("_most", "_reply", "octets", "size")
+    __slots__ = ("_least", "_most", "_reply", "octets", "size")
 
     def __init__(self, reply: Reply, size: int | None) -> None:
         self.octets: bytes | None = None
+        self._least = size if size is not None and reply.length is None else 0
         self.size = (size or 0) if reply.length is None else reply.length
         self._most = None if size is None else most(size)
         self._reply = reply
@@ -70,6 +83,7 @@ class StreamedBody:
 
         Raises:
             Overrun: there are far more than it has (``most``); the rest is not read.
+            Underrun: there are fewer, and their number was not announced.
             ConnectionLost: it ended early.
         """
         came = 0
@@ -79,6 +93,8 @@ class StreamedBody:
                 if self._most is not None and came > self._most:
                     raise Overrun
                 yield chunk
+            if came < self._least:
+                raise Underrun
         finally:
             self._reply.close()
 
@@ -106,13 +122,13 @@ class PiecedBody:
         """The message, piece by piece.
 
         Raises:
-            ConnectionLost: it ended early.
+            Underrun: it ended early.
         """
         at = 0
         while at < self.size:
             octets = self._piece(at, min(PIECE, self.size - at))
             if not octets or len(octets) > self.size - at:
-                raise ConnectionLost("the octets of a message ended early")
+                raise Underrun
             yield octets
             at += len(octets)
 

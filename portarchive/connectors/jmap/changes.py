@@ -23,7 +23,7 @@ from portarchive.connectors.jmap import convert, state
 from portarchive.connectors.jmap.identify import message_ids
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.state import Delta, Survey
-from portarchive.errors import TokenLost
+from portarchive.errors import ServerMisbehaved, TokenLost
 from portarchive.records import (
     Change,
     FetchPoint,
@@ -69,7 +69,7 @@ class Visitor:
         for token, folders in since.items():
             assert token is not None  # noqa: S101  # it was taken out
             if self._fresh is not None and self._fresh.state == token:
-                yield from _standing_still(self._fresh, folders)
+                yield from _standing_still(self._session, self._fresh, folders)
                 continue
             try:
                 survey, delta = state.survey_since(self._session, token, self._known)
@@ -85,7 +85,7 @@ class Visitor:
     def _since(self, folder_id: str) -> str | None:
         """The state to go on from, None to list the whole folder."""
         token = self._wanted.tokens.get(folder_id)
-        if token is None or folder_id in self._wanted.relist or _is_foreign(token):
+        if token is None or folder_id in self._wanted.relist or self._is_foreign(token):
             return None
         return str(token["state"]) or None
 
@@ -100,8 +100,19 @@ class Visitor:
             yield event
         if opened:
             tokens = self._wanted.tokens
-            identify = {key for key in opened if key in tokens and _is_foreign(tokens[key])}
+            identify = {key for key in opened if key in tokens and self._is_foreign(tokens[key])}
             yield from _Pass(self._session, survey, opened, identify, delta).events()
+
+    def _is_foreign(self, token: Mapping[str, Any]) -> bool:
+        """A token of another kind of source, account or endpoint: its state means nothing here.
+
+        Nor does one that does not say whose it is, as those of early versions: states are short
+        with some servers, and alike. It costs one listing, and nothing is fetched again.
+        """
+        if "uidvalidity" in token or not isinstance(token.get("state"), str):
+            return True
+        ours = _token(self._session, token["state"])
+        return any(token.get(key) != value for key, value in ours.items())
 
 
 class _Pass:
@@ -138,6 +149,12 @@ class _Pass:
         later: dict[str, int] = {}
         if token:
             token, later = yield from self._settle(token)
+        if self._still and (short := self._short(listed)):
+            yield from self._look_again(short, token)
+            if self._still:
+                listed = dict(self._listed)
+            else:
+                token = ""  # what stood at that state and was not listed is in no delta
         for key in self._opened:
             counted = self._survey.boxes[key].folder.messages
             contradicted = self._still and counted not in {None, listed[key]}
@@ -148,7 +165,7 @@ class _Pass:
             note = {"code": "count-mismatch", "exists": counted, "listed": listed[key]}
             yield FolderDone(
                 folder_id=key,
-                token={"state": token},
+                token=_token(self._session, token),
                 listed=self._listed[key] if self._delta is None else None,
                 arrived_later=later.get(key, 0),
                 notes=(note,) if contradicted else (),
@@ -193,6 +210,28 @@ class _Pass:
             return token, self._later(state.changes(self._session, token))
         except TokenLost:
             return token, {}
+
+    def _short(self, listed: Mapping[str, int]) -> list[str]:
+        """The folders of which the server counts more than it listed."""
+        boxes = self._survey.boxes
+        return [key for key in self._opened if (boxes[key].folder.messages or 0) > listed[key]]
+
+    def _look_again(self, folder_ids: Sequence[str], token: str) -> Iterator[Change]:
+        """Name what a listing of each folder by itself has more than the one before.
+
+        Unless the account moves meanwhile: what came after the token may be gone without a word.
+        """
+        try:
+            most = self._survey.most(folder_ids)
+            ids = state.all_ids(self._session, folder_ids, most=most)
+        except ServerMisbehaved:
+            return  # what was listed is kept, and the contradiction is told
+        self._still = state.state_now(self._session) == token
+        fresh = [each for each in ids if each not in self._named]
+        if self._still and fresh:
+            named = yield from self._name(fresh)
+            if named:
+                yield FetchPoint()
 
     def _later(self, delta: Delta) -> dict[str, int]:
         """How many Emails came to each folder, and are left to the next run."""
@@ -276,15 +315,17 @@ def _open(survey: Survey, folder: Folder, *, complete: bool) -> FolderOpened | F
     )
 
 
-def _standing_still(survey: Survey, folders: Sequence[Folder]) -> Iterator[Change]:
+def _standing_still(
+    session: Session, survey: Survey, folders: Sequence[Folder]
+) -> Iterator[Change]:
     """Nothing changed since the last run."""
     for folder in folders:
         event = _open(survey, folder, complete=False)
         yield event
         if isinstance(event, FolderOpened):
-            yield FolderDone(folder_id=folder.folder_id, token={"state": survey.state})
+            yield FolderDone(folder_id=folder.folder_id, token=_token(session, survey.state))
 
 
-def _is_foreign(token: Mapping[str, Any]) -> bool:
-    """A token of another kind of source, or of another account: nothing in it holds here."""
-    return "uidvalidity" in token or not isinstance(token.get("state"), str)
+def _token(session: Session, state: str) -> dict[str, str]:
+    """A state and whose it is: of this account (RFC 8620 section 5.1), at this endpoint."""
+    return {"state": state, "account": session.account_id, "service": session.settings.service}

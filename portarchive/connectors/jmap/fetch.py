@@ -88,15 +88,15 @@ class Fetcher:
 
     def _batch(self, items: Sequence[Known]) -> list[Pair]:
         """What became of a few small messages; in a thread of its own."""
-        ids = list(dict.fromkeys(item.blob_id for item in items if item.blob_id))
-        if self._blob is None or not ids:
+        sizes = {item.blob_id: item.ref.size or 0 for item in items if item.blob_id}
+        if self._blob is None or not sizes:
             return [self._one(item) for item in items]
-        answer = blobs.fetch(self._session, ids, self._blob)
+        answer = blobs.fetch(self._session, sizes, self._blob)
         if isinstance(answer, MethodError):
             if answer.type in _NO_SUCH_METHOD:
                 self._blob = None
             elif answer.type == "requestTooLarge":
-                self._session.too_many(ids)
+                self._session.too_many(list(sizes))
             if self._blob is None or len(items) == 1:
                 return [self._one(item) for item in items]
             middle = len(items) // 2

@@ -54,6 +54,11 @@ class Gate:
     def __exit__(self, *_: object) -> None:
         self._leave(threading.get_ident())
 
+    def narrow(self, width: int) -> None:
+        """It is not to be wider than that from now on; who is inside stays there."""
+        with self._changed:
+            self.width = max(1, min(self.width, width))
+
     def shrink(self) -> None:
         """It was too wide: less than what was inside just now."""
         with self._changed:

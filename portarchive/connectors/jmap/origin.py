@@ -3,7 +3,9 @@
 A server names its own URLs, and a redirect or a DNS record leads to others: all of them come from
 outside. They are taken if they lead to the host that the user named, on any port, or to one below
 it (``api.example.org`` for ``example.org``: RFC 6186 section 6 takes such names for the domain's
-own); to any other host only if the user named that one too. From https to http never.
+own); to any other host only if the user named that one too. From https to http never, and from
+this machine to another one by http never: who wants plain http at home has not agreed that a
+password crosses a network.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Guard:
     def __init__(self, settings: JmapSettings) -> None:
         self._named = settings.host.lower()
         self._tls = settings.tls
+        # plain http to another machine has been insisted on before anything is opened
+        self._cleartext = not settings.tls and not is_loopback(settings.host)
         self._allowed = {host.lower() for host in settings.allow_hosts}
 
     def knows(self, host: str) -> bool:
@@ -49,7 +53,8 @@ class Guard:
 
         Raises:
             ServerMisbehaved: it is none.
-            Unreachable: it leads to a foreign host, or out of TLS; says what to do.
+            Unreachable: it leads to a foreign host, out of TLS, or without TLS off this machine;
+                says what to do.
         """
         if not isinstance(url, str) or not url or len(url) > 4000 or not url.isprintable():
             raise ServerMisbehaved(f"the server's {what} is no URL")
@@ -67,6 +72,14 @@ class Guard:
             raise Unreachable(
                 f"the server's {what} leads out of TLS, to http://{host}",
                 hint="nothing is sent there; ask who runs the server to repair it",
+                code="insecure-url",
+            )
+        if parts.scheme == "http" and not self._cleartext and not is_loopback(host):
+            raise Unreachable(
+                f"the server's {what} leads to another machine without TLS, to http://{host}, and"
+                " the password or token would cross the network in clear text",
+                hint="nothing is sent there; ask who runs the server to repair it, or give that"
+                " host itself as the server",
                 code="insecure-url",
             )
         if not self.knows(host):

@@ -6,7 +6,8 @@ What a server may forget is given a careful value; without what nothing works it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,6 +85,11 @@ class JmapAccount:
     read_only: bool
     capabilities: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def label(self) -> str:
+        """What tells it from every other account of the server: ``Info (u7f3)``."""
+        return f"{self.name} ({self.account_id})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -120,37 +126,54 @@ class Resource:
                 setattr(limits, attribute, value)
         return limits
 
+    @property
+    def mail_accounts(self) -> dict[str, JmapAccount]:
+        """Those that hold mail, by id."""
+        return {key: each for key, each in self.accounts.items() if MAIL in each.capabilities}
+
+    @property
+    def own(self) -> JmapAccount | None:
+        """The user's own account: the one that is meant where none is named.
+
+        The primary one; where the server names none, the only personal one, or the only one at all.
+        """
+        able = self.mail_accounts
+        if self.primary in able:
+            return able[self.primary]
+        found = [each for each in able.values() if each.personal] or list(able.values())
+        return found[0] if len(found) == 1 else None
+
     def account(self, wanted: str | None) -> JmapAccount:
-        """The account to use: the user's own one, or the one of this id or name.
+        """The account to use: the user's own one, or the one of this id, name or label.
 
         Raises:
             Unreachable: the user has no mail account here.
             SettingsError: there is none of that id or name; says which there are.
         """
-        able = {key: each for key, each in self.accounts.items() if MAIL in each.capabilities}
+        able = self.mail_accounts
         if wanted is None:
-            if self.primary in able:
-                return able[self.primary]
-            own = [each for each in able.values() if each.personal] or list(able.values())
-            if len(own) == 1:
-                return own[0]
-            if not own:
+            if self.own is not None:
+                return self.own
+            if not able:
                 raise Unreachable("the server offers this user no mail by JMAP", code="no-account")
             raise SettingsError(
                 "the server does not say which of the accounts is the user's own",
-                hint=f"name one with ?account=…: {_names(able)}",
+                hint=f"name one with ?account=…: {', '.join(names(able.values()))}",
                 code="no-account",
             )
         if wanted in able:
             return able[wanted]
-        alike = [each for each in able.values() if each.name.casefold() == wanted.casefold()]
+        word = wanted.casefold()
+        alike = [
+            each for each in able.values() if word in {each.name.casefold(), each.label.casefold()}
+        ]
         if len(alike) == 1:
             return alike[0]
         raise SettingsError(
             "several accounts have the name that was asked for"
             if alike
             else "the user has no mail account of the name that was asked for",
-            hint=f"there are {_names(able)}" if able else None,
+            hint=f"there are {', '.join(names(able.values()))}" if able else None,
             code="no-account",
         )
 
@@ -212,8 +235,16 @@ def _objects(found: object) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _names(accounts: Mapping[str, JmapAccount]) -> str:
-    return ", ".join(sorted(printable(each.name, 60) for each in accounts.values())[:20])
+def names(accounts: Iterable[JmapAccount]) -> list[str]:
+    """What ``--account`` takes for each of these, 20 at most; with the id where a name repeats."""
+    found = list(accounts)
+    often = Counter(each.name.casefold() for each in found)
+    return sorted(
+        f"{printable(each.name, 60)} ({each.account_id})"
+        if often[each.name.casefold()] > 1
+        else printable(each.name, 60)
+        for each in found
+    )[:20]
 
 
 def _snake(name: str) -> str:

@@ -18,6 +18,8 @@ and 503 with their Retry-After), ConnectionLost and ServerMisbehaved, and retry 
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -39,11 +41,19 @@ from portarchive.connectors.jmap.replies import (
 from portarchive.connectors.jmap.resource import BLOB, CYRUS_BLOB, MAIL, printable
 from portarchive.connectors.jmap.settings import JmapSettings
 from portarchive.connectors.jmap.transport import HttpRefused, Reply, Sized, Transport
-from portarchive.errors import ConnectorError, RateLimited, ServerMisbehaved
+from portarchive.errors import (
+    ConnectorError,
+    PortArchiveError,
+    RateLimited,
+    ServerMisbehaved,
+)
 
 _BUSY_TRIES: Final = 6
 _JSON: Final = "application/json"
 _LIMIT: Final = "urn:ietf:params:jmap:error:limit"
+
+SELDOM: Final = 10.0
+"""Seconds at least between two looks at the session object because an answer names another."""
 
 _SOON: Final = 5.0
 """Seconds of Retry-After up to which a server that asks for patience means fewer downloads."""
@@ -76,6 +86,7 @@ class Session:
         self.settings = settings
         self._guard = Guard(settings)
         self._found_at: str | None = None
+        self._looks = threading.Lock()
         self._connect()
         self.limits = self.resource.limits()
         self._gate = Gate(self.limits.max_concurrent_requests)
@@ -113,6 +124,7 @@ class Session:
         reached = self._transport.reached
         self._transport.close()
         self._connect(reached=reached)
+        self._narrow()
 
     def close(self) -> None:
         """Close all connections; never raises."""
@@ -128,6 +140,39 @@ class Session:
         except BaseException:
             self._transport.close()
             raise
+        self._told, self._looked = self.resource.state, time.monotonic()
+
+    def _narrow(self) -> None:
+        """Keep what is announced now, too. What was found to be less stays."""
+        announced = self.resource.limits()
+        for field in dataclasses.fields(announced):
+            least = min(getattr(self.limits, field.name), getattr(announced, field.name))
+            setattr(self.limits, field.name, least)
+        self._gate.narrow(self.limits.max_concurrent_requests)
+        self._uploads.narrow(self.limits.max_concurrent_upload)
+
+    def _heed(self, told: object) -> None:
+        """A session object of another state is read anew (RFC 8620 section 3.4), seldom.
+
+        Args:
+            told: the ``sessionState`` of an answer. Servers give one that is never that of the
+                session object, or another one each time.
+        """
+        state = printable(told)
+        with self._looks:
+            now = time.monotonic()
+            if state in {"", self._told, self.resource.state} or now - self._looked < SELDOM:
+                return
+            self._looked = now
+        try:
+            found = discover(self._transport, self._guard, self._found_at)
+            account = found.account(self.settings.account)
+        except PortArchiveError:
+            return  # the answer is there; what is wrong now is told to the next request
+        self._told = state
+        if account.account_id == self.account_id:
+            self.resource, self.account = found, account
+            self._narrow()
 
     # --- methods --------------------------------------------------------------------------------
 
@@ -238,7 +283,9 @@ class Session:
                 except HttpRefused as error:
                     self._judge(error, calls, len(body))
                 else:
-                    return self._sorted(calls, found)
+                    answers = self._sorted(calls, found)
+                    self._heed(found.get("sessionState"))
+                    return answers
             time.sleep(0.1 * 2**attempt)
         raise RateLimited("the server permits fewer requests at once than there are")
 
@@ -385,17 +432,20 @@ class Session:
             Unreachable: uploads are on a foreign host.
             And what ``call`` raises.
         """
-        if len(octets) > self.limits.max_size_upload:
-            raise LimitReached("maxSizeUpload")
         url = expand(self._upload_template(), accountId=self.account_id)
         for attempt in range(_BUSY_TRIES):
             with self._uploads:
+                if len(octets) > self.limits.max_size_upload:
+                    raise LimitReached("maxSizeUpload")
                 try:
                     found = self._transport.post(url, octets, media_type).json()
                     break
                 except HttpRefused as error:
                     limit = _limit_of(error)
                     if error.status == 413 or limit == "maxSizeUpload":
+                        # not half of it, as for requests: no message can be cut in two
+                        least = min(self.limits.max_size_upload, len(octets) - 1)
+                        self.limits.max_size_upload = max(1, least)
                         raise LimitReached("maxSizeUpload") from error
                     if limit not in {"maxConcurrentUpload", "maxConcurrentRequests"}:
                         raise

@@ -8,7 +8,7 @@ from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
 from portarchive.connectors.jmap import state
 from portarchive.connectors.jmap.changes import Visitor
 from portarchive.connectors.jmap.fetch import Fetcher
-from portarchive.connectors.jmap.resource import MAIL
+from portarchive.connectors.jmap.resource import names
 from portarchive.connectors.jmap.session import Session
 from portarchive.connectors.jmap.settings import JmapSettings
 from portarchive.connectors.jmap.state import Survey
@@ -50,13 +50,17 @@ class JmapSource:
         self._tell_of_shares()
 
     def identity(self) -> SourceIdentity:
-        """Who and where. The account is the login, or the name of the one that is shared."""
+        """Who and where.
+
+        The account is the login for the user's own one only; of any other the name and the id: a
+        login may have several, names repeat, and ids of mailboxes and messages are unique within
+        an account and no further (RFC 8620 section 1.2).
+        """
         session = self.session
-        own = session.account.account_id == session.resource.primary or session.account.personal
         return SourceIdentity(
             protocol="jmap",
             service=self.settings.service,
-            account=self.settings.user if own else session.account.name,
+            account=self._account(),
             capabilities=tuple(sorted(session.resource.capabilities)),
         )
 
@@ -66,9 +70,10 @@ class JmapSource:
         return [box.folder for box in self._survey.boxes.values()]
 
     def changes(self, wanted: Wanted) -> Iterator[Change]:
-        """See ``Source.changes``. Tokens are ``{"state"}``, that of the account's Emails.
+        """See ``Source.changes``. Tokens are ``{"state", "account", "service"}``.
 
-        ``""`` is none: the folder is to be listed whole by the next run.
+        ``state``: of the account's Emails; ``""`` is none: the folder is to be listed whole by the
+        next run. So is one whose token is of another account or endpoint, or does not say of which.
         """
         fresh, self._is_fresh = self._is_fresh, False
         return Visitor(self.session, wanted, self._survey, fresh=fresh).visit()
@@ -86,16 +91,21 @@ class JmapSource:
         """Close all connections; never raises."""
         self.session.close()
 
+    def _account(self) -> str:
+        account, own = self.session.account, self.session.resource.own
+        if own is None or account.account_id != own.account_id:
+            return account.label
+        primary = account.account_id == self.session.resource.primary
+        return self.settings.user if primary or account.personal else account.name
+
     def _tell_of_shares(self) -> None:
         """Mail that the user can read and that is not in this account."""
         session = self.session
-        others = sorted(
-            each.name
-            for each in session.resource.accounts.values()
-            if MAIL in each.capabilities and each.account_id != session.account_id
-        )
+        others = dict(session.resource.mail_accounts)
+        others.pop(session.account_id, None)
         if others:
-            text = f"other accounts can be had by ?account=…: {', '.join(others[:20])}"
+            told = ", ".join(names(others.values()))
+            text = f"other accounts can be had by ?account=…: {told}"
             self.settings.observer(Notice("other-accounts", text, "note"))
 
 

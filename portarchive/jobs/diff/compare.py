@@ -137,9 +137,9 @@ def _same(found: Differences, a: Known, b: Known, *, exact: bool) -> None:
     found.compared += 1
     flags_a = {keywords.fold(flag): flag for flag in a.flags}
     flags_b = {keywords.fold(flag): flag for flag in b.flags}
-    if flags_a.keys() != flags_b.keys() and not (a.any_flags or b.any_flags):
-        more = [flags_a[key] for key in flags_a if key not in flags_b]
-        other = [flags_b[key] for key in flags_b if key not in flags_a]
+    more = [flags_a[key] for key in flags_a if key not in flags_b and not b.more_flags]
+    other = [flags_b[key] for key in flags_b if key not in flags_a and not a.more_flags]
+    if (more or other) and not (a.any_flags or b.any_flags):
         found.add("flags", {"a": a.uid, "b": b.uid, "only_a": more, "only_b": other})
     text_a, text_b = a.received.text, b.received.text
     if a.any_instant or b.any_instant:

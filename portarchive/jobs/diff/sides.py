@@ -65,6 +65,7 @@ class Known(NamedTuple):
         trouble: why its octets cannot be had, or "".
         any_instant: it has none, and what the other side made of that is no difference.
         any_flags: what the other side has of flags is no difference.
+        more_flags: what the other side has beyond these is none.
     """
 
     uid: str
@@ -76,6 +77,7 @@ class Known(NamedTuple):
     trouble: str = ""
     any_instant: bool = False
     any_flags: bool = False
+    more_flags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class ArchiveSide:
         flags: what the flags of an item are to be.
         any_instant: items whose date on the other side is no difference.
         any_flags: items whose flags on the other side are none.
+        more_flags: items whose further flags on the other side are none.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class ArchiveSide:
         flags: Callable[[Item], tuple[str, ...]] = lambda item: item.flags,
         any_instant: Callable[[Item], bool] = lambda _: False,
         any_flags: Callable[[Item], bool] = lambda _: False,
+        more_flags: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self.name = name
         self._contents = contents
@@ -141,6 +145,7 @@ class ArchiveSide:
         self._flags = flags
         self._any_instant = any_instant
         self._any_flags = any_flags
+        self._more_flags = more_flags
         self._folders = {
             folder.path: folder
             for folder in contents.folders()
@@ -166,6 +171,7 @@ class ArchiveSide:
                         item,
                         any_instant=self._any_instant(item),
                         any_flags=self._any_flags(item),
+                        more_flags=self._more_flags(item),
                     )
 
     def read(self, message: Known) -> Traits | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from portarchive.jobs.replay.folders import FolderPlan
 from portarchive.jobs.replay.gather import Tally
+from portarchive.jobs.replay.merged import COPIES_MERGED, DATE_MERGED, FLAGS_MERGED, MERGED
 from portarchive.jobs.replay.pieces import Piece, State
 from portarchive.placing import Alteration
 from portarchive.records import SourceIdentity
@@ -43,7 +44,8 @@ class FolderReport:
         altered: ``{"uid", "file", "what", "known", "present", "named"}``: on the target, and its
             octets (of what this run placed: flags and date too) are not as they were.
         alarms: how many of those make the import incomplete: all but those that were there
-            before, were named by an earlier run, and are on the closed list.
+            before, were named by an earlier run, and are on the closed list; and but what of copies
+            became one, which is as it is to be.
         differs: ``{"uid", "file", "what"}``: there before, with other flags or another date.
         skipped: by reason.
         unkept: how many of ``altered_count`` lost nothing but their flags, at a target that is
@@ -54,6 +56,7 @@ class FolderReport:
         notes: ``{"code", "text"}``.
         left_out: uids of what was skipped or failed; for ``migrate``, not in the JSON.
         found: uids of what was there before this run; the same.
+        merged_into: by what of them became one, uids; the same.
         borne: by flag, how many messages are to have it; the same.
     """
 
@@ -90,6 +93,9 @@ class FolderReport:
     notes: list[dict[str, str]] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
+    merged_into: dict[str, set[str]] = field(
+        default_factory=lambda: {FLAGS_MERGED: set(), DATE_MERGED: set(), COPIES_MERGED: set()}
+    )
     borne: Counter[str] = field(default_factory=Counter)
 
     def take(self, piece: Piece) -> None:
@@ -125,7 +131,10 @@ class FolderReport:
             self.borne.update(piece.flags)
         if piece.altered and (present or piece.state in (State.PLACED, State.MERGED)):
             self.altered_count += 1
-            self.alarms += not (present and piece.known and piece.named)
+            fault = not MERGED.issuperset(piece.altered)
+            self.alarms += fault and not (present and piece.known and piece.named)
+            for word in MERGED.intersection(piece.altered):
+                self.merged_into[word].add(piece.own_uid)
             what = {"what": list(piece.altered), "known": piece.known}
             self._name_altered({**place, **what, "present": present, "named": piece.named})
         if piece.differs and present:

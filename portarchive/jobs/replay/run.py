@@ -359,24 +359,10 @@ class _Run:
             if by is not Round.LEDGER
         ]
         box.presents = box.unused
-        copies = self._copies(pieces, pairs) if self._target.capabilities.merges else 0
+        copies = self._checker.copies(pieces, pairs) if self._target.capabilities.merges else 0
         if pairs:
             self._say(Passed("/".join(path), len(pairs) + copies))
         return [entry for entry in entries if entry is not None]
-
-    @staticmethod
-    def _copies(pieces: Sequence[Piece], pairs: Sequence[Pair]) -> int:
-        """Copies in one mailbox are one message there: with the first of them all are present."""
-        found = {piece.digest: piece for piece, _, _ in pairs if piece.digest is not None}
-        count = 0
-        for piece in pieces:
-            if piece.state is not State.OPEN or piece.digest is None:
-                continue
-            first = found.get(piece.digest)
-            if first is not None:
-                piece.state, piece.uid, piece.code = State.PRESENT, first.uid, first.code
-                count += 1
-        return count
 
     def _to_place(self, todo: Sequence[Piece]) -> list[Piece]:
         """One piece for each parcel: twins travel with their first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from portarchive import keywords
@@ -19,6 +19,7 @@ from portarchive.jobs.replay.deliver import Courier
 from portarchive.jobs.replay.ledger import Entry
 from portarchive.jobs.replay.looking import RECOGNISED, Pair, Rest, Round, print_of_body
 from portarchive.jobs.replay.match import Matcher, changes_instant
+from portarchive.jobs.replay.merged import DATE_MERGED, MERGED, Merging
 from portarchive.jobs.replay.options import SAMPLE, ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State
 from portarchive.jobs.replay.survey import Box, survey
@@ -29,9 +30,9 @@ _SERVER_SETS: Final = frozenset({"\\recent", "$imported", "$hasattachment", "$ha
     key for key, word in keywords.KEYWORDS.items() if word.set_by is keywords.SetBy.SERVER
 }
 
-_NOT_OF_OCTETS: Final = frozenset(
-    {"flags", "flags-added", "date", Alteration.EARLY_DATE.value, Alteration.FUTURE_DATE.value}
-)
+_NOT_OF_OCTETS: Final = MERGED | {
+    "flags", "flags-added", "date", Alteration.EARLY_DATE.value, Alteration.FUTURE_DATE.value,
+}  # fmt: skip
 _NOT_READ: Final = "not-read-back"
 
 _BY_REST: Final = (Alteration.CR_RUN, Alteration.BARE_LF, Alteration.NUL)
@@ -64,6 +65,7 @@ class Checker:
         self._known = {str(each) for each in target.capabilities.alterations}
         # of a target that keeps flags one that is lost is never what is known of it
         self._excuses = self._known - ({Alteration.FLAGS.value} if self._keeps_flags else set())
+        self._merging = Merging(target.capabilities, _SERVER_SETS, self._lacks)
         self.read_back = 0
         self.unkept: Counter[tuple[str, str]] = Counter()
 
@@ -110,10 +112,12 @@ class Checker:
                     text = "the target took this message and does not show it"
                     piece.fail("lost-by-target", text)
                     continue
+                self._merging.add(piece, present)
                 if self._compare(piece, present):
                     wanted.append((piece, present))
                 memorable.append((piece, box, present))
         self._compare_octets(wanted)
+        self._merge((piece, present) for piece, _, present in memorable)
         entries = [
             entry_of(piece, paths[piece.folder_id], box, present)
             for piece, box, present in memorable
@@ -121,7 +125,7 @@ class Checker:
         return [entry for entry in entries if entry is not None]
 
     def check_present(
-        self, pairs: Iterable[Pair], told: Callable[[Present], tuple[str, ...]]
+        self, pairs: Sequence[Pair], told: Callable[[Present], tuple[str, ...]]
     ) -> None:
         """Compare what was there before this run; nothing of it is ever changed.
 
@@ -150,9 +154,30 @@ class Checker:
                 elif look.octets != seen.octets:
                     piece.altered = (self._reason(look, seen, same_rest=False), *unkept)
                     piece.known = self._excused(piece.altered)
+            self._merging.add(piece, present)
         self._compare_octets(wanted)
+        self._merge((piece, present) for piece, present, _ in pairs)
         for piece, _ in wanted:
             piece.look = None
+
+    def copies(self, pieces: Iterable[Piece], pairs: Iterable[Pair]) -> int:
+        """Copies in one mailbox are one message there: with the first of them all are present."""
+        found = {piece.digest: (piece, there) for piece, there, _ in pairs if piece.digest}
+        copies: list[tuple[Piece, Present]] = []
+        for piece in pieces:
+            first, present = found.get(piece.digest, (None, None))
+            if piece.state is State.OPEN and first is not None and present is not None:
+                piece.state, piece.uid, piece.code = State.PRESENT, first.uid, first.code
+                piece.differs = (*self._flags(piece, present), *self._instant(piece, present))
+                self._merging.add(piece, present)
+                copies.append((piece, present))
+        self._merge(copies)
+        return len(copies)
+
+    def _merge(self, judged: Iterable[tuple[Piece, Present]]) -> None:
+        """Name what became one; of all messages of the archive that one of the target is."""
+        for piece in self._merging.judge(present for _, present in judged):
+            piece.known = self._excused(piece.altered)
 
     def _find(self, parts: list[Piece], box: Box, before: Box) -> None:
         """The uids that the target did not tell (no UIDPLUS)."""
@@ -185,7 +210,7 @@ class Checker:
 
     def _excused(self, altered: Iterable[str]) -> bool:
         """Whether all of it is on the target's closed list."""
-        return set(altered) <= self._excuses
+        return set(altered) - MERGED <= self._excuses
 
     def flags_unkept(self, piece: Piece, there: Iterable[str] = ()) -> list[str]:
         """What a target that keeps no flags will be without; counted in ``unkept``, once a piece.
@@ -212,14 +237,21 @@ class Checker:
         more = seen - meant - _SERVER_SETS
         if meant - seen or (more and piece.state is State.PRESENT):
             yield "flags"
-        if more and piece.state is State.PLACED:
+        if more and piece.state in (State.PLACED, State.MERGED):
             yield "flags-added"
+
+    def _lacks(self, piece: Piece, present: Present) -> bool:
+        dropped = self._courier.dropped.get(piece.folder_id, {})
+        meant = {keywords.fold(flag) for flag in piece.flags} - set(dropped)
+        return not meant <= {keywords.fold(flag) for flag in present.flags}
 
     def _instant(self, piece: Piece, present: Present) -> Iterator[str]:
         epoch = piece.epoch
-        if epoch is None or epoch == present.received.epoch or piece.state is State.MERGED:
+        if epoch is None or epoch == present.received.epoch:
             return
-        if changes_instant(epoch, self._target.capabilities):
+        if piece.state is State.MERGED:
+            yield DATE_MERGED
+        elif changes_instant(epoch, self._target.capabilities):
             early = epoch < self._target.capabilities.earliest
             yield (Alteration.EARLY_DATE if early else Alteration.FUTURE_DATE).value
         else:
