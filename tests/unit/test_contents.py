@@ -265,7 +265,10 @@ def test_the_corpus_opens_or_says_why_not(case: Path) -> None:
         if case.parts[-3] != "bad":
             shows = {quirk.name: quirk.code for quirk in QUIRKS}
             of_mail = {*shows.values()} - {"C-050", "C-053", "C-070"}
-            assert {shows[name] for name in contents.quirks} == codes & of_mail
+            quirks = {*contents.quirks}
+            if "P-006b" in codes:
+                quirks -= {"no-folder-file"}  # its files are read; validate has a code of its own
+            assert {shows[name] for name in quirks} == codes & of_mail
 
 
 def test_the_oldest_dialect() -> None:
