@@ -100,6 +100,7 @@ class TargetCapabilities:
         object_ids: ``Present.email_id`` is given.
         labels: mailboxes are labels of one message store (Gmail): copies count once.
         merges: equal octets are one message, wherever they are and however often they come.
+        max_memberships: folders that one message may be in; None if it names no limit.
     """
 
     names: NameRules
@@ -115,6 +116,7 @@ class TargetCapabilities:
     object_ids: bool = False
     labels: bool = False
     merges: bool = False
+    max_memberships: int | None = None
 
 
 class Whereabouts(NamedTuple):
@@ -284,9 +286,15 @@ class Refused(NamedTuple):
 
 
 class Unsure(NamedTuple):
-    """It was sent and the answer was lost: look whether it is there before it is sent again."""
+    """It was sent and the answer was lost: look whether it is there before it is sent again.
+
+    Attributes:
+        text: what happened.
+        email_id: of the message that the target had already, and that it was being joined to.
+    """
 
     text: str
+    email_id: str | None = None
 
 
 PlaceOutcome = Placed | Merged | Refused | Unsure

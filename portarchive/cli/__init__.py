@@ -38,8 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  everything ends here, as a code
+        if arguments is None:
+            _ends()
         code = _explain(error, words)
+    if arguments is None:
+        _ends()
     return code
+
+
+def _ends() -> None:
+    """The process is at its end: Ctrl-C once more would but be a traceback out of the interpreter.
+
+    SIGTERM ends it at once, whatever it still waits for.
+    """
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _run(words: list[str]) -> int:

@@ -1,12 +1,15 @@
 """Is this the source that the archive belongs to? And the selection that it was made with?
 
-Same source = same account, and same host or at least two folders that agree: by MAILBOXID, or by
-UIDVALIDITY and the sizes of three messages (format.md section 6).
+Same source = same account, and same host or at least two folders that agree (format.md section 6):
+by MAILBOXID beside a UIDVALIDITY, or by UIDVALIDITY and the sizes of three messages. Where there is
+no UIDVALIDITY, ids of mailboxes and messages may be small numbers that any account has (RFC 8620
+section 1.2): sizes must agree as well, and the octets of three messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +18,8 @@ from portarchive.archive import model
 from portarchive.archive.folder_file import parse_entry
 from portarchive.archive.folder_state import FolderState
 from portarchive.connectors.base import Source, Wanted
-from portarchive.errors import Refused, WrongSource
-from portarchive.records import Folder, FolderOpened, MessageRef, SourceIdentity
+from portarchive.errors import BodyCut, Refused, WrongSource
+from portarchive.records import Failure, Folder, FolderOpened, MessageRef, SourceIdentity, Vanished
 
 _NEEDED_FOLDERS = 2
 _NEEDED_SIZES = 3
@@ -100,23 +103,59 @@ class SourceCheck:
     def _agrees(self, folder: Folder, state: FolderState) -> bool:
         assert state.published is not None  # noqa: S101 - the caller looked
         header = state.published.header
-        sizes = {
-            str(entry["uid"]): entry.get(model.SIZE)
-            for entry in map(parse_entry, islice(state.published_lines(), _COMPARED_ITEMS))
-        }
-        same_box = same_numbers = False
-        equal = unequal = 0
+        sizes: dict[str, object] = {}
+        digests: dict[str, object] = {}
+        by_id: dict[str, str] = {}  # an archive that was made by IMAP knows it by EMAILID only
+        for entry in map(parse_entry, islice(state.published_lines(), _COMPARED_ITEMS)):
+            uid = str(entry["uid"])
+            sizes[uid], digests[uid] = entry.get(model.SIZE), entry.get(model.SHA256)
+            by_id[str(entry.get(model.EMAIL_ID, uid))] = uid
+        same_box = same_numbers = numbered = False
+        equal: list[tuple[MessageRef, str]] = []
+        unequal = 0
         wanted = Wanted(folders=[folder], tokens={}, describe=True)
         for event in self._source.changes(wanted):
             if isinstance(event, FolderOpened):
                 box = event.folder.uid
                 same_box = box is not None and box == header.get("uid")
-                same_numbers = event.uidvalidity is not None and (
-                    event.uidvalidity == header.get("uidvalidity")
-                )
-            elif isinstance(event, MessageRef) and event.placements[0].uid in sizes:
-                if event.size == sizes[event.placements[0].uid]:
-                    equal += 1
-                else:
+                numbered = event.uidvalidity is not None
+                same_numbers = numbered and event.uidvalidity == header.get("uidvalidity")
+            elif isinstance(event, MessageRef):
+                uid = event.placements[0].uid
+                if not numbered:
+                    uid = by_id.get(event.email_id or uid, "")
+                if uid in sizes and event.size == sizes[uid]:
+                    equal.append((event, uid))
+                elif uid in sizes:
                     unequal += 1
-        return same_box or (same_numbers and equal >= _NEEDED_SIZES and not unequal)
+        if numbered and same_box:
+            return True
+        if unequal or len(equal) < _NEEDED_SIZES:
+            return False
+        if numbered or not same_box:
+            return same_numbers
+        least = sorted(equal, key=lambda pair: pair[0].size or 0)[:_NEEDED_SIZES]
+        return self._same_octets([ref for ref, _ in least], [digests[uid] for _, uid in least])
+
+    def _same_octets(self, refs: Sequence[MessageRef], digests: Sequence[object]) -> bool:
+        """Whether each of these messages has the digest that the archive has of it."""
+        expected = {ref.placements[0].uid: sha for ref, sha in zip(refs, digests, strict=True)}
+        same: set[str] = set()
+        for ref, outcome in self._source.fetch(refs):
+            if isinstance(outcome, Failure | Vanished):
+                continue
+            uid, octets = ref.placements[0].uid, outcome.octets
+            try:
+                found = _digest(outcome.chunks() if octets is None else (octets,))
+            except BodyCut:
+                continue  # the source brings it once more
+            if found == expected[uid]:
+                same.add(uid)
+        return len(same) == len(refs)
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

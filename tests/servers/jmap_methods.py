@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from servers.jmap_faults import Drop, Error, MethodFailedError, Partly, Slow
@@ -151,6 +151,9 @@ class Methods:
 
     def mailbox_set(self, arguments: Arguments) -> Arguments:
         self._set_size(arguments, "create", "update", "destroy")
+        if arguments.get("destroy"):
+            self.server.complain("no mailbox is ever destroyed")
+            raise MethodFailedError("forbidden")
         self._may_write(arguments)
         created: Arguments = {}
         failed: Arguments = {}
@@ -306,14 +309,22 @@ class Methods:
         if wanted.get("receivedAt") and not _UTC_DATE.fullmatch(wanted["receivedAt"]):
             return {"type": "invalidProperties", "properties": ["receivedAt"]}
         most = self.server.mail_limits
-        if most.get("maxMailboxesPerEmail") and len(boxes) > most["maxMailboxesPerEmail"]:
+        if self._too_many_boxes(boxes):
             return {"type": "tooManyMailboxes"}
         if most.get("maxKeywordsPerEmail") and len(words) > most["maxKeywordsPerEmail"]:
             return {"type": "tooManyKeywords"}
         return None
 
+    def _too_many_boxes(self, boxes: Collection[str]) -> bool:
+        announced = self.server.mail_limits.get("maxMailboxesPerEmail") or 1 << 60
+        if len(boxes) > announced:
+            self.server.complain(f"maxMailboxesPerEmail: {len(boxes)}")
+        return len(boxes) > min(announced, self.server.real.get("maxMailboxesPerEmail", announced))
+
     def email_set(self, arguments: Arguments) -> Arguments:
         self._set_size(arguments, "create", "update", "destroy")
+        if self._takes_away(arguments):
+            raise MethodFailedError("forbidden")
         self._may_write(arguments)
         updated: Arguments = {}
         failed: Arguments = {}
@@ -322,20 +333,34 @@ class Methods:
             if mail is None:
                 failed[key] = {"type": "notFound"}
                 continue
+            boxes = {n[11:] for n in patch if n.startswith("mailboxIds/")} | mail.boxes
             error = self.server.update_verdict(patch)
+            if error is None and self._too_many_boxes(boxes):
+                error = {"type": "tooManyMailboxes"}
             if error is not None:
                 failed[key] = error
                 continue
-            for name, value in patch.items():
+            for name in patch:
                 member, _, token = name.partition("/")
                 token = token.replace("~1", "/").replace("~0", "~")
-                assert member in {"mailboxIds", "keywords"}
-                assert value is True, "nothing is ever taken away from what is there"
                 (mail.boxes if member == "mailboxIds" else mail.keywords).add(token)
             self.store.touch(mail)
             updated[key] = None
-        assert not arguments.get("destroy"), "nothing is ever destroyed"
         return {"newState": self.store.state, "updated": updated, "notUpdated": failed}
+
+    def _takes_away(self, arguments: Arguments) -> bool:
+        """Whether something of what is there would not be there any more; that is a complaint."""
+        before = len(self.server.complaints)
+        if arguments.get("destroy"):
+            self.server.complain("nothing is ever destroyed")
+        for patch in (arguments.get("update") or {}).values():
+            for name, value in patch.items():
+                member, slash, token = name.partition("/")
+                if member not in {"mailboxIds", "keywords"} or not slash or not token:
+                    self.server.complain(f"{name} is replaced as a whole")
+                elif value is not True:
+                    self.server.complain(f"{name} is taken away from what is there")
+        return len(self.server.complaints) > before
 
     def _may_write(self, arguments: Arguments) -> None:
         if self.server.read_only:

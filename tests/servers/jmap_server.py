@@ -18,6 +18,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -140,6 +141,7 @@ class FakeJmap:
             jmap = server
 
         self._http = _Server(("127.0.0.1", 0), Bound)
+        self._http.jmap = self
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -271,9 +273,15 @@ def cut(connection: socket.socket) -> None:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    jmap: FakeJmap
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is no news."""
+        """A connection that broke is no news; what a test claims and anything else fails it."""
+        del request, client_address
+        error = sys.exception()
+        closed = isinstance(error, ValueError) and "closed file" in str(error)
+        if not isinstance(error, OSError) and not closed:
+            self.jmap.complain(f"the server failed: {error!r}")
 
 
 class _Handler(BaseHTTPRequestHandler):

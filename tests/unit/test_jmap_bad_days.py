@@ -469,7 +469,7 @@ def test_shared_accounts_are_named_and_chosen(server: FakeJmap) -> None:
     assert own.identity().account == "jane"
     assert ["Team" in notice.text for notice in told] == [True]
     team = open_source(server.settings(account="team"))
-    assert team.identity().account == "Team"
+    assert team.identity().account == "Team (t-1)"
     assert team.session.account_id == "t-1"
     own.close()
     team.close()

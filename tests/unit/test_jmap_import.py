@@ -213,3 +213,79 @@ def test_credentials_that_die_are_asked_for_again(archive) -> None:
             place(archive, target)
         assert server.secret.text not in repr(raised.value)
         target.close()
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+ROOMS = [f"F{number}" for number in range(5)]
+
+
+@pytest.fixture
+def spread(tmp_path: Path) -> Path:
+    """An archive of one message in five mailboxes, the last of which is the inbox, and another."""
+    with FakeJmap() as old:
+        ids = [old.store.create((name,)) for name in ROOMS[1:]]
+        ids.append(old.store.box_at(("INBOX",)).box_id)
+        old.store.add_mail(old.store.keep(letter("a")), ids, ["$seen"], "2020-01-01T00:00:00Z")
+        old.store.add((ROOMS[1],), letter("b"))
+        source = RetryingSource(open_source(old.settings()), observer=silent)
+        run_export(source, tmp_path / "spread", ExportOptions(fsync=False), silent)
+        source.close()
+    return tmp_path / "spread"
+
+
+@pytest.mark.parametrize("how", ["announced", "real"])
+@pytest.mark.parametrize("merges", [True, False], ids=["merges", "keeps copies"])
+def test_a_message_in_more_mailboxes_than_it_may_be_in(spread, tmp_path, how, merges) -> None:
+    """It is in as many as the server lets it be, the inbox among them, at every run."""
+    with FakeJmap() as server:
+        server.store.merges = merges
+        (server.mail_limits if how == "announced" else server.real)["maxMailboxesPerEmail"] = 3
+        for state in (tmp_path / "state", tmp_path / "state", None):
+            report = run(server, spread, state)
+            held = there(server)
+            assert held[("INBOX",), letter("a")] == 1
+            assert max(held.values()) == 1
+            places = sum(octets == letter("a") for _, octets in held)
+            failed = [entry["code"] for folder in report.folders for entry in folder.failed]
+            if merges:
+                assert places == 3
+                assert failed == ["limit", "limit"]
+            else:  # what is one message too many is another one
+                assert places == 5
+                assert not failed
+            assert all(len(each.boxes) <= 3 for each in server.store.mails.values())
+
+
+@pytest.mark.parametrize("fault", [None, Error("serverFail"), Error("requestTooLarge")], ids=str)
+def test_subscriptions_within_a_limit_that_is_not_announced(tmp_path, fault) -> None:
+    names = [f"S{number:02}" for number in range(40)]
+    source = account(**{name: [letter(name)] for name in names})
+    where = archived(tmp_path / "subscribed", source)
+    with FakeJmap() as server:
+        for name in names:
+            server.store.create((name,))
+            server.store.box_at((name,)).subscribed = False
+        if fault is None:
+            server.real["maxObjectsInSet"] = 10
+        else:
+            server.on("Mailbox/set", fault, times=2)
+        report = run(server, where)
+        assert all(server.store.box_at((name,)).subscribed for name in names)
+        assert not [note for folder in report.folders for note in folder.notes]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("blobs", ["standard", None])
+def test_what_was_joined_when_the_answer_got_lost_is_merged(tmp_path, when, blobs) -> None:
+    mail_ = [letter(f"m{number}") for number in range(20)]
+    where = archived(tmp_path / "joined", account(INBOX=mail_))
+    with FakeJmap(blobs=blobs) as server:
+        for each in mail_[:8]:
+            server.store.add(("Other",), each)
+        server.on("Email/set", Drop(when))
+        found = totals(run(server, where, tmp_path / "state"))
+        assert (found["placed"], found["merged"]) == (12, 8)
+        assert len(server.store.mails) == 20
+        again = totals(run(server, where, tmp_path / "state"))
+        assert again["present"] == 20

@@ -268,7 +268,7 @@ def test_a_session_object_that_is_none_any_more_spoils_no_answer(monkeypatch) ->
     with FakeJmap() as server:
         session = Session(server.settings())
         server.state = "s2"
-        server.edit_session = lambda _found: {"nothing": True}
+        server.edit_session = lambda found: {**found, "apiUrl": None}
         assert session.ask("Mailbox/get", {"ids": None})["list"]
         assert session.limits.max_objects_in_get == 500
         session.close()

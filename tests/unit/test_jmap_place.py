@@ -6,6 +6,7 @@ anything be taken away.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from portarchive.connectors.jmap import JmapTarget, open_target, settle
 from portarchive.connectors.jmap.importing import TRIES
 from portarchive.connectors.jmap.session import Session, Uploaded
 from portarchive.connectors.jmap.windows import INLINE, WINDOW
+from portarchive.errors import ConnectorError
 from portarchive.placing import Merged, Placed, Refused
 from servers.jmap_faults import Error
 from servers.jmap_server import FakeJmap
@@ -263,3 +265,43 @@ def test_an_upload_that_was_cut_is_refused(server, target, box, monkeypatch) -> 
     big = mail(1, b"x" * INLINE)
     sending = Sending().run(target, [parcel(0, big, box)])
     assert refused(sending.outcomes[0]) == "refused"
+
+
+# --- the fake server itself -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"destroy": ["ID"]},
+        {"update": {"ID": {"keywords/$seen": None}}},
+        {"update": {"ID": {"keywords": {"$flagged": True}}}},
+        {"update": {"ID": {"mailboxIds": {}}}},
+    ],
+    ids=str,
+)
+def test_the_fake_server_complains_before_anything_is_taken_away(arguments: dict) -> None:
+    with FakeJmap() as server:
+        email = server.store.add(("INBOX",), mail(1), ["$seen"])
+        session = Session(server.settings())
+        filled = json.loads(json.dumps(arguments).replace("ID", email))
+        session.call([("Email/set", filled)])
+        session.close()
+        assert server.complaints
+        assert server.store.mails[email].keywords == {"$seen"}
+        server.complaints.clear()
+
+
+def test_a_claim_that_fails_within_the_fake_server_fails_the_test() -> None:
+    def claims(octets: bytes, wanted: dict) -> None:
+        raise AssertionError("never asked for")
+
+    with FakeJmap() as server:
+        server.verdict = claims
+        target = open_target(server.settings())
+        key = made(target, BOX)
+        with pytest.raises(ConnectorError):
+            list(target.place([parcel(1, mail(1), key)]))
+        target.close()
+        assert "never asked for" in server.complaints[0]
+        server.complaints.clear()

@@ -19,6 +19,7 @@ from portarchive.jobs.same_account import Address, one_account
 from portarchive.jobs.selection import Selection
 from portarchive.placing import Alteration
 from portarchive.progress import silent
+from portarchive.records import Received
 
 
 class Case:
@@ -219,8 +220,6 @@ def test_what_a_server_rewrites_is_a_difference(case: Case) -> None:
 
 
 def test_no_date_is_no_difference(tmp_path: Path) -> None:
-    from portarchive.records import Received
-
     case = Case(tmp_path)
     case.old.add(b"X: y\r\n\r\n", received=Received(None, None, "01-Jan-0000 00:00:00 +0000"))
     report = case.run()
@@ -282,3 +281,55 @@ def test_one_account_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for path in (f"{tmp_path}/link", f"{tmp_path}/x/../mail/", "~/mail"):
         assert one_account(here, Address(f"maildir:{path}", "mail")), path
     assert not one_account(here, Address(f"maildir:{tmp_path}/mail2", ""))
+
+
+def copies(case: Case) -> None:
+    """One message, twice in one mailbox and once in another, each with its own flags and date."""
+    case.old = account()
+    case.old.create_folder("Work")
+    case.old.add(letter("c"), "INBOX", flags=["$seen"], received="2020-01-01T00:00:00+00:00")
+    case.old.add(letter("c"), "Work", flags=["Label"], received="2021-01-01T00:00:00+00:00")
+
+
+def test_what_of_copies_becomes_one_is_known(case: Case) -> None:
+    copies(case)
+    capabilities = MemoryTarget(MemoryAccount(), memberships=True).capabilities
+    capabilities = replace(capabilities, object_ids=True)
+    for _ in range(3):
+        report = case.run(memberships=True, capabilities=capabilities)
+        assert report.complete
+        assert not differences(report)
+        told = [entry for folder in report.imported.folders for entry in folder.altered]
+        assert [(each["what"], each["known"]) for each in told] == [
+            (["flags-merged"], True), (["date-merged"], True)
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", ["added", "lost", "date"])
+def test_more_than_copies_come_to_is_a_difference(case: Case, fault: str) -> None:
+    copies(case)
+
+    class Faulty(MemoryTarget):
+        def _store(self, parcel):
+            outcome = super()._store(parcel)
+            for box in self.account.mailboxes().values():
+                for item in box.items.values():
+                    if fault == "date":
+                        item.message.received = Received("2000-01-01T00:00:00Z", 946_684_800)
+                    elif fault == "added":
+                        item.flags = (*item.flags, "Spam")
+                    else:
+                        item.flags = tuple(flag for flag in item.flags if flag != "$seen")
+            return outcome
+
+    def connect():
+        capabilities = MemoryTarget(MemoryAccount(), memberships=True).capabilities
+        capabilities = replace(capabilities, object_ids=True)
+        return retrying(Faulty(case.new, memberships=True, capabilities=capabilities))
+
+    report = run_migrate(
+        case.old, case.root / "archive", connect, case.read, ExportOptions(now=NOW, fsync=False),
+        ImportOptions(), silent, state=case.root / "state",
+    )  # fmt: skip
+    assert not report.imported.complete
+    assert not report.complete

@@ -150,11 +150,9 @@ class _Pass:
         if token:
             token, later = yield from self._settle(token)
         if self._still and (short := self._short(listed)):
-            yield from self._look_again(short, token)
-            if self._still:
-                listed = dict(self._listed)
-            else:
-                token = ""  # what stood at that state and was not listed is in no delta
+            self._still = yield from self._look_again(short, token)
+            listed = dict(self._listed)
+            token = token if self._still else ""  # what is missing of that state is in no delta
         for key in self._opened:
             counted = self._survey.boxes[key].folder.messages
             contradicted = self._still and counted not in {None, listed[key]}
@@ -216,22 +214,22 @@ class _Pass:
         boxes = self._survey.boxes
         return [key for key in self._opened if (boxes[key].folder.messages or 0) > listed[key]]
 
-    def _look_again(self, folder_ids: Sequence[str], token: str) -> Iterator[Change]:
+    def _look_again(self, folder_ids: Sequence[str], token: str) -> Generator[Change, None, bool]:
         """Name what a listing of each folder by itself has more than the one before.
 
         Unless the account moves meanwhile: what came after the token may be gone without a word.
+        Returns whether it stands still.
         """
         try:
             most = self._survey.most(folder_ids)
             ids = state.all_ids(self._session, folder_ids, most=most)
         except ServerMisbehaved:
-            return  # what was listed is kept, and the contradiction is told
-        self._still = state.state_now(self._session) == token
-        fresh = [each for each in ids if each not in self._named]
-        if self._still and fresh:
-            named = yield from self._name(fresh)
-            if named:
-                yield FetchPoint()
+            return True  # what was listed is kept, and the contradiction is told
+        if state.state_now(self._session) != token:
+            return False
+        if (yield from self._name([each for each in ids if each not in self._named])):
+            yield FetchPoint()
+        return True
 
     def _later(self, delta: Delta) -> dict[str, int]:
         """How many Emails came to each folder, and are left to the next run."""

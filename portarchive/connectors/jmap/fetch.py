@@ -198,7 +198,7 @@ def _threads(width: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
-        # What is under way ends by itself; nobody waits for its answer.
+        # What is under way ends by itself, or when the transport is closed; nobody waits for it.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

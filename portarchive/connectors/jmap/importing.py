@@ -242,7 +242,13 @@ class Importer:
                 again.append(parcel)
             else:
                 results.append((parcel, refusal(error)))
-        results += join(self._session, twins)
+        try:
+            results += join(self._session, twins)
+        except ConnectionLost as error:
+            # what was imported is known; done twice, a join is done once
+            self.later = error
+            results += [(parcel, Unsure(error.text, email_id)) for parcel, email_id in twins]
+            return results + [(parcel, Unsure(error.text)) for parcel in again]
         for parcel in again:
             results += self._again(parcel, tries - 1)
         return results

@@ -9,6 +9,7 @@ from portarchive import keywords
 from portarchive.connectors.jmap import convert
 from portarchive.connectors.jmap.refusals import refusal
 from portarchive.connectors.jmap.replies import MethodError, expect
+from portarchive.connectors.jmap.resource import MAIL
 from portarchive.connectors.jmap.session import Session
 from portarchive.placing import Merged, Parcel, PlaceOutcome, Refused
 
@@ -34,23 +35,35 @@ def join(
         for email in emails
     }
     updates: dict[str, dict[str, bool]] = {}
+    boxes = {email_id: set(convert.mailbox_ids(email)) for email_id, email in there.items()}
+    most = most_mailboxes(session)
+    full: set[int] = set()
     for parcel, email_id in twins:
         email = there.get(email_id)
-        if email is not None:
-            patch = _patch(parcel, email)
-            if patch:
-                updates.setdefault(email_id, {}).update(patch)
+        if email is None:
+            continue
+        every = boxes[email_id] | {spot.folder_id for spot in parcel.spots}
+        if most is not None and len(every) > max(most, len(boxes[email_id])):
+            full.add(parcel.key)
+            continue
+        boxes[email_id] = every
+        patch = _patch(parcel, email)
+        if patch:
+            updates.setdefault(email_id, {}).update(patch)
     failed: dict[str, Mapping[str, Any]] = {}
     keys = list(updates)
     while keys:
-        most = session.limits.max_objects_in_set
-        part, keys = keys[:most], keys[most:]
+        size = session.limits.max_objects_in_set
+        part, keys = keys[:size], keys[size:]
         failed |= _update(session, {key: updates[key] for key in part})
     results: list[tuple[Parcel, PlaceOutcome]] = []
     for parcel, email_id in twins:
         if email_id not in there:
             words = "the server says that it has this message, and does not show it"
             results.append((parcel, Refused("refused", words)))
+        elif parcel.key in full:
+            text = f"it exists, and no message may be in more than {most} mailboxes"
+            results.append((parcel, Refused("limit", text)))
         elif email_id in failed:
             refused = refusal(failed[email_id])
             text = f"it exists, and could not be joined: {refused.text}"
@@ -59,6 +72,11 @@ def join(
             uids = tuple((spot.folder_id, email_id) for spot in parcel.spots)
             results.append((parcel, Merged(uids, email_id)))
     return results
+
+
+def most_mailboxes(session: Session) -> int | None:
+    """How many an Email may be in (RFC 8621 section 1.3.1); None where no limit is named."""
+    return convert.whole(session.account.capabilities.get(MAIL, {}).get("maxMailboxesPerEmail"))
 
 
 def _update(

@@ -62,6 +62,9 @@ class Placer:
                     yield from ((parcel, Unsure(error.text)) for parcel in window)
                 lost = lost or self._importer.later
             yield from ((parcel, Unsure("it was not sent")) for parcel in windows.rest())
+        except KeyboardInterrupt:
+            self._session.close()  # whoever stops us waits for no answer
+            raise
         finally:
             # Whoever looks what is there must not do so while something is still on its way.
             pool.shutdown(wait=True, cancel_futures=True)

@@ -87,7 +87,9 @@ class JmapAccount:
 
     @property
     def label(self) -> str:
-        """What tells it from every other account of the server: ``Info (u7f3)``."""
+        """What tells it from the other accounts: ``Info (u7f3)``, or its id if that is its name."""
+        if self.name == self.account_id:
+            return self.account_id
         return f"{self.name} ({self.account_id})"
 
 

@@ -286,7 +286,7 @@ class Session:
                     answers = self._sorted(calls, found)
                     self._heed(found.get("sessionState"))
                     return answers
-            time.sleep(0.1 * 2**attempt)
+            self._transport.pause(0.1 * 2**attempt)
         raise RateLimited("the server permits fewer requests at once than there are")
 
     def _judge(self, error: HttpRefused, calls: Sequence[Call], size: int) -> None:
@@ -383,7 +383,7 @@ class Session:
         for attempt in range(_BUSY_TRIES):
             reply = self._begun(url)
             if reply is None:
-                time.sleep(0.1 * 2**attempt)
+                self._transport.pause(0.1 * 2**attempt)
             elif reply.status >= 300:
                 reply.close()
                 text = "the server redirects a download"
@@ -450,7 +450,7 @@ class Session:
                     if limit not in {"maxConcurrentUpload", "maxConcurrentRequests"}:
                         raise
                     self._uploads.shrink()
-            time.sleep(0.1 * 2**attempt)
+            self._transport.pause(0.1 * 2**attempt)
         else:
             raise RateLimited("the server permits fewer uploads at once than there are")
         blob_id = object_id(found.get("blobId")) if isinstance(found, dict) else None

@@ -94,7 +94,9 @@ class JmapSource:
     def _account(self) -> str:
         account, own = self.session.account, self.session.resource.own
         if own is None or account.account_id != own.account_id:
-            return account.label
+            # somebody's login may be the id of what is another's
+            alike = account.label == self.settings.user
+            return f"{account.name} ({account.account_id})" if alike else account.label
         primary = account.account_id == self.session.resource.primary
         return self.settings.user if primary or account.personal else account.name
 

@@ -14,6 +14,7 @@ from portarchive.connectors.base import Outcome
 from portarchive.connectors.jmap import convert, state
 from portarchive.connectors.jmap.body import PiecedBody, StreamedBody
 from portarchive.connectors.jmap.convert import whole
+from portarchive.connectors.jmap.join import most_mailboxes
 from portarchive.connectors.jmap.place import Placer
 from portarchive.connectors.jmap.resource import MAIL
 from portarchive.connectors.jmap.settings import JmapSettings
@@ -75,6 +76,9 @@ _CYRUS_ROLES: Final = frozenset(
 _CYRUS_INSTANTS: Final = (1, (1 << 32) - 1)
 """The first and the last that it keeps: 32 bits without a sign, and 0 is now."""
 
+_LOOKS: Final = 3
+"""At mailboxes of which fewer are listed than counted: mail may go between the two answers."""
+
 _HEADER: Final = 1 << 20
 """Octets of a header at most; more is taken for a message without an end of it."""
 
@@ -127,6 +131,7 @@ class JmapTarget:
             alterations=ALTERATIONS[cyrus],
             object_ids=True,
             merges=cyrus,  # its EMAILID is a hash of the octets
+            max_memberships=most_mailboxes(self._session),
         )
 
     @property
@@ -166,23 +171,39 @@ class JmapTarget:
     def existing(
         self, folder_ids: Sequence[str], newer_than: Mapping[str, str] | None = None
     ) -> Iterator[FolderLook | Present | FolderFailed]:
-        """See ``Target.existing``. Ids have no order: all are named."""
+        """See ``Target.existing``. Ids have no order: all are named.
+
+        A mailbox of which the server counts more than it lists, at each look, fails: what is not
+        shown would be placed there once more.
+        """
         del newer_than
-        boxes = state.survey(self._session).boxes
-        readable = [key for key in folder_ids if key in boxes and boxes[key].readable]
-        found: dict[str, list[Present]] = {key: [] for key in readable}
-        ids = state.all_ids(self._session, readable) if readable else []
-        for emails, _ in self._session.get("Email", ids, convert.PROPERTIES):
-            for email in emails:
-                for present in _presents(email, found):
-                    found[present.folder_id].append(present)
+        for _ in range(_LOOKS):
+            boxes = state.survey(self._session).boxes
+            found = self._listed([k for k in folder_ids if k in boxes and boxes[k].readable])
+            short = {k for k in found if (boxes[k].folder.messages or 0) > len(found[k])}
+            if not short:
+                break
         for key in folder_ids:
             if key not in found:
                 text = "there is no such mailbox" if key not in boxes else "it may not be read"
                 yield FolderFailed(key, "folder-unavailable", text)
-                continue
-            yield FolderLook(key, messages=len(found[key]))
-            yield from found[key]
+            elif key in short:
+                counted = boxes[key].folder.messages
+                text = f"the server counts {counted} messages and lists {len(found[key])}"
+                yield FolderFailed(key, "listing-mismatch", text)
+            else:
+                yield FolderLook(key, messages=len(found[key]))
+                yield from found[key]
+
+    def _listed(self, folder_ids: Sequence[str]) -> dict[str, list[Present]]:
+        """What is in these mailboxes."""
+        found: dict[str, list[Present]] = {key: [] for key in folder_ids}
+        ids = state.all_ids(self._session, folder_ids) if folder_ids else []
+        for emails, _ in self._session.get("Email", ids, convert.PROPERTIES):
+            for email in emails:
+                for present in _presents(email, found):
+                    found[present.folder_id].append(present)
+        return found
 
     def headers(
         self, messages: Sequence[Present]

@@ -200,12 +200,22 @@ class FolderMaker:
                 if key in paths:
                     self._lost.setdefault(paths[key], []).append(f"subscription: {words}")
 
-    def _update(self, updates: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    def _update(self, updates: Mapping[str, dict[str, Any]], tries: int = TRIES) -> dict[str, str]:
         """Why some could not be changed."""
         try:
             answer = self._session.ask("Mailbox/set", {"update": updates})
         except MethodRefused as error:
-            return dict.fromkeys(updates, error.text)
+            if len(updates) == 1:
+                if tries > 1:
+                    return self._update(updates, tries - 1)
+                return dict.fromkeys(updates, error.text)
+            if error.error.type == "requestTooLarge":
+                self._session.limits.shrink("maxObjectsInSet", len(updates))
+            keys = list(updates)
+            middle = len(keys) // 2
+            return self._update({key: updates[key] for key in keys[:middle]}) | self._update(
+                {key: updates[key] for key in keys[middle:]}
+            )
         failed, done = _mapping(answer.get("notUpdated")), _mapping(answer.get("updated"))
         return {
             key: printable(_mapping(failed.get(key)).get("description")) or "the server did not"

@@ -8,6 +8,7 @@ or a header.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.cookiejar
 import json
 import logging
@@ -15,11 +16,13 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import requests
 import requests.adapters
+import urllib3
 import urllib3.exceptions
 
 import portarchive
@@ -166,7 +169,9 @@ class Transport:
         self._http = requests.Session()
         self._http.trust_env = False  # no .netrc: its password would go out in place of ours
         self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(_tls_context(settings) if settings.tls else None)
+        self._closed = threading.Event()
+        self._sockets = _Sockets()
+        adapter = _Adapter(_tls_context(settings) if settings.tls else None, self._sockets)
         self._http.mount("https://", adapter)
         self._http.mount("http://", adapter)
         self._http.headers["User-Agent"] = f"portarchive/{portarchive.__version__}"
@@ -199,6 +204,8 @@ class Transport:
             headers["Content-Type"] = content_type
         with self._count:
             self.requests += 1
+        if self._closed.is_set():
+            raise self.explain(OSError())
         try:
             response = self._http.request(
                 method,
@@ -223,8 +230,17 @@ class Transport:
         return reply
 
     def close(self) -> None:
-        """Close all connections; never raises."""
+        """Close all connections, those that others wait at too; nothing is sent any more.
+
+        Never raises. Who waits for an answer gets ConnectionLost.
+        """
+        self._closed.set()
+        self._sockets.cut()
         self._http.close()
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until ``close``."""
+        self._closed.wait(seconds)
 
     def hide(self, words: str) -> str:
         """Words of the server without the secret, which it may repeat."""
@@ -312,17 +328,64 @@ class Transport:
 _FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
+class _Sockets:
+    """Those of one transport. What a thread waits at is in no pool: to close that reaches none."""
+
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._is_cut = False
+
+    def add(self, connected: socket.socket | None) -> None:
+        """Remember it; cut it at once if all are."""
+        with self._lock:
+            if connected is not None:
+                self._all.add(connected)
+            if self._is_cut:
+                self._cut()
+
+    def cut(self) -> None:
+        """Have all that wait at one find that it broke."""
+        with self._lock:
+            self._is_cut = True
+            self._cut()
+
+    def _cut(self) -> None:
+        for each in self._all:
+            with contextlib.suppress(OSError):
+                # Not ``SSLSocket.shutdown``: after that, a thread that reads gets what is encrypted
+                # for what it waits for.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+
+def _pool_of(kind: type[Any], sockets: _Sockets) -> type[Any]:
+    """A kind of urllib3's pools whose connections tell of their sockets."""
+    base: type[Any] = kind.ConnectionCls
+
+    def connect(connection: Any) -> None:
+        base.connect(connection)
+        sockets.add(connection.sock)
+
+    telling = type(base.__name__, (base,), {"connect": connect})
+    return type(kind.__name__, (kind,), {"ConnectionCls": telling})
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
     """requests over our own TLS context, without the certificates that it brings along."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, context: ssl.SSLContext | None, sockets: _Sockets) -> None:
         self._context = context
+        self._sockets = sockets
         super().__init__(pool_connections=8, pool_maxsize=32, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **named: Any) -> None:
         if self._context is not None:
             named["ssl_context"] = self._context
         super().init_poolmanager(*args, **named)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _pool_of(urllib3.HTTPConnectionPool, self._sockets),
+            "https": _pool_of(urllib3.HTTPSConnectionPool, self._sockets),
+        }
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         del url, verify, cert

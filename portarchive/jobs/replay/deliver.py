@@ -50,6 +50,7 @@ LOST: Final = frozenset({NOT_KEPT, REFUSED})
 
 _SYSTEM: Final = frozenset({"$seen", "$answered", "$flagged", "$draft", "\\deleted"})
 _NO_DATE: Final = Received(None, None)
+_VIRTUAL: Final = frozenset({"all", "flagged", "important"})
 
 
 class Courier:
@@ -84,6 +85,7 @@ class Courier:
         self._strikes: dict[int, int] = {}
         self._accused: dict[int, Piece] = {}
         self._out: dict[int, Piece] = {}
+        self._joining: dict[int, str] = {}
         self._boxes: Mapping[str, Box] = {}
         self._undated: set[int] = set()
         self._left_out: dict[int, frozenset[str]] = {}
@@ -101,7 +103,8 @@ class Courier:
         Raises:
             ConnectorError: the target is lost; what was placed stays placed.
         """
-        todo = list(pieces)
+        most = self._target.capabilities.max_memberships
+        todo = [parcel for piece in pieces for parcel in _parted(piece, most)]
         every = [part for piece in todo for part in piece.parts]
         self._boxes = boxes
         self._nameless.clear()
@@ -189,6 +192,8 @@ class Courier:
             self._refused(piece, outcome, queue)
         else:
             piece.text = outcome.text
+            if outcome.email_id is not None:
+                self._joining[piece.key] = outcome.email_id
             unsure.append(piece)
 
     def _refused(self, piece: Piece, refused: Refused, queue: deque[Piece]) -> None:
@@ -200,6 +205,10 @@ class Courier:
         if (refused.code == "date" or early) and piece.key not in self._undated:
             self._undated.add(piece.key)
             queue.append(piece)
+            return
+        if refused.code == "limit" and piece.twins:
+            # some of its mailboxes, at last each alone: it is in as many as it may be
+            queue.extend(_parted(piece, (len(piece.parts) + 1) // 2))
             return
         for part in piece.parts:
             part.fail(refused.code, refused.text)
@@ -215,7 +224,11 @@ class Courier:
                 by_folder[part.folder_id].append(part)
         self._seeker.seek(by_folder, boxes, self._nameless)
         for piece in unsure:
-            if all(part.state is State.PLACED for part in piece.parts):
+            joined = self._joining.pop(piece.key, None)
+            for part in piece.parts if joined is not None else ():
+                if part.state is State.PLACED and part.uid == joined:
+                    part.state = State.MERGED
+            if all(part.state in (State.PLACED, State.MERGED) for part in piece.parts):
                 self._accused.pop(piece.key, None)
                 self._placed(piece)
             elif any(part.state is State.OPEN for part in piece.parts):
@@ -397,6 +410,25 @@ class Courier:
         for key in self._left_out.get(piece.key, ()):
             for part in piece.parts:
                 self.dropped[part.folder_id].setdefault(key, REFUSED)
+
+
+def _parted(piece: Piece, most: int | None) -> list[Piece]:
+    """In parcels of so many mailboxes; first those that a message is missed in most."""
+    if most is None or len(piece.parts) <= most:
+        return [piece]
+    parts = sorted(piece.parts, key=_rank)
+    parcels = []
+    for start in range(0, len(parts), most):
+        first, *twins = parts[start : start + most]
+        first.look, first.careful, first.twins = piece.look, piece.careful, tuple(twins)
+        parcels.append(first)
+    return parcels
+
+
+def _rank(part: Piece) -> int:
+    """The inbox, then what has a role, then the rest, at last what only shows mail of others."""
+    roles = set(part.folder.roles)
+    return 0 if "inbox" in roles else 3 if roles & _VIRTUAL else 1 if roles else 2
 
 
 def _instant(epoch: int) -> Received:

@@ -25,7 +25,7 @@ from portarchive.jobs.replay.folders import FolderPlan, Mapper
 from portarchive.jobs.replay.gather import Gatherer, as_record, not_brought
 from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
-from portarchive.jobs.replay.match import Matcher, Pair, Round, changes_instant
+from portarchive.jobs.replay.match import Matcher, Round, changes_instant
 from portarchive.jobs.replay.options import ImportOptions
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies

@@ -165,8 +165,9 @@ class Checker:
         found = {piece.digest: (piece, there) for piece, there, _ in pairs if piece.digest}
         copies: list[tuple[Piece, Present]] = []
         for piece in pieces:
-            first, present = found.get(piece.digest, (None, None))
-            if piece.state is State.OPEN and first is not None and present is not None:
+            pair = found.get(piece.digest) if piece.digest is not None else None
+            if piece.state is State.OPEN and pair is not None:
+                first, present = pair
                 piece.state, piece.uid, piece.code = State.PRESENT, first.uid, first.code
                 piece.differs = (*self._flags(piece, present), *self._instant(piece, present))
                 self._merging.add(piece, present)
