@@ -103,7 +103,10 @@ def test_a_shared_account_by_name_or_id(server: FakeJmap, root: Path, words, que
     said = export(server, root, *words, query=query)
     assert said.code == 0
     assert list(said.octets().values()) == [letter(1)]
-    assert json.loads((root / "archive.json").read_bytes())["datasource"]["account"] == "Büro & Co (u-jane)"
+    assert (
+        json.loads((root / "archive.json").read_bytes())["datasource"]["account"]
+        == "Büro & Co (u-jane)"
+    )
     with FakeJmap() as other:
         password(other, PASSWORD)
         other.edit_session = shared
