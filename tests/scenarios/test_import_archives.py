@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,8 +124,7 @@ def contained(archive: Path) -> dict[str, bytes]:
             str(p.relative_to(archive)): p.read_bytes() for p in archive.rglob("*") if p.is_file()
         }
     elif archive.suffix in {".zip", ".pdpa"}:
-        with zipfile.ZipFile(archive) as opened:
-            files = {name: opened.read(name) for name in opened.namelist()}
+        files = zipped(archive)
     else:
         octets = archive.read_bytes()
         if archive.suffix == ".zst":
@@ -138,6 +139,25 @@ def contained(archive: Path) -> dict[str, bytes]:
     root = min((name for name in files if name.endswith(("archive.json", "index.json"))), key=len)
     cut = len(root) - len(root.rpartition("/")[2])
     return {name[cut:]: octets for name, octets in files.items()}
+
+
+def zipped(archive: Path) -> dict[str, bytes]:
+    """The files of a ZIP; one after another where ``zipfile`` knows its directory not (signed)."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return {name: opened.read(name) for name in opened.namelist()}
+    except zipfile.BadZipFile:
+        octets = archive.read_bytes()
+    files: dict[str, bytes] = {}
+    at = 0
+    while octets[at : at + 4] == b"PK\3\4":
+        method, packed, named, extra = struct.unpack_from("<8xH8xI4xHH", octets, at)
+        start = at + 30 + named + extra
+        name = octets[at + 30 : at + 30 + named].decode()
+        at = start + packed
+        files[name] = zlib.decompress(octets[start:at], -15) if method else octets[start:at]
+    assert files, archive
+    return files
 
 
 def wanted(files: dict[str, bytes]) -> list[str]:
