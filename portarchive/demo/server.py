@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
+import selectors
 import subprocess
 import sys
 import tempfile
@@ -103,13 +103,16 @@ def _started(process: subprocess.Popen[bytes], order: object, complaints: IO[byt
         raise _not_started(complaints) from None
     answer = b""
     deadline = time.monotonic() + START_SECONDS
-    while not answer.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        ready = left > 0 and select.select([process.stdout], [], [], left)[0]
-        piece = os.read(process.stdout.fileno(), 4096) if ready else b""
-        if not piece:
-            raise _not_started(complaints)
-        answer += piece
+    # not select(2): whoever imports us may have more than 1,024 files open
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        while not answer.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            ready = left > 0 and waiting.select(left)
+            piece = os.read(process.stdout.fileno(), 4096) if ready else b""
+            if not piece:
+                raise _not_started(complaints)
+            answer += piece
     return int(json.loads(answer)["port"])
 
 

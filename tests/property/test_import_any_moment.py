@@ -54,6 +54,14 @@ class Moments:
         return self
 
 
+def bring(kind: str, archive: Path, there: Path) -> None:
+    target = TARGETS[kind](there / "mail")
+    try:
+        place(archive, target, there / "state")
+    finally:
+        target.close()
+
+
 def interrupted(kind: str, archive: Path, there: Path, at: tuple[Line, int]) -> int:
     """One import in a child; returns what it ended with."""
     pid = os.fork()
@@ -61,7 +69,7 @@ def interrupted(kind: str, archive: Path, there: Path, at: tuple[Line, int]) -> 
         code = 3
         try:
             sys.settrace(Moments(kind, at))
-            place(archive, TARGETS[kind](there / "mail"), there / "state")
+            bring(kind, archive, there)
             code = 0
         except KeyboardInterrupt:
             code = 2
@@ -107,7 +115,7 @@ def test_all_of_it_and_once(root: Path, kind: str) -> None:
     before = sys.gettrace()
     sys.settrace(moments)
     try:
-        place(archive, TARGETS[kind](root / "whole/mail"), root / "whole/state")
+        bring(kind, archive, root / "whole")
     finally:
         sys.settrace(before)
     wanted = [b"%s@example.org" % name for name in (b"a", b"b", b"c", b"d", b"e")]
@@ -119,6 +127,6 @@ def test_all_of_it_and_once(root: Path, kind: str) -> None:
         there.mkdir()
         assert interrupted(kind, archive, there, at) in {0, 2, 4}, at
         age_locks(there)
-        place(archive, TARGETS[kind](there / "mail"), there / "state")
+        bring(kind, archive, there)
         assert holds(there / "mail") == wanted, at
         shutil.rmtree(there)

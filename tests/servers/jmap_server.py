@@ -397,7 +397,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise DroppedError from None
 
     def _read_all(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("the client ended within its request")
+        return body
 
     # --- places ---------------------------------------------------------------------------------
 
