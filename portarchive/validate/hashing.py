@@ -86,10 +86,14 @@ class Hashing:
             pass
         with self._lock:
             self._stopped = True
-            for process in self._processes:
-                process.terminate()
+            processes = list(self._processes)
+        for process in processes:
+            process.terminate()
         for thread in self._threads:
             thread.join()
+        # an interrupt while a thread began: nobody but ``processes`` knows what it began
+        for process in processes:
+            process.wait()
 
     @contextlib.contextmanager
     def _process(self, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
