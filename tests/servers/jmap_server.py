@@ -21,8 +21,9 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
@@ -54,6 +55,8 @@ LIMITS = {
     "maxObjectsInSet": 500,
 }
 _CHUNK = 1 << 16
+_NOTICED = 5.0
+"""Seconds within which the end of a connection reaches the server, through a relay as well."""
 
 Verdict = dict[str, Any] | None
 
@@ -131,7 +134,7 @@ class FakeJmap:
         self.complaints: list[str] = []
         self.lock = threading.RLock()
         self._faults: list[Fault] = []
-        self._inside: Counter[str] = Counter()
+        self._inside: dict[str, list[_Inside]] = defaultdict(list)
         self._connections: set[socket.socket] = set()
 
     def __enter__(self) -> Self:
@@ -204,17 +207,29 @@ class FakeJmap:
         return count > self.limit(name)
 
     @contextlib.contextmanager
-    def inside(self, limit: str) -> Iterator[bool]:
-        """One more request of a kind; False if those are too many at once."""
+    def inside(self, limit: str, connection: socket.socket) -> Iterator[bool]:
+        """One more request of a kind; False if those are too many at once.
+
+        One that its client gave up does not count, though it takes a moment to be noticed here.
+        """
+        me = _Inside(connection)
         with self.lock:
-            self._inside[limit] += 1
-            fits = not self.exceeds(limit, self._inside[limit])
-            self.refused[limit] += not fits
+            before = list(self._inside[limit])
+            self._inside[limit].append(me)
         try:
+            ends = time.monotonic() + _NOTICED
+            while (open_ := [each for each in before if not each.is_given_up()]) and (
+                len(open_) >= self.announced.get(limit, 1 << 60) and time.monotonic() < ends
+            ):
+                time.sleep(0.005)
+            with self.lock:
+                fits = not self.exceeds(limit, len(open_) + 1)
+                self.refused[limit] += not fits
             yield fits
         finally:
             with self.lock:
-                self._inside[limit] -= 1
+                me.is_over = True
+                self._inside[limit].remove(me)
 
     @staticmethod
     def now() -> str:
@@ -248,6 +263,25 @@ class FakeJmap:
                 "state": self.state,
             }
         )  # fmt: skip
+
+
+@dataclass(eq=False)
+class _Inside:
+    """A request that is worked on. ``is_over``: it is not any more."""
+
+    connection: socket.socket
+    is_over: bool = False
+
+    def is_given_up(self) -> bool:
+        """Whether the client closed its end before that."""
+        if self.is_over:
+            return False
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except (OSError, ValueError):
+            return True
 
 
 class _Flood(NamedTuple):
@@ -411,7 +445,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self) -> tuple[int, Any]:
         server = self.jmap
         body = self._read_all()
-        with server.inside("maxConcurrentRequests") as fits:
+        with server.inside("maxConcurrentRequests", self.connection) as fits:
             if not fits:
                 return server.busy.status, server.busy.problem
             if server.exceeds("maxSizeRequest", len(body)):
@@ -440,7 +474,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _upload(self) -> tuple[int, Any]:
         server = self.jmap
         left = size = int(self.headers["Content-Length"])
-        with server.inside("maxConcurrentUpload") as fits:
+        with server.inside("maxConcurrentUpload", self.connection) as fits:
             digest, parts = hashlib.sha256(), []
             while left:
                 chunk = self.rfile.read(min(left, _CHUNK))
@@ -467,7 +501,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _download(self) -> tuple[int, Any]:
         found = re.fullmatch(r"/download/([^/]*)/([^/]*)/[^/?]*\?type=.*", self.path)
         server = self.jmap
-        if not self.staying.enter_context(server.inside("maxConcurrentRequests")):
+        if not self.staying.enter_context(server.inside("maxConcurrentRequests", self.connection)):
             return server.busy.status, server.busy.problem
         time.sleep(server.pace)
         blob_id = unquote(found[2]) if found else ""

@@ -313,7 +313,8 @@ def test_more_mailboxes_than_a_server_gives_at_once_are_listed_once() -> None:
         survey = state.survey(source.session, before)
         assert len(survey.boxes) == 13
         assert server.calls["Mailbox/query"] == 0
-        assert server.calls["Mailbox/get"] == 2
+        # by id: by reference they may be more than are given
+        assert server.calls["Mailbox/get"] == 1
         source.close()
 
 

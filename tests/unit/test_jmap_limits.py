@@ -7,6 +7,7 @@ in a report, and nothing believed that was not said.
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import logging
 import tempfile
@@ -974,6 +975,23 @@ def test_a_refusal_that_says_anything(hostile, where, status, member, junk, head
     finally:
         if session is not None:
             session.close()
+
+
+def test_nobody_waits_for_the_body_of_a_redirect() -> None:
+    with FakeJmap(blobs=None) as server:
+        redirect = {"Location": "/.well-known/jmap", "Content-Length": "999999999"}
+        server.on("session", Status(301, {}, redirect))
+        session = Session(server.settings())
+        session.close()
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[", "http://\xb2:x/"])
+def test_a_redirect_to_nowhere_is_closed(location: str) -> None:
+    with FakeJmap(blobs=None) as server:
+        server.on("session", Status(301, {}, {"Location": location, "Content-Encoding": "gzip"}))
+        with pytest.raises(PortArchiveError):
+            Session(server.settings())
+    gc.collect()
 
 
 @pytest.mark.parametrize("where", ["session", "api", "upload", "download"])

@@ -64,8 +64,8 @@ class Fetcher:
         small: list[Known] = []
         large: list[Known] = []
         for ref, known in self._known(refs):
-            if known is None:
-                yield ref, Vanished()
+            if isinstance(known, Vanished | Failure):
+                yield ref, known
             elif ref.size is None or ref.size >= LARGE:
                 large.append(known)
             else:
@@ -73,7 +73,9 @@ class Fetcher:
         yield from self._batched(small) if self._blob is not None else self._parallel(small)
         yield from self._streamed(large)
 
-    def _known(self, refs: Sequence[MessageRef]) -> list[tuple[MessageRef, Known | None]]:
+    def _known(
+        self, refs: Sequence[MessageRef]
+    ) -> list[tuple[MessageRef, Known | Failure | Vanished]]:
         ids = list(dict.fromkeys(uid_of(ref) for ref in refs))
         found = blobs.describe(self._session, ids)
         return [(ref, _as_it_is(ref, found.get(uid_of(ref)))) for ref in refs]
@@ -202,11 +204,15 @@ def _threads(width: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _as_it_is(ref: MessageRef, email: Mapping[str, Any] | None) -> Known | None:
-    """The reference with the flags of this moment; None if the message is nowhere it was named."""
-    there = set(convert.mailbox_ids(email)) if email is not None else set()
-    if email is None or not any(place.folder_id in there for place in ref.placements):
-        return None
+def _as_it_is(ref: MessageRef, email: Mapping[str, Any] | None) -> Known | Failure | Vanished:
+    """The reference with the flags of this moment; ``Vanished`` if it is nowhere it was named."""
+    if email is None:
+        return Vanished()
+    if not isinstance(email.get("mailboxIds"), Mapping):
+        return Failure("no-data", "the server does not say in which mailboxes the message is")
+    there = set(convert.mailbox_ids(email))
+    if not any(place.folder_id in there for place in ref.placements):
+        return Vanished()
     marks = convert.flags(email.get("keywords"))
     placements = tuple(
         place._replace(flags=marks) if place.folder_id in there else place

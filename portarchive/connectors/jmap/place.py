@@ -53,17 +53,21 @@ class Placer:
                     waiting.append((window, pool.submit(self._timed, window)))
                 if not waiting:
                     break
-                window, future = waiting.popleft()
+                window, future = waiting[0]
                 try:
                     yield from future.result()
                 except ConnectorError as error:
                     lost = lost or error
                     self._broke = True
                     yield from ((parcel, Unsure(error.text)) for parcel in window)
+                waiting.popleft()
                 lost = lost or self._importer.later
             yield from ((parcel, Unsure("it was not sent")) for parcel in windows.rest())
-        except KeyboardInterrupt:
-            self._session.close()  # whoever stops us waits for no answer
+        except (KeyboardInterrupt, GeneratorExit):
+            # Whoever stops us, here or while an outcome is looked at, waits for no answer.
+            if not all(future.done() for _, future in waiting):
+                self._broke = True
+                self._session.close()
             raise
         finally:
             # Whoever looks what is there must not do so while something is still on its way.

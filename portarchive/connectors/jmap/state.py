@@ -191,12 +191,10 @@ def _with_mailboxes(
     if known is None or known.mailboxes.state is None:
         answer, mailboxes = session.call([first, _ALL_MAILBOXES])
         return answer, _listed(session, mailboxes)
-    calls = [
-        first,
-        ("Mailbox/changes", {"sinceState": known.mailboxes.state}),
-        _changed_mailboxes("/created"),
-        _changed_mailboxes("/updated"),
-    ]
+    calls: list[Call] = [first, ("Mailbox/changes", {"sinceState": known.mailboxes.state})]
+    if len(known.mailboxes.found) <= session.limits.max_objects_in_get:
+        # else they may be more than may be asked for at once
+        calls += [_changed_mailboxes("/created"), _changed_mailboxes("/updated")]
     try:
         answers = session.call(calls)
     except LimitReached:  # fewer calls in a request than these
@@ -256,21 +254,32 @@ def _at_hand(told: Sequence[str], answers: Sequence[Answer | MethodError]) -> _F
 
 
 def _listed(session: Session, answer: Answer | MethodError) -> _Mailboxes:
-    """All mailboxes; the answer to ``_ALL_MAILBOXES`` is at hand."""
+    """All mailboxes; the answer to ``_ALL_MAILBOXES`` is at hand.
+
+    Raises:
+        ServerMisbehaved: one has no id. To pass it over would lose its mail without a word.
+    """
+    found: list[dict[str, Any]] = []
+    most = session.resource.limits().max_objects_in_get
     if isinstance(answer, MethodError) and answer.type == "requestTooLarge":
-        # More mailboxes than a server gives at once: their ids first (RFC 8620 section 5.1).
-        answer = session.ask("Mailbox/get", {"ids": [], "properties": ["id"]})
-        ids: set[str] = set()
-        _query(session, "Mailbox/query", {}, None, ids, MOST)
-        parts = session.get("Mailbox", sorted(ids), PROPERTIES)
-        found = [each for part, _ in parts for each in part]
+        answer, most = session.ask("Mailbox/get", {"ids": [], "properties": ["id"]}), 0
     else:
         answer = expect("Mailbox/get", answer)
         found = objects(answer.get("list"))
+        if len(found) < len(answer["list"]) or any(object_id(each["id"]) is None for each in found):
+            raise ServerMisbehaved("the server tells of a mailbox and not of its id")
+    if len(found) >= most:
+        # There may be more than are given at once (RFC 8620 section 5.1): by their ids. Some
+        # servers (Stalwart) do not say that they gave no more, as the section wants it.
+        ids: set[str] = set()
+        _query(session, "Mailbox/query", {}, None, ids, MOST)
+        ids.difference_update(each["id"] for each in found)
+        found += [
+            each for part, _ in session.get("Mailbox", sorted(ids), PROPERTIES) for each in part
+        ]
     state = answer.get("state")
     return _Mailboxes(
-        {each["id"]: each for each in found if object_id(each["id"]) is not None},
-        state if isinstance(state, str) and state else None,
+        {each["id"]: each for each in found}, state if isinstance(state, str) and state else None
     )
 
 

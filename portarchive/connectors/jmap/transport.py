@@ -166,7 +166,7 @@ class Transport:
         self._secret = settings.secret.reveal()
         self._bearer = settings.secret.kind == "token"
         self._logged_in = False
-        self._http = requests.Session()
+        self._http = _Http()
         self._http.trust_env = False  # no .netrc: its password would go out in place of ours
         self._http.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._closed = threading.Event()
@@ -326,6 +326,13 @@ class Transport:
 
 
 _FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+class _Http(requests.Session):
+    """Leaves redirects alone: even one not to be followed is read to its end, however long."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
 
 
 class _Sockets:
