@@ -74,6 +74,14 @@ def _cost(path: str) -> int:
     return 1 + len(path) // _LONG_PATH
 
 
+def _key(name: str) -> str:
+    """Under which names are twins.
+
+    What no file system can hold has no twin in one; normal forms take long where it is long.
+    """
+    return fold_key(name) if len(name) <= _MAX_OCTETS else name
+
+
 class Listing:
     """All files of a tree.
 
@@ -223,7 +231,7 @@ class Listing:
             keys: dict[str, str] = {}
             for names in (files, below):
                 for name in names:
-                    key = name.lower() if name.isascii() else fold_key(name)
+                    key = name.lower() if name.isascii() else _key(name)
                     first = keys.setdefault(key, name)
                     if first != name:
                         least, other = sorted((first, name))

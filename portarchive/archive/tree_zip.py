@@ -25,6 +25,7 @@ from portarchive.archive.tree_zip_directory import (
     Entry,
     find_directory,
     read_directory,
+    wide_sizes,
 )
 
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -109,6 +110,8 @@ class ZipTree:
             if stat.S_IFMT(entry.mode) not in {0, stat.S_IFREG}:
                 return Trouble("F-013", name, "it is neither a file nor a directory")
         if directory:
+            if entry.size:
+                return Trouble("Z-004", name, "it is a directory, and claims octets")
             return Folder(name.removesuffix("/"))
         if entry.flags & ENCRYPTED:
             return Trouble("Z-006", name, "it is encrypted, and there is no passphrase")
@@ -138,10 +141,11 @@ class ZipTree:
             or method != entry.method
         ):
             return Trouble("Z-013", entry.name, "its local header says something else")
-        told = (crc, packed, size)
-        wide = _FULL32 in {packed, size}
-        if not flags & _DESCRIPTOR and not wide and told != (entry.crc, entry.packed, entry.size):
-            return Trouble("Z-004", entry.name, "its local header has other sizes")
+        if not flags & _DESCRIPTOR:
+            if _FULL32 in {packed, size}:
+                size, packed = wide_sizes(self._file.read(extras), size, packed)
+            if (crc, packed, size) != (entry.crc, entry.packed, entry.size):
+                return Trouble("Z-004", entry.name, "its local header has other sizes")
         start = entry.offset + length + int(extras)
         if start + entry.packed > self._length:
             return Trouble("Z-004", entry.name, "it reaches beyond the end of the file")

@@ -223,6 +223,12 @@ def _zip64(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int,
     return out[0], out[1], out[2]
 
 
+def wide_sizes(extra: bytes, size: int, packed: int) -> tuple[int, int]:
+    """(length, packed length) of a local header, as its ZIP64 field has them where it has one."""
+    wide = _zip64(extra, size, packed, 0)
+    return (size, packed) if wide is None else wide[:2]
+
+
 def _field(extra: bytes, wanted: int) -> bytes:
     """The first extra field of a kind (APPNOTE 4.5.1), b"" if there is none."""
     at = 0

@@ -38,7 +38,7 @@ from portarchive.validate.checks.integrity import (
 from portarchive.validate.checks.ledger import check_ledger
 from portarchive.validate.checks.messages import check_messages
 from portarchive.validate.checks.metadata import check_datatypes, check_metadata
-from portarchive.validate.checks.objects import check_object, is_document
+from portarchive.validate.checks.objects import WITHOUT_DOCUMENTS, check_object, is_document
 from portarchive.validate.checks.partial import check_base
 from portarchive.validate.checks.references import check_references
 from portarchive.validate.hashing import Hashing
@@ -53,6 +53,7 @@ from portarchive.validate.run import (
     FolderFacts,
     Level,
     Run,
+    is_junk,
     where,
 )
 
@@ -256,6 +257,9 @@ def _read_metadata(run: Run) -> None:
     # the loop must still stand at the member while that is read
     for name, stream in _streams(run, path.__eq__):
         if name == path:
+            found = run.listing.file(path)
+            if found is not None and found.alias:
+                run.report.add("Z-018", path)
             _take_metadata(run, stream)
             return
     raise BadMemberError("F-012", "it is a hard link to nothing that is here")
@@ -316,14 +320,15 @@ def _kind(path: str) -> str | None:
     """Which reader a document has, by its path; None for what is no document."""
     if path in {MANIFEST_FILE, DIGESTS_FILE}:
         return path
-    if path.rpartition("/")[2] == FOLDER_FILE and not path.startswith(("blob/", "sieve/")):
+    top, name = path.partition("/")[0], path.rpartition("/")[2]
+    if name == FOLDER_FILE and top not in WITHOUT_DOCUMENTS and not is_junk(top):
         return FOLDER_FILE
     return "object" if is_document(path) else None
 
 
 def _is_document(run: Run, path: str) -> bool:
     """Whether a file is read as a document at this level."""
-    kind = _kind(path)
+    kind = _kind(path) if path != run.metadata_file else None
     return kind is not None and (kind != DIGESTS_FILE or run.level >= Level.STRUCTURE)
 
 

@@ -70,7 +70,13 @@ class Hashing:
             return
         for _ in range(min(os.cpu_count() or 1, _MOST)):
             thread = threading.Thread(target=self._feed, name="hashing", daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # an interrupt in the middle of what Python locks while a thread begins
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None
+                return  # no thread to be had: ``finish`` does its part
             self._threads.append(thread)
 
     def finish(self) -> None:
@@ -88,7 +94,7 @@ class Hashing:
             self._stopped = True
             processes = list(self._processes)
         for process in processes:
-            process.terminate()
+            process.kill()  # whoever began this may ignore SIGTERM, which its children inherit
         for thread in self._threads:
             thread.join()
         # an interrupt while a thread began: nobody but ``processes`` knows what it began

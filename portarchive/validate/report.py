@@ -61,6 +61,40 @@ class Finding:
         }
 
 
+class Aside:
+    """Findings that may never be told.
+
+    Attributes:
+        rows: ``KEPT`` of each code at most.
+        more: how many others there were, by code.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.more: Counter[str] = Counter()
+        self._kept: Counter[str] = Counter()
+
+    def add(self, row: Row) -> None:
+        """One more."""
+        code = row[0]
+        if self._kept[code] < KEPT:
+            self._kept[code] += 1
+            self.rows.append(row)
+        else:
+            self.more[code] += 1
+
+    def cut(self, told: Counter[str]) -> None:
+        """Keep no rows beyond ``KEPT`` of each code, ``told`` included, to which they are added."""
+        kept = []
+        for row in self.rows:
+            if told[row[0]] < KEPT:
+                told[row[0]] += 1
+                kept.append(row)
+            else:
+                self.more[row[0]] += 1
+        self.rows = kept
+
+
 class Report:
     """The findings of one validation.
 
@@ -88,8 +122,7 @@ class Report:
         self.folders = 0
         self.findings: list[Finding] = []
         self.counts: Counter[str] = Counter()
-        self._aside: list[Row] | None = None
-        self._held: Counter[str] = Counter()
+        self._aside: Aside | None = None
 
     def add(self, code: str, path: str = "", pointer: str = "", text: str = "") -> None:
         """Note a finding. Without ``text`` the code's own meaning stands.
@@ -100,9 +133,8 @@ class Report:
         row = all_codes()[code]
         if row.severity is None:
             raise KeyError(code)
-        if self._aside is not None and self._held[code] < KEPT:
-            self._held[code] += 1
-            self._aside.append((code, path, pointer, text))
+        if self._aside is not None:
+            self._aside.add((code, path, pointer, text))
             return
         self.counts[code] += 1
         if self.counts[code] <= KEPT:
@@ -119,17 +151,19 @@ class Report:
             )
 
     @contextmanager
-    def aside(self) -> Iterator[list[Row]]:
-        """What is added meanwhile goes into the list, for ``add`` later or never.
-
-        ``KEPT`` of each code in all; more than these no report shows, and they are counted at once.
-        """
-        rows: list[Row] = []
-        self._aside = rows
+    def aside(self) -> Iterator[Aside]:
+        """What is added meanwhile is kept apart, to be added later or never."""
+        aside = Aside()
+        self._aside = aside
         try:
-            yield rows
+            yield aside
         finally:
             self._aside = None
+
+    def add_more(self, code: str, path: str, more: int) -> None:
+        """Note findings of one file of which no more than that is known."""
+        self.add(code, path)
+        self.add_count(code, more - 1)
 
     def add_count(self, code: str, more: int) -> None:
         """Count findings that were not kept one by one."""

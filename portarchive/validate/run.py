@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -146,8 +147,9 @@ class Run:
         ledger: the directories of the folders that manifest.json has.
         private: directories at the root that are no part of the archive.
         journal: an export is, or was, going on in this directory.
-        held: (path, findings) of files that may be attachments and not the documents that they
-            were taken for: to be told when blobIds are known.
+        held: (path, findings, how many more of a code) of files that may be attachments and not
+            the documents that they were taken for: to be told when blobIds are known.
+        held_rows: how many findings of each code that are.
         without_folder: directories of which P-006 was told; so is every file in them.
         with_base: whether there is a base to compare with.
         explained: values whose violations were told as fully as can be.
@@ -173,7 +175,10 @@ class Run:
     journal: bool = False
     folders: dict[str, FolderFacts] = field(default_factory=dict)
     objects: list[ObjectFacts] = field(default_factory=list)
-    held: list[tuple[str, list[Row]]] = field(default_factory=list)
+    held: list[tuple[str, tuple[Row, ...], tuple[tuple[str, int], ...]]] = field(
+        default_factory=list
+    )
+    held_rows: Counter[str] = field(default_factory=Counter)
     without_folder: set[str] = field(default_factory=set)
     with_base: bool = False
     explained: int = 0

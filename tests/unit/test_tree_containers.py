@@ -251,6 +251,27 @@ def end64(count: int, size: int, offset: int, at: int) -> bytes:
     return record + struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
 
 
+@pytest.mark.parametrize("field", ["crc", "size", "packed"])
+def test_wide_headers_that_disagree(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out, out.open("a.json", "w", force_zip64=True) as member:
+        member.write(b"12345678")
+    octets = bytearray(path.read_bytes())
+    assert troubles(path) == []
+    extra = 30 + len("a.json")
+    assert struct.unpack_from("<HHQQ", octets, extra) == (1, 16, 8, 8)
+    octets[{"crc": 14, "size": extra + 4, "packed": extra + 12}[field]] ^= 1
+    path.write_bytes(octets)
+    assert troubles(path) == ["Z-004"]
+
+
+def test_a_directory_of_a_zip_that_holds_octets(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
+        out.writestr(zipfile.ZipInfo("a/"), b"")
+        out.writestr(zipfile.ZipInfo("b/"), b"hidden")
+    assert troubles(tmp_path / "a.zip") == ["Z-004"]
+
+
 def test_a_zip64_end_record_beside_real_values(tmp_path: Path) -> None:
     octets, at, told = plain_zip(tmp_path / "a")
     path = tmp_path / "a.zip"

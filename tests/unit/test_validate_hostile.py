@@ -67,6 +67,15 @@ def test_deep_names_cost_little(tmp_path: Path) -> None:
     assert peak < 150_000_000
 
 
+def test_names_whose_normal_form_takes_long(tmp_path: Path) -> None:
+    marks = "\u0301" * 1000 + "\u0316" * 1000
+    path = nested(good() | {f"{n:04}{marks}": b"" for n in range(2000)}, tmp_path / "a.tar.gz", "")
+    started = time.process_time()
+    report = portarchive.validate(path)
+    assert report.counts["F-020"] == 2000
+    assert time.process_time() - started < 10
+
+
 def test_global_headers_are_not_copied_from_member_to_member(tmp_path: Path) -> None:
     files = good() | {f"blob/{n}": b"" for n in range(3000)}
     out = io.BytesIO()

@@ -134,17 +134,38 @@ def test_globs_mean_what_expressions_mean(pattern: str, text: str) -> None:
     assert Glob(pattern).fits(text) is bool(re.fullmatch(wild, text, re.DOTALL))
 
 
+MARKS = "a" + "\u0301" * 2000 + "\u0316" * 2000
+"""Whose normal form takes the longest."""
+
+
 @pytest.mark.parametrize(
-    ("patterns", "folders"),
+    ("patterns", "names", "folders"),
     [
-        (["*a" * 100 + "*b"], 1),
-        ([f"*a*a*a*a*b{number}" for number in range(1000)], 200),
-        (["?a" * 2000 + "*" + "??" * 2000 + "b"] * 1 + ["*" + "?" * 4000 + "b*"], 1000),
+        (["*a" * 100 + "*b"], ["a" * 4000], 1),
+        ([f"*a*a*a*a*b{number}" for number in range(1000)], ["a" * 200, "a" * 4000], 200),
+        (["?a" * 2000 + "*" + "??" * 2000 + "b", "*" + "?" * 4000 + "b*"], ["a" * 4000], 1000),
+        (["*" + "a" * 600 + "b" + "a" * (500 + n) + "*" for n in range(50)], ["a" * 2400], 10_000),
+        (["x*"], ["n" * 4000] * 250, 1000),
+        (["x*"], [MARKS] * 250, 100),
+        ([MARKS * 100], ["INBOX"], 1),
+        ([f"?{number}*" for number in range(400_000)], ["INBOX"], 1),
+        (["a*" * (8 << 20)], ["INBOX"], 1),
     ],
 )
-def test_patterns_that_mean_to_take_long(patterns: list[str], folders: int) -> None:
+def test_patterns_that_mean_to_take_long(
+    patterns: list[str], names: list[str], folders: int
+) -> None:
     started = time.process_time()
     selected = Selected({"selection": {"folders": patterns}})
     for number in range(folders):
-        selected.takes(["a" * 200, f"a{number}", "a" * 4000], [])
+        selected.takes([f"a{number}", *names], [])
+    assert time.process_time() - started < 10
+
+
+def test_prefixes_that_mean_to_take_long() -> None:
+    spaces = {"other": [{"prefix": f"#{number}/"} for number in range(200_000)]}
+    started = time.process_time()
+    selected = Selected({"selection": {}, "source": {"namespaces": spaces}})
+    for _ in range(2000):
+        selected.takes(["INBOX"], [])
     assert time.process_time() - started < 10

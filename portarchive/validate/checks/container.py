@@ -114,7 +114,7 @@ def _is_of_nothing(path: str) -> bool:
     """Whether a file that nothing names has no meaning by its place and name either."""
     if path.partition("/")[0] in {*WITHOUT_DOCUMENTS, MAIL} or path in METADATA_FILES:
         return False
-    return path.rpartition("/")[2].lower() != FOLDER_FILE and not is_document(path)
+    return path.rpartition("/")[2] != FOLDER_FILE and not is_document(path)
 
 
 def _tell_stray(run: Run, path: str, file: File) -> None:

@@ -119,7 +119,8 @@ def check_chain(run: Run) -> None:
         if pointer not in of_metadata.condemned:
             report.add("M-017" if has else "M-001", DIGESTS_FILE if has else "")
         return
-    if not of_metadata.has(pointer):
+    known = run.metadata_file in run.verdicts  # else it could not be read, which is told
+    if known and not of_metadata.has(pointer):
         if link is None:
             report.add("M-030", MANIFEST_FILE)
         elif not _follow(run, run.metadata_file, pointer, link, MANIFEST_FILE):
@@ -127,7 +128,7 @@ def check_chain(run: Run) -> None:
     if manifest is None:
         return
     told, own = manifest.get("archive_id"), run.section("archive").get("id")
-    told_already = of_manifest.has("/archive_id") or of_metadata.has("/archive/id")
+    told_already = not known or of_manifest.has("/archive_id") or of_metadata.has("/archive/id")
     if isinstance(told, str) and told != own and not told_already:
         report.add("M-005", MANIFEST_FILE, "/archive_id")
     files = manifest.get("files")

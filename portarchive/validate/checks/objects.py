@@ -7,6 +7,7 @@ in; every JSON document of an archive is asked, wherever it lies. What types mea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from portarchive.validate.checks.metadata import check_schema_member, schema_of
 from portarchive.validate.checks.secrets import check_secrets
 from portarchive.validate.ijson import Document
 from portarchive.validate.ijson_places import escape
+from portarchive.validate.report import Row
 from portarchive.validate.run import (
     FOLDER_FILE,
     MAIL,
@@ -35,7 +37,7 @@ from portarchive.validate.verdict import SOUND, Verdict, judge
 TOPS = ("contacts", "calendars", "tasks", "notes")
 WITHOUT_DOCUMENTS = frozenset({"blob", "sieve"})
 """Where nothing is looked into (C-095)."""
-_OF_THE_ROOT = frozenset({*METADATA_FILES, MANIFEST_FILE})
+_OF_THE_ROOT = frozenset({METADATA_FILES[0], MANIFEST_FILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,14 @@ _OF_TOP = {"contacts": "Card", "tasks": "Task", "notes": "Note"}
 
 
 def is_document(path: str) -> bool:
-    """Whether a file is to be read as an object, judged by its path."""
+    """Whether a file is to be read as an object, judged by its path; the metadata file is none."""
     if path[-5:].lower() != ".json":
         return False
     directory, _, name = path.rpartition("/")
     return (
         path not in _OF_THE_ROOT
         and path.partition("/")[0] not in WITHOUT_DOCUMENTS
-        and name.lower() != FOLDER_FILE
+        and name != FOLDER_FILE
         and not is_junk(name)
         and not in_junk(directory)
     )
@@ -85,15 +87,20 @@ def check_object(run: Run, path: str, stream: Stream) -> None:
     """
     sure = True
     with run.report.aside() as found:
-        try:
-            sure = _check(run, path, stream)
-        finally:
-            kept = list(found)
+        sure = _check(run, path, stream)
     if sure:
-        for row in kept:
-            run.report.add(*row)
-    elif kept:
-        run.held.append((path, kept))
+        tell(run, path, found.rows, found.more.items())
+    elif found.rows:
+        found.cut(run.held_rows)
+        run.held.append((path, tuple(found.rows), tuple(found.more.items())))
+
+
+def tell(run: Run, path: str, rows: Iterable[Row], more: Iterable[tuple[str, int]]) -> None:
+    """What was kept aside of a document: findings, and how many others of a code."""
+    for row in rows:
+        run.report.add(*row)
+    for code, count in more:
+        run.report.add_more(code, path, count)
 
 
 def _check(run: Run, path: str, stream: Stream) -> bool:
@@ -142,6 +149,8 @@ def _text(value: dict[str, Any], member: str) -> str:
 def _tell_unknown(run: Run, path: str, text: str) -> None:
     """A document of no type: where objects or items belong, or anywhere else."""
     top = path.partition("/")[0]
+    if path in METADATA_FILES:
+        return  # F-074 tells it
     if top in _OF_CALENDARS and text != _NO_OBJECT:
         run.report.add("P-024", path, "", text)
     else:
@@ -173,7 +182,8 @@ def _type_of(run: Run, path: str, value: dict[str, Any]) -> tuple[str | None, bo
         sure = name is not None
         name = None if wrong and told not in _TYPES else name
     else:
-        name = by_schema or _OF_TOP.get(top)
+        is_folder = path.rpartition("/")[2].lower() == FOLDER_FILE  # in letters of its own
+        name = by_schema or (None if is_folder else _OF_TOP.get(top))
         wrong = top in _OF_CALENDARS and name not in _OF_CALENDARS[top]
         sure = by_schema is not None
     if name is None or wrong:

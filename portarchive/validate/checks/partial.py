@@ -183,11 +183,11 @@ def _check_folder(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts | 
     for uid, told in facts.uids.items():
         if old.uids.get(uid) == told:
             add("F-066", path, "/items", f"uid {uid[:60]!a}")
-    _check_names(run, facts, old)
+    _check_names(run, base, facts, old)
     _check_files(run, base, facts, old)
 
 
-def _check_names(run: Run, facts: FolderFacts, old: FolderFacts) -> None:
+def _check_names(run: Run, base: _Base, facts: FolderFacts, old: FolderFacts) -> None:
     """F-076, F-077: an item keeps its file name for life, and no other item gets it meanwhile."""
     add = run.report.add
     removed = {uid for _, uid in facts.removed}
@@ -197,15 +197,19 @@ def _check_names(run: Run, facts: FolderFacts, old: FolderFacts) -> None:
         if uid not in removed
     }
     for uid, (filename, _) in facts.uids.items():
-        path = resolve(old.directory, filename)
-        owner = owners.get(path)
-        if path is None or owner == uid:
+        path, here = resolve(old.directory, filename), resolve(facts.directory, filename)
+        if path is None or here is None:
             continue
-        here = resolve(facts.directory, filename)
-        if owner is not None:
+        owner, file = owners.get(path), run.listing.file(here)
+        if owner == uid:
+            before = base.listing.file(path)
+            if file is not None and before is not None and file.size != before.size:
+                text = f"uid {uid[:60]!a}: {file.size:,} octets, it had {before.size:,}"
+                add("F-077", facts.file, "/items", text)
+        elif owner is not None:
             text = f"uid {uid[:60]!a} has the file of uid {owner[:60]!a}"
             add("F-076", facts.file, "/items", text)
-        elif uid in old.uids and here is not None and run.listing.file(here) is not None:
+        elif uid in old.uids and file is not None:
             text = f"uid {uid[:60]!a}: it was {old.uids[uid][0][:120]!a}"
             add("F-077", facts.file, "/items", text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
+from portarchive.validate.checks.objects import tell
 from portarchive.validate.run import MAIL, BlobLink, Level, ObjectFacts, Run
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -27,7 +28,13 @@ def plain_uid(uid: str) -> str:
 
 def check_references(run: Run) -> None:
     """All objects of the archive among each other."""
-    wanted = {link.blob for one in run.objects for link in one.links}
+    wanted = {
+        link.blob
+        for one in run.objects
+        for link in one.links
+        # what names itself is nobody's attachment for that
+        if one.sure or link.blob != one.path.rpartition("/")[2]
+    }
     _tell_held(run, wanted)
     run.objects = [one for one in run.objects if one.sure or not _is_blob(one.path, wanted)]
     if run.level < Level.STRUCTURE:
@@ -93,11 +100,15 @@ def _is_blob(path: str, wanted: set[str]) -> bool:
 
 
 def _tell_held(run: Run, wanted: set[str]) -> None:
-    for path, found in run.held:
+    for path, rows, more in run.held:
         if not _is_blob(path, wanted):
-            for row in found:
-                if row[0] != "F-036" or not _is_stray(run, path):
-                    run.report.add(*row)
+            but = "F-036" if _is_stray(run, path) else ""
+            tell(
+                run,
+                path,
+                (row for row in rows if row[0] != but),
+                (one for one in more if one[0] != but),
+            )
     run.held.clear()
 
 

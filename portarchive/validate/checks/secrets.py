@@ -13,7 +13,7 @@ from portarchive.validate.run import Run
 
 _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:[^/?#\s@]+@", re.IGNORECASE)
 _SECRET = re.compile(
-    r"passw(?:or)?d|passphrase|secret|credential|private[_-]?key|api[_-]?key"
+    r"passw(?:or)?d|passphrase|secret(?!ar)|credential|private[_-]?key|api[_-]?key"
     r"|(?:access|refresh|auth|bearer|session)[_-]?token|\Atoken\Z",
     re.IGNORECASE,
 )
@@ -51,7 +51,7 @@ def check_secrets(run: Run, path: str, pointer: str, value: Any) -> None:
                 for index, inner in enumerate(one[:_MOST])
                 if isinstance(inner, dict | list | str)
             )
-        elif len(one) < _MOST and _PASSWORD_IN_URL.match(one):
+        elif isinstance(one, str) and len(one) < _MOST and _PASSWORD_IN_URL.match(one):
             run.report.add("F-046", path, here, "a URL with a password")
 
 

@@ -21,6 +21,13 @@ _WORK = 1_000_000_000
 """Characters of names compared for all folders of an archive: a second or two."""
 _SLOW = 8
 """Times as long as a plain one takes a character of a pattern with a mark."""
+_AGAIN = 2
+"""Characters of a plain pattern that are compared at each place of a name while one is looked up:
+what repeats itself is compared again and again."""
+_MOST_WILD = 1 << 16
+"""Characters of all patterns with wildcards: each is prepared before it is used."""
+_OF_PREFIX = 16
+"""Steps of comparing one prefix."""
 
 
 class Selected:
@@ -33,11 +40,16 @@ class Selected:
         if not isinstance(selection, dict):
             selection = {}
         words = [_words(selection.get(name)) for name in ("folders", "exclude", "roles")]
+        self._left = _WORK - sum(_steps(word) for some in words[:2] for word in some)
+        wild = sum(len(word) for some in words[:2] for word in some if _is_wild(word))
+        if self._left < 0 or wild > _MOST_WILD:
+            self._understood = False
+            words = [[], [], []]
         self._wanted, self._without = (Patterns(some) for some in words[:2])
         self._roles = frozenset(words[2])
         self._all_spaces = selection.get("namespace") == "all"
         self._prefixes = _prefixes_of_others(manifest)
-        self._left = _WORK
+        self._spaces = frozenset(prefix.rstrip("/") for prefix in self._prefixes)
 
     def takes(self, names: Sequence[str], roles: Sequence[str]) -> bool:
         """Whether a folder belongs to the selection.
@@ -49,15 +61,19 @@ class Selected:
             names: of the mailbox, from the root.
             roles: of the folder, lower case.
         """
-        if not self._understood or not names:
+        if not self._understood or not names or self._left < 0:
+            return True
+        length = here = 0  # of all paths together, and of the last
+        for name in names:
+            here += len(name) + 1
+            length += here
+        self._left -= (self._without.cost + self._wanted.cost) * length
+        self._left -= sum(map(_steps, names)) + _OF_PREFIX * len(self._prefixes)
+        if self._left < 0:
             return True
         plain = [unicodedata.normalize("NFC", name) for name in names]
         plain[0] = "INBOX" if plain[0].upper() == "INBOX" else plain[0]
         paths = ["/".join(plain[:depth]) for depth in range(1, len(plain) + 1)]
-        length = sum(map(len, paths))
-        self._left -= (self._without.cost + self._wanted.cost) * length + len(self._prefixes)
-        if self._left < 0:
-            return True
         if self._without.name(paths):
             return False
         if (self._wanted or self._roles) and not (
@@ -65,9 +81,7 @@ class Selected:
         ):
             return False
         path = "/".join(names)
-        return self._all_spaces or not any(
-            path.startswith(prefix) or path == prefix.rstrip("/") for prefix in self._prefixes
-        )
+        return self._all_spaces or not (path.startswith(self._prefixes) or path in self._spaces)
 
 
 class Patterns:
@@ -85,7 +99,7 @@ class Patterns:
             text = text.removesuffix("/") if len(text) > 1 else text
             first, slash, rest = text.partition("/")
             text = "INBOX" + slash + rest if first.upper() == "INBOX" else text
-            if "*" in text or "?" in text:
+            if _is_wild(text):
                 self._wild.append(Glob(text))
             else:
                 self._plain.add(text)
@@ -138,7 +152,7 @@ class _Part:
 
     def __init__(self, text: str) -> None:
         self.length = len(text)
-        self.cost = 1
+        self.cost = 1 + len(text) // _AGAIN
         self._text = text
         self._search: re.Pattern[str] | None = None
         if "?" in text:
@@ -159,6 +173,15 @@ class _Part:
             return found.end() if found is not None else -1
         found_at = text.find(self._text, at)
         return found_at + self.length if found_at >= 0 else -1
+
+
+def _is_wild(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern
+
+
+def _steps(text: str) -> int:
+    """What its normal form may take: marks that follow each other are put in order one by one."""
+    return len(text) if text.isascii() else 4 * len(text) ** 2
 
 
 def roles_of(header: dict[str, Any]) -> list[str]:

@@ -88,6 +88,8 @@ CASES: tuple[Case, ...] = (
     warn("F-077", "another file name", "An item of the base has another file, which is here.",
          partial(FLAGS, at(F, "/items/0/filename", "msg-9.eml"),
                  put("mail/INBOX/msg-9.eml", message(9))), (F, "/items"), base=full()),
+    warn("F-077", "another message", "The file of an item of the base has more octets than it had.",
+         partial(FLAGS, put(M1, message(1) + b"More.\r\n")), (F, "/items"), base=full()),
     bad("F-075", "folder of the base damaged", "folder.json of the base is cut off.",
         partial(at(F, "/removed", ["1"])), (F, ""),
         base=full(put(F, full()[F][:-60]))),
