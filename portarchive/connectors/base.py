@@ -123,6 +123,22 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Recalling(Protocol):
+    """A source whose names hang on what it was told once and may not be told again."""
+
+    def recall(self, said: Mapping[str, Any] | None) -> None:
+        """Name the folders as an archive has them, where the server does not say how.
+
+        To be called between ``identity``, whose ``namespaces`` are ``assumed`` then, and
+        ``folders``. Without effect where the server does say.
+
+        Args:
+            said: ``SourceIdentity.namespaces`` of an earlier run.
+        """
+        ...
+
+
+@runtime_checkable
 class Target(Protocol):
     """The writing side of a connector. It adds; it never removes, moves or changes what it finds.
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from portarchive.connectors.base import Outcome, Source, SourceCapabilities, Wanted
+from portarchive.connectors.base import Outcome, Recalling, Source, SourceCapabilities, Wanted
 from portarchive.connectors.retry import end
 from portarchive.progress import Notice, Observer
 from portarchive.records import Change, Failure, Folder, MessageRef, SourceIdentity, Vanished
@@ -152,6 +152,12 @@ class BudgetedSource:
     def identity(self) -> SourceIdentity:
         """See ``Source.identity``."""
         return self._source.identity()
+
+    def recall(self, said: Mapping[str, Any] | None) -> None:
+        """See ``Recalling.recall``; nothing where the source has none."""
+        source = self._source
+        if isinstance(source, Recalling):
+            source.recall(said)
 
     def folders(self) -> Sequence[Folder]:
         """See ``Source.folders``."""

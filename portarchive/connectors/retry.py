@@ -24,11 +24,11 @@ from __future__ import annotations
 import contextlib
 import random as chance
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from portarchive.connectors.base import Outcome, Source, Wanted
+from portarchive.connectors.base import Outcome, Recalling, Source, Wanted
 from portarchive.connectors.isolation import STRIKES, Isolation
 from portarchive.connectors.patience import Patience, reason
 from portarchive.errors import (
@@ -122,6 +122,12 @@ class RetryingSource:
     def identity(self) -> SourceIdentity:
         """See ``Source.identity``."""
         return self._persist(self._source.identity)
+
+    def recall(self, said: Mapping[str, Any] | None) -> None:
+        """See ``Recalling.recall``; nothing where the source has none."""
+        source = self._source
+        if isinstance(source, Recalling):
+            self._persist(lambda: source.recall(said))
 
     def folders(self) -> Sequence[Folder]:
         """See ``Source.folders``."""

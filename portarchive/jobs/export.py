@@ -21,12 +21,13 @@ from portarchive.archive.folder_state import FolderState
 from portarchive.archive.layout import Layout
 from portarchive.archive.writer import ArchiveWriter, preflight
 from portarchive.connectors.base import Source, Wanted
-from portarchive.errors import ConnectorError, StorageFailed, WrongSource
+from portarchive.errors import ConnectorError, StorageFailed
 from portarchive.jobs import choose, edition
 from portarchive.jobs.collect import Collector
-from portarchive.jobs.identity import SourceCheck, check_selection, check_unfinished
+from portarchive.jobs.identity import check_selection, check_unfinished, same_source
 from portarchive.jobs.ledger import Entry
 from portarchive.jobs.preview import preview
+from portarchive.jobs.recall import for_journal, recalled
 from portarchive.jobs.rename import Renames, mailbox_id
 from portarchive.jobs.report import ExportReport, Listener, Totals, totals_of
 from portarchive.jobs.selection import Selection
@@ -105,7 +106,9 @@ class _Run:
     def run(self) -> ExportReport:
         """Do it."""
         preflight(self.path)
-        identity = self.source.identity()
+        identity = recalled(
+            self.source, self.source.identity(), self.path, Durability(self.options.fsync)
+        )
         self.observer(Connected(identity.service, identity.account, _product(identity)))
         listed = choose.fitted(self.source.folders(), lambda: Layout(self.path).names().values())
         there = (self.path / model.ARCHIVE_FILE).exists()
@@ -154,7 +157,7 @@ class _Run:
         }
         order = sorted(chosen, key=lambda folder: states[folder.folder_id].path.encode())
         same = self._check_source(writer, identity, states, {f.folder_id: f for f in chosen})
-        writer.begin(source_json, selection.to_json())
+        writer.begin({**source_json, **for_journal(identity)}, selection.to_json())
         collector = Collector(
             self.source,
             writer,
@@ -209,15 +212,9 @@ class _Run:
             change=self.options.change_selection,
         )
         datasource = published.archive.get("datasource", {})
-        if SourceCheck(self.source, identity).same(datasource, states, folders):
+        accept = self.options.accept_source_change
+        if same_source(self.source, identity, datasource, states, folders, accept=accept):
             return True
-        if not self.options.accept_source_change:
-            raise WrongSource(
-                f"this archive is of {datasource.get('account')} at {datasource.get('service')}, "
-                f"not of {identity.account} at {identity.service}",
-                hint="export into a new directory, or add --accept-source-change "
-                "if the same mailbox has moved",
-            )
         writer.renumber_all()
         return False
 
@@ -312,14 +309,24 @@ def _wants_relisting(entry: Entry) -> bool:
     """Something of this folder is still missing here, or was never settled.
 
     So is a listing that was not what the server counted: a server that is well again says nothing
-    of it by itself, for to its counters nothing happened.
+    of it by itself, for to its counters nothing happened. Nor does one say more that counts what it
+    did not have when it was fetched.
     """
-    if entry.get("failed") or "error" in entry or "held" in entry:
+    if entry.get("failed") or "error" in entry or "held" in entry or _counts_what_vanished(entry):
         return True
     return any(
         note.get("code") == "count-mismatch" and note.get("exists") != note.get("listed")
         for note in entry.get("notes", ())
     )
+
+
+def _counts_what_vanished(entry: Entry) -> bool:
+    """Whether messages were taken for deleted during the run that are counted in its token."""
+    counted = entry["state"].get("messages")
+    if not entry.get("vanished", {}).get("count") or not isinstance(counted, int):
+        return False
+    skipped = sum(part["count"] for part in entry.get("skipped", ()))
+    return bool(entry.get("archived", 0) + skipped < counted)
 
 
 def _product(identity: SourceIdentity) -> str:
@@ -348,6 +355,11 @@ def run_export(
     with storage_errors(path):
         if options.dry_run:
             return preview(
-                source, path, options.selection, listener, change=options.change_selection
+                source,
+                path,
+                options.selection,
+                listener,
+                change=options.change_selection,
+                accept=options.accept_source_change,
             )
         return _Run(source, path, options, listener).run()

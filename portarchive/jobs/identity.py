@@ -67,6 +67,40 @@ def check_unfinished(header: Mapping[str, Any], source: Mapping[str, Any]) -> No
         )
 
 
+def same_source(
+    source: Source,
+    identity: SourceIdentity,
+    datasource: Mapping[str, Any],
+    folders: Mapping[str, FolderState],
+    listed: Mapping[str, Folder],
+    *,
+    accept: bool,
+) -> bool:
+    """Whether ids and UIDs mean what they meant; see ``SourceCheck.same``.
+
+    Args:
+        source: that is now.
+        identity: its own.
+        datasource: see there.
+        folders: see there.
+        listed: see there.
+        accept: another source is meant (``--accept-source-change``).
+
+    Raises:
+        WrongSource: it is another one, and that was not meant.
+        ConnectorError: the source is lost.
+    """
+    same = SourceCheck(source, identity).same(datasource, folders, listed)
+    if not same and not accept:
+        raise WrongSource(
+            f"this archive is of {datasource.get('account')} at {datasource.get('service')}, "
+            f"not of {identity.account} at {identity.service}",
+            hint="export into a new directory, or add --accept-source-change "
+            "if the same mailbox has moved",
+        )
+    return same
+
+
 class SourceCheck:
     """Compares a source with the one that an archive names."""
 

@@ -5,11 +5,14 @@ A refusal for the moment is waited for, and no odd answer gives a mailbox anothe
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import KINDS, TOKENS, comparable, export, letter, stamps
+from running import KINDS, PASSWORD, TOKENS, comparable, export, letter, stamps
 
+from archive_facts import sha256
 from servers.scripted import CAPABILITIES, Refuse, ScriptedServer
 
 EXCHANGE = ("IMAP4rev1", "SASL-IR", "UIDPLUS", "ID", "UNSELECT", "NAMESPACE", "LITERAL+")
@@ -220,37 +223,226 @@ def test_capability_that_is_refused_for_good(scripted, root, nth) -> None:
 # --- NAMESPACE ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["qresync", "plain"])
-@pytest.mark.parametrize("text", ["Server Unavailable. 15", "[UNAVAILABLE] x", "[SERVERBUG] broken",
-                                  "[NOPERM] never", None])  # fmt: skip
-@pytest.mark.parametrize("mirror", [False, True])
-def test_a_refused_namespace_renames_nothing(root, kind, text, mirror) -> None:
+REFUSALS = ("Server Unavailable. 15", "[SERVERBUG] broken", "[NOPERM] never", "", None,
+            "* NAMESPACE", "* NAMESPACE (INBOX.) NIL NIL", '* NAMESPACE ((NIL ".")) NIL NIL',
+            '* NAMESPACE (("a\x7f." ".")) NIL NIL')  # fmt: skip
+
+
+def withhold(text: str | None):
+    """NAMESPACE refused; or answered OK, with nothing or with this."""
+
+    def do(event) -> bool:
+        if text is not None and not text.startswith("*"):
+            raise Refuse(text)
+        if text is not None:
+            event.untagged(text[2:])
+        event.tagged("OK", "done")
+        return True
+
+    return do
+
+
+@contextmanager
+def courier(kind: str = "qresync", namespaces: str = '(("INBOX." ".")) NIL (("shared." "."))'):
+    """All mailboxes below INBOX, but for one that somebody shares."""
     with ScriptedServer(delimiter=".", prefix="INBOX.") as server:
-        server.password = "pl4nted-s3cret"
+        server.password = PASSWORD
         server.capabilities = ["NAMESPACE", *(n for n in KINDS[kind] if n != "NAMESPACE")]
-        server.namespaces = '(("INBOX." ".")) NIL (("shared." "."))'
+        server.namespaces = namespaces
         fill(server)
-        for at, name in enumerate(("INBOX.Work", "INBOX.Work.Sub", "shared.team")):
-            server.add_mailbox(name).add(letter(100 + at))
+        for at, name in enumerate(("INBOX.Work", "INBOX.Work.Sub", "#shared.team")):
+            wire = name if '"#shared."' in namespaces else name.removeprefix("#")
+            server.add_mailbox(wire).add(letter(100 + at))
+        yield server
+    server.check()
+
+
+def told(ran) -> list[str]:
+    return [n["text"] for n in ran.report["notices"] if n["code"] == "no-namespaces"]
+
+
+@pytest.mark.parametrize("kind", ["qresync", "plain"])
+@pytest.mark.parametrize("text", REFUSALS)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_namespace_refused_once_renames_nothing(root, kind, text, mirror) -> None:
+    with courier(kind) as server:
         words = ["--mirror"] * mirror
         first = export(server, root, *words)
         assert set(first.folders) == {"INBOX", "Work", "Work/Sub"}
         before, sent = stamps(root), server.bodies
-
-        def do(event) -> bool:
-            if text is not None:
-                raise Refuse(text)
-            event.tagged("OK", "and nothing said")
-            return True
-
-        server.on("NAMESPACE", do, times=1)
-        ran = export(server, root, *words, "--max-wait", "2")
-        passing = text is not None and "navailable" in text.lower()
-        assert ran.code == (0 if passing else 12)
-        assert "Traceback" not in ran.err
+        server.on("NAMESPACE", withhold(text), times=1)
+        ran = export(server, root, *words, "--max-wait", "2", "--json")
+        assert ran.code == 0
+        assert not told(ran)
         assert stamps(root) == before
-        last = export(server, root, *words)
-        assert last.code == 0
-        assert comparable(last.there) == comparable(first.there)
         assert server.bodies == sent
+
+
+@pytest.mark.parametrize("kind", ["qresync", "plain"])
+@pytest.mark.parametrize("text", REFUSALS[1:])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_namespace_that_stays_refused_renames_nothing(root, kind, text, mirror) -> None:
+    """The archive knows what it was told, also which mailboxes are those of others."""
+    with courier(kind) as server:
+        words = ["--mirror"] * mirror
+        first = export(server, root, *words)
+        before, sent = stamps(root), server.bodies
+        hook = server.on("NAMESPACE", withhold(text))
+        assert told(export(server, root, *words, "--json", "--dry-run"))
+        ran = export(server, root, *words, "--json")
+        assert ran.code == 0
+        assert "names that they had" in told(ran)[0]
+        assert stamps(root) == before
+        server.add_mailbox("Elsewhere").add(letter(200))  # the shape is another one now
+        server.mailbox("INBOX.Work").add(letter(201))
+        ran = export(server, root, *words)
+        assert ran.code == 0
+        assert set(ran.folders) == {*first.folders, "Elsewhere"}
+        assert server.bodies == sent + 2
+        hook.off()
+        before = stamps(root)
+        ran = export(server, root, *words, "--json")
+        assert not told(ran)
+        assert stamps(root) == before
+
+
+@pytest.mark.parametrize("text", REFUSALS[1:])
+def test_a_namespace_that_was_never_told(root, text) -> None:
+    """The shape of the first listing tells, is kept, and is what the server says in the end."""
+    with courier(namespaces='(("INBOX." ".")) NIL (("#shared." "."))') as server:
+        hook = server.on("NAMESPACE", withhold(text))
+        first = export(server, root, "--json")
+        assert first.code == 0
+        assert "all folders lie below 'INBOX.'" in told(first)[0]
+        assert set(first.folders) == {"INBOX", "Work", "Work/Sub", "#shared/team"}
+        before = stamps(root)
+        assert export(server, root).code == 0
+        assert stamps(root) == before
+        server.add_mailbox("Elsewhere").add(letter(200))
+        sent = server.bodies
+        ran = export(server, root)
+        assert set(ran.folders) == {*first.folders, "Elsewhere"}
+        hook.off()
+        ran = export(server, root, "--json")
+        assert (ran.code, told(ran)) == (0, [])
+        assert set(ran.folders) >= {"INBOX", "Work", "Work/Sub", "Elsewhere"}
+        assert server.bodies == sent + 1
+
+
+@pytest.mark.parametrize("names", [("Work", "INBOX.Sub"), ("INBOXES.a",), (), ("INBOX",)])
+def test_a_shape_that_tells_of_no_prefix(root, names) -> None:
+    with ScriptedServer(delimiter=".") as server:
+        server.password = PASSWORD
+        server.namespaces = '(("" ".")) NIL NIL'
+        fill(server)
+        for name in set(names) - {"INBOX"}:
+            server.add_mailbox(name).add(letter(100))
+        hook = server.on("NAMESPACE", withhold(""))
+        ran = export(server, root, "--json")
+        assert "whole names" in told(ran)[0]
+        assert set(ran.folders) == {"INBOX", *(name.replace(".", "/") for name in names)}
+        hook.off()
+        sent, names_before = server.bodies, set(ran.folders)
+        ran = export(server, root)
+        assert (ran.code, set(ran.folders), server.bodies) == (0, names_before, sent)
     server.check()
+
+
+@pytest.mark.parametrize("kind", ["qresync", "plain"])
+def test_a_guess_that_was_wrong_loses_nothing(root, kind) -> None:
+    with courier(kind) as server:
+        server.remove_mailbox("shared.team")
+        hook = server.on("NAMESPACE", withhold(""))
+        assert set(export(server, root).folders) == {"INBOX", "Work", "Work/Sub"}
+        hook.off()
+        server.namespaces = '(("" ".")) NIL NIL'
+        ran = export(server, root)
+        assert ran.code == 0
+        held = {item.sha256 for items in ran.there.items.values() for item in items}
+        assert held == {sha256(letter(number)) for number in (0, 1, 2, 100, 101)}
+        assert {"INBOX/Work", "INBOX/Work/Sub"} <= set(comparable(ran.there))
+
+
+@pytest.mark.parametrize("refused", ["resume", "begin", "both"])
+def test_a_run_that_broke_off_and_a_namespace_that_is_refused(root, refused) -> None:
+    """Nothing is published yet: the journal knows by which prefixes folders were named."""
+    with courier() as server:
+        large = server.add_mailbox("INBOX.Z")  # is opened alone, when the others were had
+        large.add_many(3000, lambda uid: b"Subject: %d\r\n\r\n" % uid)
+        withheld = server.on("NAMESPACE", withhold("")) if refused != "resume" else None
+        down = server.on(
+            "EXAMINE",
+            lambda event: event.bye("down"),
+            when=lambda event: event.args[0] == large.wire,
+        )
+        login = server.on("*", lambda event: event.bye("down"), when=lambda _: down.hits > 0)
+        assert export(server, root, "--max-wait", "0").code == 12
+        sent = server.bodies
+        assert sent
+        login.off()
+        down.off()
+        if refused == "begin":
+            withheld.off()
+        elif refused == "resume":
+            server.on("NAMESPACE", withhold(""))
+        server.add_mailbox("Elsewhere").add(letter(200))
+        ran = export(server, root)
+        assert ran.code == 0
+        assert {"INBOX", "Elsewhere"} <= set(ran.folders)
+        if refused == "resume":
+            assert set(ran.folders) == {"INBOX", "Work", "Work/Sub", "Z", "Elsewhere"}
+        elif refused == "both":
+            whole = {"INBOX", "INBOX/Work", "INBOX/Work/Sub", "INBOX/Z"}
+            assert set(ran.folders) == {*whole, "shared/team", "Elsewhere"}
+        if refused != "begin":
+            new = large.wire, b"Elsewhere", *([b"shared.team"] if refused == "both" else ())
+            assert server.bodies - sent == sum(len(server.mailbox(name).mails) for name in new)
+
+
+def test_a_namespace_that_was_not_announced_before(root) -> None:
+    with courier() as server:
+        everything = list(server.capabilities)
+        server.capabilities = [name for name in everything if name != "NAMESPACE"]
+        first = export(server, root)
+        assert "INBOX/Work" in first.folders
+        before = stamps(root)
+        server.capabilities = everything
+        server.on("NAMESPACE", withhold(""))
+        ran = export(server, root)
+        assert (ran.code, set(ran.folders)) == (0, set(first.folders))
+        mails = {path: stamp for path, stamp in stamps(root).items() if path.startswith("mail/")}
+        assert mails == {path: stamp for path, stamp in before.items() if path.startswith("mail/")}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"personal": [{"prefix": 'x"\r\nA1 DELETE INBOX\r\n', "delimiter": "."}], "other": 3},
+        {"personal": "x", "shared": [{"prefix": "s\n", "delimiter": "\n"}, 7, {}]},
+        {"personal": [{"prefix": "\ud800", "delimiter": None}], "assumed": "yes"},
+        {"other": [{"prefix": "*" * 100000, "delimiter": "é"}]},
+        [],
+    ],
+)
+def test_what_an_archive_says_is_not_believed_unseen(scripted, root, planted) -> None:
+    """It may come from anybody: nothing of it reaches a command line that is no prefix."""
+    fill(scripted)
+    scripted.add_mailbox("Work").add(letter(9))
+    assert export(scripted, root).code == 0
+    plant(root, planted)
+    scripted.on("NAMESPACE", withhold(""))
+    ran = export(scripted, root, "--namespace", "all", "--change-selection")
+    assert ran.code in {0, 3, 16}
+    assert not any("DELETE" in line or "\n" in line for line in scripted.commands)
+
+
+def plant(root: Path, namespaces: object) -> None:
+    """The manifest says this, and the chain of digests holds."""
+    manifest = json.loads((root / "manifest.json").read_bytes())
+    manifest["source"]["namespaces"] = namespaces
+    octets = json.dumps(manifest).encode()
+    (root / "manifest.json").write_bytes(octets)
+    document = json.loads((root / "archive.json").read_bytes())
+    link = document["archive"]["portarchive:manifest"]
+    link.update(sha256=sha256(octets), bytes=len(octets))
+    (root / "archive.json").write_text(json.dumps(document))

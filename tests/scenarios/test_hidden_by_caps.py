@@ -155,3 +155,19 @@ def test_ten_thousand_of_yahoo(scripted, root, kind) -> None:
     assert cap_note(ran)["hidden"] == 20
     assert len(ran.uids()) == 10_020
     assert not ran.there.kept["INBOX"]
+
+
+@pytest.mark.parametrize("kind", GMAIL)
+@pytest.mark.parametrize("others", [0, 2])
+def test_what_comes_into_view_when_others_go_is_had(scripted, root, kind, others) -> None:
+    """The count is what it was, and nothing that is shown has changed."""
+    inbox = fill(scripted, kind)
+    for number in range(others):  # small folders are looked at together
+        scripted.add_mailbox(f"Other {number}").add(letter(9000 + number), email_id=f"9{number}")
+    assert export(scripted, root).code == 0
+    inbox.expunge(*inbox.visible()[500:503])
+    sent = scripted.bodies
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert scripted.bodies - sent == 3
+    assert ran.uids() == [str(uid) for uid in inbox.visible()]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from running import KINDS, export, letter, stamps
+from running import KINDS, PATIENCE, export, letter, stamps
 
 import archive_facts
 from servers.scripted import ScriptedServer
@@ -199,3 +199,59 @@ def test_a_subscription_that_is_not_understood_is_nobodys(scripted, root, line) 
     assert ran.code == 0
     for name in ("Foo", "a"):
         assert ran.there.headers[name].get("subscribed") is not True
+
+
+# --- what looks like a literal --------------------------------------------------------------------
+
+BRACED = (b"abc{3}", b"a/{3}", b"{a}{12}", b"abc{3+}", b"abc{9999999}", b"x~{3}", b"]{3}")
+
+
+@pytest.mark.parametrize("kind", ["qresync", "plain"])
+@pytest.mark.parametrize("wire", BRACED)
+def test_a_name_that_ends_like_a_literal(scripted, root, kind, wire) -> None:
+    """A literal is a token of its own: what ends an atom is none (RFC 9051 §9)."""
+    scripted.capabilities = list(KINDS[kind])
+    fill(scripted, wire)
+    scripted.mailbox(wire).form = "atom"
+    for _ in range(2):
+        ran = export(scripted, root, "--timeout", PATIENCE)
+        assert ran.code == 0, ran.err
+        assert sum(len(items) for items in ran.there.items.values()) == 15
+
+
+@pytest.mark.parametrize(
+    ("wire", "last"),
+    [(b"{3}", True), (b"{2}", True), (b"~{3}", True), (b"{3}", False), (b"{17}", False)],
+)
+def test_a_name_that_is_nothing_but_an_announcement(scripted, root, wire, last) -> None:
+    """It takes the next line for its own: the run ends at once, and the archive is as it was."""
+    fill(scripted, wire)
+    assert export(scripted, root, "--mirror").code == 0
+    before = stamps(root)
+    scripted.mailbox(wire).form = "atom"
+    if not last:
+        scripted.add_mailbox("abc", line=b'() "/" abc').add(letter(90))
+    ran = export(scripted, root, "--mirror", "--timeout", PATIENCE).refused(12)
+    assert "LIST" in ran.err
+    assert stamps(root) == before
+
+
+WORDS = ("OK still here {3}", "NO careful {3}", "OK [ALERT] {3}", "OK {3}")
+
+
+@pytest.mark.parametrize("text", WORDS)
+@pytest.mark.parametrize("command", ["CAPABILITY", "LIST", "EXAMINE", "UID FETCH"])
+def test_words_for_people_that_end_like_a_literal(scripted, root, command, text) -> None:
+    fill(scripted)
+    scripted.on(command, lambda event: event.untagged(text))
+    ran = export(scripted, root, "--timeout", PATIENCE)
+    assert ran.code == 0, ran.err
+    assert sum(len(items) for items in ran.there.items.values()) == 15
+
+
+@pytest.mark.parametrize("codes", ["", "[CAPABILITY IMAP4rev1 AUTH=PLAIN] ", "[ALERT] "])
+def test_a_greeting_that_ends_like_a_literal(scripted, root, codes) -> None:
+    fill(scripted)
+    scripted.greeting = f"* OK {codes}ready {{3}}\r\n".encode()
+    ran = export(scripted, root, "--timeout", PATIENCE)
+    assert ran.code == 0, ran.err

@@ -121,3 +121,42 @@ def test_what_comes_and_goes_during_the_listing_explains_it(scripted, root, inbo
     assert ran.code == 0
     assert "count-mismatch" not in ran.notes()
     assert export(scripted, root).uids() == [str(uid) for uid in inbox.mails]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_taken_for_gone_and_counted_is_looked_for_again(
+    scripted, root, inbox, kind
+) -> None:
+    """Named as new by a delta, and not there when it is fetched: the count says that it is."""
+    scripted.capabilities = list(KINDS[kind])
+    assert export(scripted, root).code == 0
+    new = inbox.add(letter(50)).uid
+    with leaving_out(scripted, inbox, new):
+        export(scripted, root)
+    ran = export(scripted, root)
+    assert ran.code == 0
+    assert ran.uids() == [str(uid) for uid in inbox.mails]
+    sent = len(scripted.commands)
+    assert export(scripted, root).code == 0
+    opened = [line for line in scripted.commands[sent:] if line.startswith("EXAMINE")]
+    assert kind in {"neither", "plain"} or not opened
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_really_gone_is_looked_for_once(scripted, root, inbox, kind) -> None:
+    scripted.capabilities = list(KINDS[kind])
+    assert export(scripted, root).code == 0
+    new = inbox.add(letter(50)).uid
+    scripted.on(
+        "UID FETCH",
+        lambda event: event.uids.remove(new) or inbox.expunge(new),
+        when=lambda event: event.wants_body and new in inbox.mails and new in event.uids,
+    )
+    assert export(scripted, root).code == 0
+    for _ in range(2):
+        sent = len(scripted.commands)
+        ran = export(scripted, root)
+        assert ran.code == 0
+        assert ran.uids() == [str(uid) for uid in inbox.mails]
+    opened = [line for line in scripted.commands[sent:] if line.startswith("EXAMINE")]
+    assert kind in {"neither", "plain"} or not opened

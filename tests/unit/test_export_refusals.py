@@ -290,6 +290,77 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert source.fetches == [3, 2]
 
 
+def foretold(source: MemorySource, path: Path, **options: bool) -> dict[str, int]:
+    """What a dry run would fetch, by folder; nothing is written."""
+    before = archive_facts.files(path, private=True)
+    report = export(source, path, dry_run=True, **options)
+    assert archive_facts.files(path, private=True) == before
+    assert report.complete
+    return {entry["path"]: entry["to_fetch"] for entry in report.folders}
+
+
+@pytest.mark.parametrize("same_numbers", [False, True])
+@pytest.mark.parametrize("kind", ["lists", "ids"])
+def test_a_dry_run_with_another_source(tmp_path: Path, kind: str, same_numbers: bool) -> None:
+    """It refuses what the run refuses, and counts what the run fetches: what has no like here."""
+    export(account(kind, INBOX=4, Work=4), tmp_path / "a")
+    source = other_server(kind, same_numbers=same_numbers)
+    source.account = "joe@example.org"
+    source.add(mail("new"), "Work")
+    assert refuses(tmp_path / "a", WrongSource, source, dry_run=True) == "wrong-source"
+    told = foretold(source, tmp_path / "a", accept_source_change=True)
+    source.fetches.clear()
+    report = export(source, tmp_path / "a", accept_source_change=True)
+    assert told == {"INBOX": 0, "Work": 1}
+    assert report.totals.fetched == sum(told.values())
+    assert report.totals.matched == 8
+
+
+def test_a_dry_run_where_ids_of_another_source_are_equal(tmp_path: Path) -> None:
+    """Equal EMAILIDs, UIDs and UIDVALIDITY of another account: other mail, all to be fetched."""
+    export(account("ids", INBOX=4, Work=4), tmp_path / "a")
+    source = MemorySource(account="joe@example.org")
+    source.create_folder("Work")
+    for name in ("INBOX", "Work"):
+        for number in range(4):
+            source.add(mail(f"joe-{name}-{number}"), name)
+    told = foretold(source, tmp_path / "a", accept_source_change=True)
+    report = export(source, tmp_path / "a", accept_source_change=True)
+    assert report.totals.fetched == sum(told.values()) == 8
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_dry_run_counts_copies_once(tmp_path: Path, whole: bool) -> None:
+    """A message in several folders, by its id: what is fetched once is to be fetched once."""
+    source = account("ids", whole=whole, INBOX=2, Work=1)
+    source.create_folder("All")
+    source.add(mail("both"), [("INBOX",), ("All",)])
+    source.add(mail("all three"), [("INBOX",), ("All",), ("Work",)])
+    told = foretold(source, tmp_path / "a")
+    report = export(source, tmp_path / "a")
+    assert sum(told.values()) == report.totals.fetched == 5
+    source.add(mail("later"), [("INBOX",), ("All",)])
+    assert sum(foretold(source, tmp_path / "a").values()) == 1
+    assert export(source, tmp_path / "a").totals.fetched == 1
+    source.create_folder("Copies")
+    source.copy("INBOX", 1, "Copies")
+    assert sum(foretold(source, tmp_path / "a").values()) == 0
+    assert export(source, tmp_path / "a").totals.fetched == 0
+
+
+@pytest.mark.parametrize("kind", ["lists", "ids"])
+def test_a_dry_run_after_a_renumbering(tmp_path: Path, kind: str) -> None:
+    source = account(kind, INBOX=4, Work=4)
+    export(source, tmp_path / "a")
+    source.reset_uidvalidity("INBOX")
+    source.reconnect()
+    source.add(mail("new"), "INBOX")
+    told = foretold(source, tmp_path / "a")
+    report = export(source, tmp_path / "a")
+    assert told == {"INBOX": 1, "Work": 0}
+    assert report.totals.fetched == 1
+
+
 def test_the_journal_and_archive_hold_no_secret_but_the_account(tmp_path: Path) -> None:
     source = account(INBOX=1)
     export(source, tmp_path / "a")

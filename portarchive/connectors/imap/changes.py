@@ -137,7 +137,8 @@ class Visitor:
             delta = find_delta(session, box, token, counted)
         if delta is not None and delta.uids is None:
             cap = self.cap(box.exists)
-            if cap and len(delta.removed):  # what is hidden is not gone; a listing shows which
+            # what is hidden is not gone, and what goes lets as many come into view: a listing shows
+            if cap and (len(delta.removed) or box.vanished is None):
                 delta.uids = planner.all_uids(session, session.capabilities, counted)
         if delta is not None and delta.uids is None:
             yield self.opened(folder, box, complete=False)

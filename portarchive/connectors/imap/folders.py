@@ -1,4 +1,4 @@
-"""Which mailboxes an account has: NAMESPACE, LIST with all that the server can tell at once, LSUB.
+"""Which mailboxes an account has: LIST with all that the server can tell at once, LSUB.
 
 The one round trip of LIST-STATUS (RFC 5819) decides for an unchanged account that there is nothing
 to do; where a server lacks it, STATUS is asked for every mailbox ahead of the answers. A line that
@@ -11,7 +11,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from portarchive import keywords
 from portarchive.connectors.imap import list_lines, names, quirks
@@ -121,39 +121,6 @@ def _numbers(found: list[Token]) -> Iterable[tuple[str, int]]:
             yield name.decode("ascii", "replace").upper(), count
 
 
-def namespaces(session: Session) -> list[Prefix] | None:
-    """NAMESPACE (RFC 2342), None if the server has it not.
-
-    Raises:
-        RateLimited, TokenExpired, ConnectionLost: see ``Session``.
-        ServerMisbehaved: it announces the command and does not answer it. Without the prefixes
-            every mailbox would have another name, and those of others would pass for one's own.
-    """
-    if not {"NAMESPACE", "IMAP4REV2"} & session.capabilities:
-        return None
-    found: list[Prefix] = []
-    answered = False
-
-    def note(response: Response) -> None:
-        nonlocal answered
-        if not isinstance(response, Data) or response.kind != b"NAMESPACE":
-            return
-        answered = True
-        for kind, group in zip(("personal", "other", "shared"), response.tokens(), strict=False):
-            for pair in group if isinstance(group, list) else ():
-                if isinstance(pair, list) and len(pair) >= 2 and isinstance(pair[0], bytes):
-                    delimiter = pair[1] if isinstance(pair[1], bytes) else b""
-                    found.append(Prefix(kind, pair[0], delimiter[:1]))
-
-    status = session.run(b"NAMESPACE", handle=note)
-    if not status.ok or not answered:
-        raise quirks.unwell(status) or ServerMisbehaved(
-            f"the server does not tell its namespaces, which it says it can: {status.words}",
-            hint="run the same command later; nothing was changed",
-        )
-    return found
-
-
 def jmap_access(session: Session) -> str | None:
     """Where the account can be had by JMAP (RFC 9698); None if the server does not say."""
     found: list[str] = []
@@ -164,18 +131,6 @@ def jmap_access(session: Session) -> str | None:
 
     status = session.run(b"GETJMAPACCESS", handle=note)
     return found[0] if status.ok and found else None
-
-
-def described(prefixes: Iterable[Prefix], *, utf8: bool) -> dict[str, Any]:
-    """Namespaces as ``records.SourceIdentity`` has them."""
-    kinds: dict[str, Any] = {"personal": None, "other": None, "shared": None}
-    for space in prefixes:
-        prefix = names.decode_name(space.prefix, utf8=utf8)[0]
-        text = prefix.encode("utf-8", "replace").decode("utf-8")
-        delimiter = space.delimiter.decode("ascii", "replace") or None
-        entries = kinds[space.kind] or []
-        kinds[space.kind] = [*entries, {"prefix": text, "delimiter": delimiter}]
-    return kinds
 
 
 def list_folders(session: Session, prefixes: list[Prefix]) -> Listing:

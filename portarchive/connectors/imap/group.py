@@ -235,8 +235,8 @@ class Grouped:
         if found is None:
             return
         look.notes = self._visitor.cap(box.exists)
-        if look.notes and len(found.removed):
-            return  # what is hidden is not gone
+        if look.notes and (len(found.removed) or box.vanished is None):
+            return  # what is hidden is not gone, and may come into view
         look.rows, look.removed, look.complete = found.changed, found.removed, False
 
     # --- what arrived meanwhile -----------------------------------------------------------------

@@ -13,7 +13,7 @@ import ssl
 from typing import Any, Final
 
 from portarchive.connectors.imap import connect
-from portarchive.connectors.imap.responses import parse_status
+from portarchive.connectors.imap.responses import is_text, parse_status
 from portarchive.connectors.imap.settings import ImapSettings
 from portarchive.connectors.imap.stream import Stream
 
@@ -64,10 +64,15 @@ class Imap4(imaplib.IMAP4):
         return self.stream.read(size)
 
     def readline(self) -> bytes:
-        """One line; a tagged answer without any text gets the blank that imaplib insists on."""
+        """One line, with a blank at its end where imaplib would misread it.
+
+        It insists on a blank in a tagged answer without any text, and takes the end of a text
+        (``* OK ready {3}``) for the announcement of a literal.
+        """
         line = self.stream.readline()
-        self._heard = line[:-2]
-        return line[:-2] + b" \r\n" if _TERSE.fullmatch(line) else line
+        heard = self._heard = line[:-2]
+        odd = _TERSE.fullmatch(line) or (heard.endswith(b"}") and is_text(heard))
+        return heard + b" \r\n" if odd else line
 
     def send(self, data: Any) -> None:
         """All of it."""

@@ -29,6 +29,13 @@ _CODE: Final = re.compile(
     rb"(?: ((?:[^\]\"]|\"(?:[^\"\\]|\\.)*\")*))?\] ?(.*)\Z",
     re.DOTALL,
 )
+_FETCH: Final = re.compile(rb"\* +\d{1,20} +(?:UID)?FETCH\b", re.IGNORECASE)
+_ATOM_AT_END: Final = re.compile(
+    rb"(?:[^\x00-\x20\x7f()\"~]|[^\x00-\x20\x7f()\"]~)\{\d{1,20}\+?\}\Z"
+)
+_MAILBOX: Final = re.compile(rb"\* +(?:LIST|LSUB|STATUS)\b", re.IGNORECASE)
+_LISTING: Final = re.compile(rb"\* (?:LIST|LSUB|STATUS) ", re.IGNORECASE)
+_RESPONSE: Final = re.compile(rb"\* |[^\s*+(]+ (?:OK|NO|BAD)\b", re.IGNORECASE)
 _FLAGS_CODE: Final = re.compile(
     rb"\[(PERMANENTFLAGS) (\([^)]*\))\] ?(.*)\Z", re.IGNORECASE | re.DOTALL
 )
@@ -161,15 +168,51 @@ def literal_size(line: bytes) -> int | None:
 def read_parts(stream: Stream, line: bytes) -> list[bytes]:
     """The line and all literals and lines that belong to it.
 
+    What looks like the announcement of a literal is none at the end of a text for people, nor at
+    that of an atom (the name ``Drafts{3}`` without its quotes, which no grammar allows): a literal
+    is a token of its own (RFC 9051 §9). In FETCH it always counts as one, for what follows there
+    are octets of a message, and these must never be read as responses.
+
     Raises:
-        ServerMisbehaved: a literal over ``SMALL``, where none of that size has any business.
+        ServerMisbehaved: a literal over ``SMALL``, where none of that size has any business; or one
+            of the name of a mailbox that has the next response in it.
     """
     parts = [line]
-    while (size := literal_size(parts[-1])) is not None:
+    fetch = _FETCH.match(line) is not None
+    if not fetch and is_text(line):
+        return parts
+    while fetch or _ATOM_AT_END.search(parts[-1]) is None:
+        size = literal_size(parts[-1])
+        if size is None:
+            break
         if size > SMALL:
             raise ServerMisbehaved(f"the server sent {size} octets where a short text belongs")
         parts += [stream.take(size), stream.line()]
+        if _MAILBOX.match(line) is not None and _overran(*parts[-2:]):
+            raise ServerMisbehaved(
+                "the server names a mailbox in a way that cannot be told from a literal: "
+                + printable(line, 80),
+                hint="give the mailbox another name, or tell whoever runs the server",
+            )
     return parts
+
+
+def is_text(line: bytes) -> bool:
+    """Whether a line ends with the text of a status response, beyond the brackets of its code."""
+    found = _STATUS.match(line)
+    if found is None:
+        return False
+    rest = (found[2] or b"").lstrip()
+    return not rest.startswith(b"[") or b"]" in rest
+
+
+def _overran(literal: bytes, rest: bytes) -> bool:
+    """Whether a mailbox name of this length took the beginning of another response for its own."""
+    if _LISTING.match(literal) is not None:
+        return True
+    if not rest or rest.startswith((b")", b" (")):
+        return False
+    return rest[:1] not in b" \t" or _RESPONSE.match(literal + rest) is not None
 
 
 def parse_status(line: bytes) -> Status | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from portarchive.connectors.base import Outcome, SourceCapabilities, Wanted
-from portarchive.connectors.imap import folders
+from portarchive.connectors.imap import folders, namespaces
 from portarchive.connectors.imap.changes import Visitor
 from portarchive.connectors.imap.fetch import Fetcher
 from portarchive.connectors.imap.folders import Known
 from portarchive.connectors.imap.gmail_labels import with_own
 from portarchive.connectors.imap.group import Grouped
 from portarchive.connectors.imap.ledger import Ledger
-from portarchive.connectors.imap.names import Prefix
+from portarchive.connectors.imap.namespaces import Spaces
 from portarchive.connectors.imap.pool import Pool
+from portarchive.connectors.imap.responses import Status
 from portarchive.connectors.imap.session import Session
 from portarchive.connectors.imap.settings import ImapSettings
 from portarchive.progress import Notice
@@ -39,8 +40,9 @@ class ImapSource:
         self._pool = Pool(settings)
         self._ledger = Ledger()
         self._known: dict[str, Known] = {}
-        self._prefixes: list[Prefix] | None = None
-        self._namespaces: dict[str, Any] | None = None
+        self._spaces: Spaces | None = None
+        self._refusal: Status | None = None
+        self._recalled = False
         self._told_of_jmap = False
         have = self._pool.main()
         self.capabilities = SourceCapabilities(
@@ -53,7 +55,7 @@ class ImapSource:
     def identity(self) -> SourceIdentity:
         """Who and where. Asks for the namespaces at the first call."""
         session = self._pool.main()
-        self._namespace(session)
+        spaces = self._namespaces(session)
         if "JMAPACCESS" in session.capabilities and not self._told_of_jmap:
             self._told_of_jmap = True
             address = folders.jmap_access(session)
@@ -66,13 +68,24 @@ class ImapSource:
             account=self.settings.user,
             server=dict(session.server),
             capabilities=tuple(sorted(session.capabilities)),
-            namespaces=self._namespaces,
+            namespaces=spaces.said,
         )
+
+    def recall(self, said: Mapping[str, Any] | None) -> None:
+        """See ``connectors.base.Recalling``."""
+        session = self._pool.main()
+        self._namespaces(session)
+        if self._refusal is not None:
+            self._spaces = namespaces.recalled(said, utf8=session.utf8)
+            self._recalled = True
 
     def folders(self) -> Sequence[Folder]:
         """See ``Source.folders``. What is listed here decides what ``changes`` need not ask."""
         session = self._pool.main()
-        listing = folders.list_folders(session, self._namespace(session))
+        spaces = self._namespaces(session)
+        if self._refusal is not None:
+            self.settings.observer(namespaces.notice(self._refusal, spaces, known=self._recalled))
+        listing = folders.list_folders(session, spaces.prefixes)
         self._known = listing.known
         for folder in listing.unread:
             text = self._known[folder.folder_id].refused or ""
@@ -109,14 +122,14 @@ class ImapSource:
         """Log out; never raises."""
         self._pool.close()
 
-    def _namespace(self, session: Session) -> list[Prefix]:
-        if self._prefixes is None:
-            found = folders.namespaces(session)
-            self._prefixes = found or []
-            if found is not None:
-                utf8 = "UTF8=ACCEPT" in session.enabled
-                self._namespaces = folders.described(found, utf8=utf8)
-        return self._prefixes
+    def _namespaces(self, session: Session) -> Spaces:
+        if self._spaces is None:
+            spaces, refusal = namespaces.ask(session)
+            if spaces is None:  # once more: it may have been the moment
+                spaces, refusal = namespaces.ask(session)
+            self._refusal = refusal
+            self._spaces = spaces or namespaces.assumed(session)
+        return self._spaces
 
 
 def open_source(settings: ImapSettings) -> ImapSource:

@@ -6,7 +6,6 @@ It adds mailboxes, subscriptions and messages; no command here removes or change
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from portarchive.connectors.base import Outcome
 from portarchive.connectors.imap import folders, mailbox_rules
@@ -20,7 +19,7 @@ from portarchive.connectors.imap.known_changes import ALTERATIONS, EARLIEST, Ser
 from portarchive.connectors.imap.ledger import Ledger
 from portarchive.connectors.imap.look import Looker
 from portarchive.connectors.imap.look_headers import Headers
-from portarchive.connectors.imap.names import Prefix
+from portarchive.connectors.imap.namespaces import namespaces
 from portarchive.connectors.imap.parser import Token
 from portarchive.connectors.imap.pool import Pool
 from portarchive.connectors.imap.responses import Data, Response
@@ -72,7 +71,6 @@ class ImapTarget:
         self._refusals = Known()
         self._limits: dict[str, int] = {}
         self._listed: dict[str, Folder] = {}
-        self._namespaces: dict[str, Any] | None = None
         try:
             self._ask(self._pool.main())
         except BaseException:
@@ -81,10 +79,8 @@ class ImapTarget:
 
     def _ask(self, session: Session) -> None:
         """What has to be known of the server before anything else."""
-        found = folders.namespaces(session)
-        self._prefixes: list[Prefix] = found or []
-        if found is not None:
-            self._namespaces = folders.described(found, utf8=session.utf8)
+        spaces = namespaces(session)
+        self._prefixes, self._namespaces = spaces
         space = mailbox_rules.personal(self._prefixes)
         octets = _separator(session) if space is None else space.delimiter
         self._separator = octets.decode("ascii", "ignore")
