@@ -56,6 +56,7 @@ def index(
     """
     from portarchive.archive.contents import open_contents  # noqa: PLC0415  start-up time
     from portarchive.index.build import build  # noqa: PLC0415  start-up time
+    from portarchive.index.cache import used  # noqa: PLC0415
 
     mode = arguments.progress_mode(progress)
     count = None if jobs is None else arguments.whole("--jobs", jobs, least=1, most=64)
@@ -64,6 +65,7 @@ def index(
         place = index_place(path, contents, output)
         with watching("indexing", mode, quiet=quiet) as observer:
             report = build(contents, place, jobs=count, observer=observer, rebuild=rebuild)
+        used(place, path)
     if json:
         say(to_json(report_of(report, path)))
     elif not quiet:

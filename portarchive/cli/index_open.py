@@ -87,13 +87,16 @@ def opened(
         SettingsError: ``no_update``, and there is no index (``no-index``).
     """
     from portarchive.archive.contents import open_contents  # noqa: PLC0415  start-up time
+    from portarchive.index.cache import used  # noqa: PLC0415
 
     mode = arguments.progress_mode(progress)
     path = parse_archive(archive, writing=False)
     with open_contents(path) as contents:
         place = index_place(path, contents, index)
         found = Opened(path=path, contents=contents, place=place, mode=mode, quiet=quiet)
+        used(place, path)  # before: so that nobody else takes it for one that is not used any more
         _prepare(found, no_update=no_update)
+        used(place, path)
         yield found
 
 

@@ -12,7 +12,7 @@ from portarchive.access.urls import parse_archive
 from portarchive.cli import arguments, options
 from portarchive.cli.index_open import NoUpdate, Place, opened
 from portarchive.cli.output import columns, counted, report_head, say, to_json
-from portarchive.cli.query_file import check_file, writing
+from portarchive.cli.query_file import check_file, is_terminal, writing
 from portarchive.cli.query_view import table, write_csv, write_json, write_json_lines
 from portarchive.cli.safe_text import safe
 from portarchive.cli.survey import changed_meanwhile
@@ -120,7 +120,7 @@ def query(
     seconds = arguments.seconds("--timeout", timeout, least=1)
     statement, values = _statement(sql, named, _parameters(param))
     place = None if out is None else check_file("--out", out, parse_archive(archive, writing=False))
-    if form == "parquet" and place is None and sys.stdout.isatty():
+    if form == "parquet" and is_terminal(place):
         raise SettingsError("a Parquet file is not for a terminal", hint="add --out FILE")
 
     from portarchive.index.query import Session  # noqa: PLC0415  start-up time

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -65,6 +66,20 @@ def writing(path: Path | None) -> Iterator[BinaryIO]:
             with contextlib.suppress(OSError):
                 Path(name).unlink()
             raise
+
+
+def is_terminal(path: Path | None) -> bool:
+    """Whether the file, or stdout, is a terminal (``/dev/stdout``, ``/dev/tty``)."""
+    if path is None:
+        return sys.stdout.isatty()
+    with contextlib.suppress(OSError):
+        if stat.S_ISCHR(path.stat().st_mode):
+            terminal = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                return os.isatty(terminal)
+            finally:
+                os.close(terminal)
+    return False
 
 
 def _is_device(path: Path) -> bool:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portarchive.cli.index_open import Opened, opened
+from portarchive.cli.index_progress import watching
 from portarchive.cli.output import columns, counted
 from portarchive.cli.safe_text import safe
 from portarchive.errors import SettingsError
+from portarchive.progress import Notice
 
 if TYPE_CHECKING:
     from portarchive.archive.contents import Contents
@@ -183,8 +185,16 @@ def _of_search(session: Session, found: Opened, words: str) -> Iterator[_Name]:
     from portarchive.index.search import Search  # noqa: PLC0415  start-up time
     from portarchive.index.search_syntax import parse  # noqa: PLC0415
 
-    for message in Search(parse([words])).run(session, found.contents):
-        yield _Name(message.folder, message.uid, message.file, message.subject)
+    job = Search(parse([words]))
+    with watching("reading", found.mode, quiet=found.quiet) as observer:
+        for message in job.run(session, found.contents, observer):
+            yield _Name(message.folder, message.uid, message.file, message.subject)
+        if job.unreadable:
+            text = (
+                f"{counted(job.unreadable, 'message')} could not be read, so nobody knows whether"
+                " the text answers to the search; validate tells of them"
+            )
+            observer(Notice("text-unreadable", text))
 
 
 def _selected(names: Sequence[_Name], contents: Contents, *, include_kept: bool) -> Selected:

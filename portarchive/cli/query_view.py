@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -107,7 +106,7 @@ def write_csv(result: Result, out: BinaryIO, *, exact: bool) -> None:
         exact: leave texts as they are that a spreadsheet would take for a formula. Otherwise they
             get an apostrophe before them.
     """
-    bare = sys.stdout.isatty() and out is sys.stdout.buffer
+    bare = out.isatty()  # stdout, or a file that is a terminal
     numbers = [is_number(column.kind) for column in result.columns]
 
     def cells(row: Sequence[Any], *, head: bool = False) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """Columns as Arrow: schemas of the tables, and batches from rows of Python values.
 
-With ``assembly`` and ``previous`` the only place that knows pyarrow.
+With ``assembly``, ``previous`` and ``vetting_worker`` the only place that knows pyarrow.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from typing import Any, Final
 from portarchive.archive import model
 from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.errors import ArchiveError, StorageFailed
-from portarchive.index import columns, items
+from portarchive.index import columns, items, vetting
 from portarchive.index.columns import FORMAT, PARSER
 from portarchive.index.place import ELSEWHERE, SCHEMA, building, is_current, publish, state_of
+from portarchive.index.vetting import Vetting
 from portarchive.index.workers import Read, Workers
 from portarchive.progress import (
     Checked,
@@ -106,8 +107,12 @@ def build(
             seconds=time.monotonic() - started,
         )
     try:
-        with Workers(jobs) as workers, building(place) as made:
-            return _Build(contents, place, made, workers, observer, started).run(rebuild=rebuild)
+        with (
+            Vetting(None if rebuild else place) as there,
+            Workers(jobs) as workers,
+            building(place) as made,
+        ):
+            return _Build(contents, place, made, workers, observer, started).run(there)
     except OSError as error:
         raise StorageFailed(
             f"the index cannot be written at {place}: {error.strerror or 'I/O error'}",
@@ -162,12 +167,11 @@ class _Build:
         self._octets = 0
         self._large: dict[int, Path] = {}
 
-    def run(self, *, rebuild: bool) -> IndexReport:
+    def run(self, there: Vetting) -> IndexReport:
         """All of it."""
         with self._items, self._read:
             try:
-                if not rebuild and state_of(self._place) is not None:
-                    self._previous = self._previous_module.open_previous(self._place)
+                self._previous = self._previous_module.open_previous(self._place, there)
                 folders = [self._folder(folder) for folder in self._contents.folders()]
                 self._finish_reading()
                 return self._write(folders)
@@ -204,7 +208,7 @@ class _Build:
         if len(self._rows) >= self._assembly.GROUP:
             self._flush_items()
         if self._previous is not None:
-            wanted = self._previous_module.key(row[0], row[2], item.size, item.sha256)
+            wanted = vetting.key(row[0], row[2], item.size, item.sha256)
             found = self._previous.take(wanted)
             if found is not None:
                 self._plan.taken(found)

@@ -6,12 +6,13 @@ Knows no pyarrow: whether an index is current is told without loading it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import fcntl
 import json
 import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Any, Final
 from portarchive.archive import model
 from portarchive.archive.contents import Contents
 from portarchive.archive.durable import DIRECTORY_MODE, FILE_MODE
-from portarchive.errors import Refused, SettingsError
+from portarchive.errors import Refused
+from portarchive.index import cache
 from portarchive.index.columns import DEFECTS, FORMAT, LARGEST, PARSER, TABLES
 
 STATE_FILE: Final = "index.json"
@@ -30,7 +32,9 @@ ELSEWHERE: Final = (
     "name another place: --output of portarchive index, --index of the verbs that ask it"
 )
 _BUILDING: Final = ".building-"
-_STATE_LIMIT: Final = 64 << 20
+_STATE_LIMIT: Final = 16 << 20
+_YOUNG: Final = 60.0
+"""Seconds within which a build has its lock."""
 
 
 def locate(archive: Path, contents: Contents, output: Path | None = None) -> Path:
@@ -43,8 +47,7 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
 
     Returns:
         ``output``; ``ARCHIVE/index`` of a directory that may be written; else a directory of the
-        cache (XDG Base Directory Specification), whose name is a digest of the real path
-        of the archive: the fingerprint and the id of an archive change with every export.
+        cache.
 
     Raises:
         Refused: ``output`` is a place within the archive that is not ``ARCHIVE/index``.
@@ -59,20 +62,7 @@ def locate(archive: Path, contents: Contents, output: Path | None = None) -> Pat
         there = inside if os.path.lexists(inside) else archive
         if os.access(there, os.W_OK | os.X_OK):
             return inside
-    told = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(told) if told.startswith("/") else _home() / ".cache"
-    real = os.fsencode(os.path.realpath(archive))
-    return cache / "portarchive" / "index" / hashlib.sha256(real).hexdigest()
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:
-        raise SettingsError(
-            "there is no home directory in which the index could lie",
-            hint=f"set XDG_CACHE_HOME, or {ELSEWHERE}",
-        ) from None
+    return cache.place_of(archive, ELSEWHERE)
 
 
 def _refuse_within(archive: Path, place: Path) -> None:
@@ -162,10 +152,14 @@ def building(place: Path) -> Iterator[Path]:
     _sweep(place)
     made = place / f"{_BUILDING}{os.getpid()}-{secrets.token_hex(4)}"
     made.mkdir(DIRECTORY_MODE)
+    lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        with contextlib.suppress(OSError):  # not every file system has locks: then the number tells
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        os.close(lock)
 
 
 def publish(made: Path, place: Path, state: Mapping[str, Any]) -> None:
@@ -182,10 +176,23 @@ def publish(made: Path, place: Path, state: Mapping[str, Any]) -> None:
     written.write_text(text, encoding="utf-8")
     for name in (*FILES, STATE_FILE):
         (made / name).chmod(FILE_MODE)
-    with contextlib.suppress(FileNotFoundError):
-        (place / STATE_FILE).unlink()
-    for name in (*FILES, STATE_FILE):
-        (made / name).replace(place / name)
+    with _alone(place):
+        with contextlib.suppress(FileNotFoundError):
+            (place / STATE_FILE).unlink()
+        for name in (*FILES, STATE_FILE):
+            (made / name).replace(place / name)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """While no other build puts its files there: the tables of two would make one index."""
+    lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager
@@ -209,7 +216,7 @@ def _check(place: Path) -> None:
         raise Refused(f"{place} is no directory, so no index is written there", hint=hint)
     if about.st_uid != os.geteuid():
         raise Refused(f"{place} belongs to another user", hint=hint)
-    ours = {*FILES, STATE_FILE}
+    ours = {*FILES, STATE_FILE, cache.PATH_FILE}
     strange = [
         entry.name
         for entry in os.scandir(place)
@@ -222,11 +229,31 @@ def _check(place: Path) -> None:
 def _sweep(place: Path) -> None:
     """Remove what builds left behind that were killed."""
     for entry in os.scandir(place):
-        if not entry.name.startswith(_BUILDING) or not entry.is_dir(follow_symlinks=False):
-            continue
-        process = entry.name.removeprefix(_BUILDING).partition("-")[0]
-        if process.isdecimal() and not _lives(int(process)):
-            shutil.rmtree(entry.path, ignore_errors=True)
+        if entry.name.startswith(_BUILDING) and entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(OSError):  # somebody else has removed it
+                if not _is_built(Path(entry.path)):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_built(made: Path) -> bool:
+    """Whether a process lives that builds there.
+
+    The lock tells; the number of a process alone does not, for in a container all have the same
+    few, and those of another one are not seen. Raises OSError.
+    """
+    process = made.name.removeprefix(_BUILDING).partition("-")[0]
+    lives = process.isdecimal() and _lives(int(process))
+    young = time.time() - made.lstat().st_mtime < _YOUNG
+    fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return lives
+    finally:
+        os.close(fd)
+    return lives and young  # it may be about to lock it
 
 
 def _lives(process: int) -> bool:

@@ -1,75 +1,71 @@
 """The index that is there already: which of its rows can be taken over, and those rows.
 
 A row is taken over for a message of the same folder, uid, size and SHA-256, if its octets were
-read and are what the item says. An index that does not look exactly as it should is as good as
-none: it may have come with a stranger's archive. All of it is looked at when it is opened, so that
-nothing of it can stop a build that is under way.
+read and are what the item says. All of an index was looked at when it is opened (``vetting``), so
+that nothing of it can stop a build that is under way.
 """
 
 from __future__ import annotations
 
 import bisect
-import hashlib
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from portarchive.index import arrow, columns
 from portarchive.index.content import thread_ids
-from portarchive.index.place import state_of
+from portarchive.index.vetting import KEY, Vetting
 
 _HELD: Final = 3
-_NOT_TAKEN: Final = frozenset({"unreadable", "digest-mismatch", "size-mismatch", "parser-failed"})
+_NONE: Final = bytes(KEY)
 _CHILDREN: Final = ("attachments", "delivery_status", "feedback_reports")
 _ALONE: Final = ["message_id", "in_reply_to", "reference_ids"]
-
-
-def key(folder: str, uid: str, size: int | None, sha256: str | None) -> int | None:
-    """The number under which a row is found again; None for what tells too little."""
-    if size is None or sha256 is None:
-        return None
-    text = f"{folder}\0{uid}\0{size}\0{sha256}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 
 
 class Previous:
     """An index to take rows from. ``close`` it.
 
+    Args:
+        place: the directory.
+        keys: of its rows, from ``Vetting``.
+
     Attributes:
         rows: how many it has.
 
     Raises:
-        ValueError, OSError: it does not look as it should.
+        ValueError, OSError: it was changed since it was looked at.
     """
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        self._file = pq.ParquetFile(place / "messages.parquet", page_checksum_verification=True)
-        try:
-            _expect(self._file.schema_arrow, "messages")
-            self._starts: list[int] = []
-            start = 0
-            for number in range(self._file.num_row_groups):
-                self._starts.append(start)
-                start += self._file.metadata.row_group(number).num_rows
-            self.rows = start
-            self._held: OrderedDict[int, Any] = OrderedDict()
-            self._row_of = self._index()
-        except BaseException:
-            self._file.close()
-            raise
+    def __init__(self, place: Path, keys: bytes) -> None:
+        with contextlib.ExitStack() as opened:
+            # all of them now: another build may put its own there
+            self._files = {
+                name: opened.enter_context(
+                    pq.ParquetFile(place / f"{name}.parquet", page_checksum_verification=True)
+                )
+                for name in ("messages", *_CHILDREN)
+            }
+            self._opened = opened.pop_all()
+        self._file = self._files["messages"]
+        self._starts: list[int] = []
+        self.rows = 0
+        for number in range(self._file.num_row_groups):
+            self._starts.append(self.rows)
+            self.rows += self._file.metadata.row_group(number).num_rows
+        self._held: OrderedDict[int, Any] = OrderedDict()
+        self._row_of = _row_of(keys)
 
     def close(self) -> None:
         """Give back what it holds."""
         self._held.clear()
-        self._file.close()
+        self._opened.close()
 
-    def take(self, wanted: int | None) -> int | None:
+    def take(self, wanted: bytes | None) -> int | None:
         """The row with this key, once; None if there is none (any more), or several.
 
         An archive may list a message twice: a row that was taken over by both could be given
@@ -105,28 +101,7 @@ class Previous:
 
     def children(self, name: str) -> Any:
         """The whole of one of the smaller tables."""
-        table = pq.read_table(
-            self._place / f"{name}.parquet", use_threads=False, page_checksum_verification=True
-        )
-        _expect(table.schema, name)
-        return table.replace_schema_metadata(None)
-
-    def _index(self) -> dict[int, int]:
-        rows: dict[int, int] = {}
-        wanted = ["folder", "uid", "size", "sha256", "defects"]
-        row = 0
-        for number in range(len(self._starts)):
-            table = self._file.read_row_group(number, use_threads=False)
-            _check(table, "messages")
-            told = (table.column(name).to_pylist() for name in wanted)
-            for folder, uid, size, sha256, defects in zip(*told, strict=True):
-                found = key(folder, uid, size, sha256)
-                if not columns.DEFECTS.keys() >= set(defects):
-                    raise ValueError("a defect that this version does not know")
-                if found is not None and _NOT_TAKEN.isdisjoint(defects):
-                    rows[found] = -1 if found in rows else row
-                row += 1
-        return rows
+        return self._files[name].read(use_threads=False).replace_schema_metadata(None)
 
     def _group(self, number: int) -> Any:
         held = self._held.get(number)
@@ -142,68 +117,25 @@ class Previous:
         return held
 
 
-def open_previous(place: Path) -> Previous | None:
+def open_previous(place: Path, vetting: Vetting) -> Previous | None:
     """The index at a place, if rows can be taken from it."""
-    state = state_of(place)
-    if state is None:
+    keys = vetting.keys()
+    if keys is None:
         return None
     try:
-        found = Previous(place)
+        found = Previous(place, keys)
     except (OSError, ValueError, pa.ArrowException):
         return None
-    try:
-        _expect_rows(found.rows, "messages", state)
-        for name in _CHILDREN:
-            table = found.children(name)
-            _check(table, name)
-            _expect_rows(table.num_rows, name, state)
-            _expect_messages(found.rows, name, table)
-    except (OSError, ValueError, pa.ArrowException):
-        found.close()
-        return None
-    return found
+    if vetting.holds():
+        return found
+    found.close()
+    return None
 
 
-def _expect(schema: pa.Schema, name: str) -> None:
-    if not schema.remove_metadata().equals(arrow.SCHEMAS[name]):
-        raise ValueError(f"{name} is not what this version writes")
-
-
-def _expect_rows(rows: int, name: str, state: dict[str, Any]) -> None:
-    if rows != state["tables"][name]["rows"]:
-        raise ValueError(f"{name} has other rows than index.json says")
-
-
-def _expect_messages(rows: int, name: str, table: Any) -> None:
-    bounds = pc.min_max(table.column("row_id")).as_py()
-    if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] < rows:
-        raise ValueError(f"{name} tells of messages that are not there")
-
-
-def _check(table: Any, name: str) -> None:
-    """Every text is UTF-8, every number can be one, and what is never null is not null."""
-    table.validate(full=True)
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if pa.types.is_list(field.type):
-            _check_lists(field, column)
-        elif field.name in columns.NEVER_NULL[name] and column.null_count:
-            raise ValueError(f"{field.name} is null")
-        elif pa.types.is_integer(field.type) and field.name not in columns.SIGNED:
-            _check_bounds(field.name, column, 0, columns.LARGEST)
-        elif pa.types.is_timestamp(field.type):
-            instants = column.cast(pa.int64())
-            _check_bounds(field.name, instants, columns.EARLIEST * 1000, columns.LATEST * 1000)
-
-
-def _check_bounds(name: str, column: Any, least: int, most: int) -> None:
-    found = pc.min_max(column).as_py()
-    if found["min"] is not None and not least <= found["min"] <= found["max"] <= most:
-        raise ValueError(f"{name} is what it cannot be")
-
-
-def _check_lists(field: Any, column: Any) -> None:
-    for chunk in column.chunks:
-        values = chunk.flatten()
-        members = values.flatten() if pa.types.is_struct(values.type) else [values]
-        if chunk.null_count or values.null_count or any(one.null_count for one in members):
-            raise ValueError(f"{field.name} is null")
+def _row_of(keys: bytes) -> dict[bytes, int]:
+    rows: dict[bytes, int] = {}
+    for row, at in enumerate(range(0, len(keys), KEY)):
+        found = keys[at : at + KEY]
+        if found != _NONE:
+            rows[found] = -1 if found in rows else row
+    return rows

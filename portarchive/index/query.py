@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -101,7 +102,7 @@ class Session:
         self._left = PATIENCE if timeout is None else timeout
         self._late = False
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(sys.path), str(place)],
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(_modules()), str(place)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -205,6 +206,15 @@ class Session:
     def _stop(self) -> None:
         self._late = True
         self._process.kill()
+
+
+def _modules() -> list[str]:
+    """Where Python looks for modules, by whole paths.
+
+    The process works in the directory of the index, which may be a stranger's: there "" would be
+    that one.
+    """
+    return [os.path.abspath(one) for one in sys.path]  # noqa: PTH100 - "" is one of them
 
 
 def _pipe(pipe: Any) -> BinaryIO:

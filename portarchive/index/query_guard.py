@@ -24,7 +24,8 @@ _TABLE_FUNCTIONS: Final = frozenset(
 _REFUSED: Final = frozenset(
     {
         "current_setting", "getenv", "getvariable", "json_execute_serialized_sql", "nextval",
-        "currval", "setval", "sleep_ms", "write_log", "read_text", "read_blob",
+        "currval", "setval", "sleep_ms", "pg_sleep", "write_log", "read_text", "read_blob",
+        "json_serialize_plan",
     }
 )  # fmt: skip
 
@@ -80,6 +81,9 @@ def _named_with(connection: Any, tree: Any) -> frozenset[str]:
         if isinstance(entries := node.get("cte_map"), dict)
         for entry in entries.get("map", [])
     )
+    for name in sorted(names):
+        if "." in name:  # where such a name does not reach, it is the file of that name
+            raise RefusedSqlError(f"{name[:100]!r} is the name of a file, and WITH may not take it")
     if names:
         # where such a name does not reach, the same name is the table of DuckDB
         told = connection.execute("SELECT view_name FROM duckdb_views() WHERE internal").fetchall()
@@ -109,7 +113,7 @@ def _check_node(node: dict[str, Any]) -> None:
 
 
 def _check_table(node: dict[str, Any], tables: frozenset[str]) -> None:
-    kind = node.get("type")
+    kind = str(node.get("type"))  # of a value in the tree it is an object
     if kind not in {"BASE_TABLE", "SHOW_REF"}:
         return
     name = str(node.get("table_name") or "")

@@ -284,6 +284,8 @@ def _kind(error: Exception) -> str:
     name = type(error).__name__
     if name in {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}:
         return "memory"
+    if _words(error).startswith("Out of Memory Error"):  # of DuckDB, by way of Arrow
+        return "memory"
     if name == "PermissionException":
         return "refused"
     if name in {"IOException", "FatalException", "InternalException", "SerializationException"}:

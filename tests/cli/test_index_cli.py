@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import zipfile
@@ -33,28 +32,6 @@ def original(tmp_path_factory):
 @pytest.fixture
 def mail(original, tmp_path):
     return shutil.copytree(original, tmp_path / "mail")
-
-
-@pytest.fixture
-def say(capfdbinary, monkeypatch, tmp_path):
-    """Runs a command in this process, in which no socket can be opened."""
-
-    def no_network(*words, **more):
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", no_network)
-    monkeypatch.setattr(socket, "create_connection", no_network)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def speak(*words):
-        code = main([str(word) for word in words])
-        out, err = capfdbinary.readouterr()
-        return code, out.decode(), err.decode()
-
-    return speak
 
 
 def digests(path):
@@ -358,6 +335,26 @@ def test_raw_is_not_for_a_terminal(mail):
         assert "--force" in said.hint
         assert run("show", mail, "INBOX:1", "--raw", "--force", stdout=theirs).code == 0
         assert b"Subject: A harpsichord" in os.read(ours, 10000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_file_that_is_a_terminal_is_one(mail):
+    ours, theirs = os.openpty()
+    try:
+        sql = "select subject from messages where subject like 'Evil%'"
+        query = ("query", mail, sql, "--out", os.ttyname(theirs), "--format")
+        assert run(*query, "csv").code == 0
+        told = os.read(ours, 10000)
+        assert b"Evil<script>" in told
+        assert b"\x1b" not in told
+        said = run(*query, "parquet")
+        assert (said.code, said.error) == (2, "a Parquet file is not for a terminal")
+        assert run(*query, "jsonl").code == 0
+        assert b"\x1b" not in os.read(ours, 10000)
+        assert run(*query, "table").code == 0
+        assert b"\x1b" not in os.read(ours, 10000)
     finally:
         os.close(ours)
         os.close(theirs)

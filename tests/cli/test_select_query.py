@@ -10,27 +10,10 @@ from schema_checks import REPORT
 from exporting import export
 from indexing import mail
 from portarchive.archive.contents import open_contents
-from portarchive.cli import main
 from portarchive.connectors.memory import MemorySource
 
 OLD = ("old one", "old two", "old three")
 NEW = ("new one", "new two")
-
-
-@pytest.fixture
-def say(capfdbinary, monkeypatch, tmp_path):
-    """Runs a command in this process."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-
-    def speak(*words):
-        code = main([str(word) for word in words])
-        out, err = capfdbinary.readouterr()
-        return code, out.decode(), err.decode()
-
-    return speak
 
 
 @pytest.fixture
@@ -240,6 +223,20 @@ def test_a_file_that_two_folders_share(say, tmp_path):
         "import", path, f"maildir:{tmp_path / 'all'}", "--select-query", sql, "--dry-run"
     )
     assert (code, out.splitlines()[0]) == (0, "selected: 2 messages")
+
+
+def test_what_could_not_be_read_is_told(say, tmp_path):
+    source = MemorySource()
+    for subject in ("whole", "broken"):
+        source.add(mail(subject, body="the text\r\n"), received="2024-01-15T12:00:00+00:00")
+    path = tmp_path / "mail"
+    export(source, path)
+    (path / _file(path, "broken")).unlink()
+    command = ("import", path, f"maildir:{tmp_path / 'new'}", "--dry-run", "--select-search")
+    code, out, err = say(*command, 'body:"the text"')
+    assert (code, out.splitlines()[0]) == (0, "selected: 1 message")
+    assert "warning: 1 message could not be read, so nobody knows whether the text answers" in err
+    assert "could not be read" not in say(*command, "subject:whole")[2]
 
 
 def _unchain(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,6 +12,8 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +32,7 @@ from portarchive.errors import Refused
 from portarchive.index import build as build_module
 from portarchive.index import columns, content, worker
 from portarchive.index.build import IndexReport, build
-from portarchive.index.place import is_current, locate, state_of
+from portarchive.index.place import building, is_current, locate, state_of
 from portarchive.index.workers import Workers
 from portarchive.progress import Event, FolderStarted, Notice, Passed
 
@@ -476,6 +479,50 @@ def test_what_a_killed_build_left_is_swept(tmp_path: Path) -> None:
     indexed(tmp_path / "a", place)
     left = {file.name for file in place.iterdir() if file.is_dir()}
     assert left == {f".building-{os.getpid()}-00"}
+
+
+def test_a_number_that_another_process_has_now_keeps_nothing(tmp_path: Path) -> None:
+    """In a container every run has the number of the one before, which was killed."""
+    export(account("ids", INBOX=1), tmp_path / "a")
+    place = tmp_path / "i"
+    left = place / f".building-{os.getpid()}-00"
+    left.mkdir(parents=True)
+    (left / "items").write_bytes(b"x")
+    os.utime(left, (1_700_000_000, 1_700_000_000))
+    indexed(tmp_path / "a", place)
+    assert not left.exists()
+
+
+def test_a_build_that_another_container_runs_is_not_swept(tmp_path: Path) -> None:
+    export(account("ids", INBOX=1), tmp_path / "a")
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    with building(tmp_path / "i") as made:
+        other = made.rename(made.with_name(f".building-{gone.pid}-00"))
+        os.utime(other, (1_700_000_000, 1_700_000_000))
+        indexed(tmp_path / "a", tmp_path / "i")
+        assert other.is_dir(), "its process cannot be seen from here, and lives"
+    indexed(tmp_path / "a", tmp_path / "i", rebuild=True)
+    assert not other.exists()
+
+
+def test_builds_put_their_files_there_one_after_another(tmp_path: Path) -> None:
+    """Else the tables of two of them could make one index, and nobody would see it."""
+    export(account("ids", INBOX=1), tmp_path / "a")
+    place = tmp_path / "i"
+    indexed(tmp_path / "a", place)
+    before = (place / "index.json").stat().st_ino
+    lock = os.open(place, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    other = threading.Thread(target=indexed, args=(tmp_path / "a", place), kwargs={"rebuild": True})
+    other.start()
+    while not list(place.glob(".building-*/index.json")):
+        assert other.is_alive(), "it did not wait"
+        time.sleep(0.01)
+    assert (place / "index.json").stat().st_ino == before
+    os.close(lock)
+    other.join()
+    assert (place / "index.json").stat().st_ino != before
 
 
 def test_an_archive_published_meanwhile(tmp_path: Path) -> None:

@@ -23,10 +23,12 @@ from portarchive.index.build import build
 from portarchive.index.columns import NEVER_NULL, SIGNED, TABLES
 from portarchive.index.named import NAMED
 from portarchive.index.place import state_of
+from portarchive.index.previous import open_previous
 from portarchive.index.query import Session
 from portarchive.index.report import facts
 from portarchive.index.search import Search, item_of
 from portarchive.index.search_syntax import parse
+from portarchive.index.vetting import Vetting
 
 OTHER = {
     "string": pa.int64(), "bool": pa.string(), "int16": pa.int64(), "int32": pa.string(),
@@ -296,6 +298,48 @@ def test_a_changed_page_is_not_taken_over(archive: Path, place: Path) -> None:
     with open_contents(archive) as contents:
         build(contents, place, jobs=1)
     assert pq.read_table(file).equals(good)
+
+
+def test_a_few_octets_that_stand_for_much_are_not_taken_over(archive: Path, place: Path) -> None:
+    """20 kB of Parquet may say the same long text in each of thousands of rows."""
+    file = place / "messages.parquet"
+    row = pq.read_table(file).replace_schema_metadata(None).slice(0, 1)
+    rows = 8192
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array([0] * rows, pa.int32()), pa.array(["x" * 50000])
+    )
+    at = row.schema.get_field_index("subject")
+    table = row.take(pa.array([0] * rows)).set_column(at, "subject", texts)
+    pq.write_table(
+        table, file, compression="zstd", store_schema=False, dictionary_pagesize_limit=1 << 30,
+        row_group_size=rows,
+    )  # fmt: skip
+    assert file.stat().st_size < 100_000
+    assert pq.read_schema(file).equals(arrow.SCHEMAS["messages"])
+    restated(place, lambda state: state["tables"]["messages"].update(rows=rows))
+    restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+    with open_contents(archive) as contents:
+        report = build(contents, place, jobs=1)
+    assert (report.rebuilt, report.rows["messages"]) == (True, 9)
+
+
+def test_an_index_that_another_build_puts_there_meanwhile_is_not_taken(place: Path) -> None:
+    with Vetting(place) as there:
+        restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+        assert open_previous(place, there) is None
+
+
+def test_what_was_opened_stays_what_it_is(place: Path) -> None:
+    good = pq.read_table(place / "attachments.parquet").replace_schema_metadata(None)
+    with Vetting(place) as there:
+        previous = open_previous(place, there)
+        assert previous is not None
+        for name in TABLES:
+            pq.write_table(arrow.SCHEMAS[name].empty_table(), place / "new")
+            (place / "new").replace(place / f"{name}.parquet")
+        assert previous.children("attachments").equals(good)
+        assert sum(table.num_rows for table in previous.slices(0, 9)) == previous.rows == 9
+        previous.close()
 
 
 def test_a_size_that_no_file_has_is_not_told(tmp_path: Path) -> None:
