@@ -18,6 +18,8 @@ _HEADER: Final = 1 << 20
 """Octets of a header in which fields are looked for."""
 _WHOLE: Final = 1 << 20
 """Octets up to which a message that comes in chunks is put together and looked at as one."""
+_LONGEST: Final = 998
+"""Octets of a line without its end (RFC 5322 §2.1.1)."""
 _EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
 _FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 
@@ -72,7 +74,7 @@ class Likeness(NamedTuple):
         """7-bit text in CR LF lines of at most 998 octets (RFC 5322 §2.1.1), nothing else."""
         return (
             self.line_ends is LineEnds.CRLF
-            and self.longest_line <= 998
+            and self.longest_line <= _LONGEST
             and not (self.eight_bit_header or self.eight_bit_body or self.nul)
             and self.has_header
         )
@@ -153,6 +155,25 @@ def likeness_of(octets: bytes) -> Likeness:
         _FIELD.match(text) is not None,
         *_fields(text),
     )
+
+
+def surely_plain(octets: bytes) -> bool:
+    """Whether ``likeness_of`` would say ``plain`` and the octets are the canonical ones.
+
+    It takes a fifth of the time. False says nothing: a CR alone is not gone into.
+    """
+    if not octets.isascii() or b"\0" in octets or _FIELD.match(octets) is None:
+        return False
+    bare = octets.replace(b"\r", b"")
+    if len(bare) == len(octets) or _as_crlf(bare) != octets:
+        return False
+    start, size = 0, len(octets)
+    while size - start > _LONGEST:  # from the last line end that may still be reached to the next
+        end = octets.rfind(b"\n", start, start + _LONGEST + 2)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 def converted(chunks: Iterable[bytes], ends: LineEnds) -> Iterator[bytes]:

@@ -352,8 +352,11 @@ class Contents:
             StorageFailed: the system does not give them.
         """
         member = _member(item)
-        with self._in_base(member):
+        try:
             octets = self._store.read(member, WHOLE)
+        except Damaged:
+            with self._in_base(member):
+                raise
         if verify and (
             (item.size is not None and item.size != len(octets))
             or (item.sha256 is not None and hashlib.sha256(octets).hexdigest() != item.sha256)

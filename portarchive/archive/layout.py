@@ -14,7 +14,7 @@ from pathlib import Path
 from portarchive.archive import model
 from portarchive.archive.folder_file import FolderFile
 from portarchive.archive.manifest import may_be_folder
-from portarchive.archive.naming import assign
+from portarchive.archive.naming import assign, check_relative
 
 Names = tuple[str, ...]
 
@@ -39,6 +39,7 @@ def published_folders(root: Path) -> Iterator[tuple[str, FolderFile]]:
 
     Raises:
         Damaged: a folder.json does not parse.
+        UnsafePath: the name of its directory is not Unicode text.
         OSError: a directory cannot be read.
     """
     top = root / model.MAIL
@@ -58,6 +59,7 @@ def published_folders(root: Path) -> Iterator[tuple[str, FolderFile]]:
                     children.append(entry.name)
         if has_folder and path:
             name = f"{model.MAIL}/{path}/{model.FOLDER_FILE}"
+            check_relative(name)
             yield path, FolderFile(here / model.FOLDER_FILE, name)
         prefix = f"{path}/" if path else ""
         stack.extend(prefix + child for child in sorted(children, reverse=True))

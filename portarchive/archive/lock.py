@@ -117,14 +117,15 @@ def _described(pid: int, host: str, start: str) -> str:
 
 
 def _may_live(pid: int, host: str) -> bool:
-    return host != os.uname().nodename or _lives(pid)
+    return host != os.uname().nodename or lives(pid)
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this machine may be alive; True where it cannot be told."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
         return True
     return True

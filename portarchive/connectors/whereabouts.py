@@ -13,6 +13,8 @@ import socket
 import unicodedata
 from typing import Final
 
+from portarchive.loopback import is_loopback
+
 _STANDARD: Final = frozenset({80, 143, 443, 993})
 """Ports of IMAP and JMAP with and without TLS: of one address, they are one server."""
 
@@ -77,10 +79,12 @@ def _resolved(host: str, port: int) -> list[str]:
 
 def _address(text: str) -> str:
     """An address in one spelling; all that lead back to this machine are one."""
+    if is_loopback(text):
+        return _THIS
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return text
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return _THIS if address.is_loopback else str(address)
+    return str(address)

@@ -7,18 +7,22 @@ login. Refuses to guess: two accounts that only look alike are two.
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from portarchive.archive.contents import ContentFolder, Contents
 from portarchive.connectors.base import Source, Target
 from portarchive.errors import SettingsError
+from portarchive.loopback import is_loopback
 from portarchive.placing import FolderLook, Present
 from portarchive.records import FolderFailed
 
 NEEDED: Final = 3
 """So many messages with the same UID and size, in mailboxes of the same UIDVALIDITY."""
+
+TELLING: Final = 1 << 24
+"""A UIDVALIDITY below is a small number that any account may have (Gmail's and Exchange's are); the
+others are times, as RFC 9051 §2.3.1.1 suggests, and hardly two mailboxes have one."""
 
 _USUAL: Final = {"imaps": 993, "imap": 143, "jmaps": 443, "jmap": 80}
 _FILES: Final = frozenset({"maildir", "mbox"})
@@ -40,7 +44,7 @@ def one_account(a: Address, b: Address) -> bool:
     """Whether the addresses are surely of one account.
 
     The same protocol, host and login, at one port or at the two usual ones (993 and 143, 443 and
-    80); this machine has several names. Files: the same real path.
+    80); the loopback has several names. Files: the same real path.
     """
     if _endpoint(a.service) is None or _endpoint(a.service) != _endpoint(b.service):
         return False
@@ -59,7 +63,9 @@ def refuse_oneself(source: Source, contents: Contents, target: Target) -> None:
 
     One account by its address, or else, by IMAP with the same login, domain apart (RFC 9051
     §2.3.1.1: mailbox, UIDVALIDITY and UID name a message for ever): at least ``NEEDED`` messages
-    have the UID and size that the archive has of them, and none has another size.
+    of mailboxes whose UIDVALIDITY is worth something (``TELLING``) have the UID and size that the
+    archive has of them, and none has another size or, where both sides tell ids, another EMAILID
+    or MAILBOXID. UIDs and sizes alone say nothing: the last ``migrate`` made them alike.
 
     Raises:
         SettingsError: they are one account.
@@ -76,6 +82,8 @@ def refuse_oneself(source: Source, contents: Contents, target: Target) -> None:
         same = ours.get(folder.path)
         if same is None or not folder.selectable:
             continue
+        if _differ(same.uid if same.uid != same.path else None, folder.uid):
+            return
         agreeing = _agreeing(contents, same, target, folder.folder_id)
         if agreeing is None:
             return
@@ -86,7 +94,7 @@ def refuse_oneself(source: Source, contents: Contents, target: Target) -> None:
 
 def _agreeing(contents: Contents, ours: ContentFolder, target: Target, key: str) -> int | None:
     """Messages with the same UID and size; None if these are two mailboxes."""
-    sizes: dict[str, int | None] = {}
+    known: dict[str, tuple[int | None, str | None]] = {}
     equal = 0
     for found in target.existing([key]):
         if isinstance(found, FolderFailed):
@@ -94,15 +102,21 @@ def _agreeing(contents: Contents, ours: ContentFolder, target: Target, key: str)
         if isinstance(found, FolderLook):
             if found.uidvalidity != ours.uidvalidity:
                 return None
-            sizes = {item.uid: item.size for item in contents.items(ours)}
+            if found.uidvalidity is None or found.uidvalidity < TELLING:
+                return 0
+            known = {item.uid: (item.size, item.email_id) for item in contents.items(ours)}
         elif isinstance(found, Present):
-            size = sizes.get(found.uid)
+            size, email_id = known.get(found.uid, (None, None))
             if size is None or found.size is None:
                 continue
-            if size != found.size:
+            if size != found.size or _differ(email_id, found.email_id):
                 return None
             equal += 1
     return equal
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return None not in (one, other) and one != other
 
 
 def _login(account: str) -> str:
@@ -122,14 +136,5 @@ def _endpoint(service: str) -> tuple[str, str, int] | None:
     if not host or scheme not in _USUAL:
         return None
     usual = port in (None, _USUAL[scheme])
-    return scheme.rstrip("s"), _this_machine(host), 0 if usual else int(port or 0)
-
-
-def _this_machine(host: str) -> str:
-    """One name for all names of the loopback (RFC 6761 §6.3)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return "localhost"
-    try:
-        return "localhost" if ip_address(host).is_loopback else host
-    except ValueError:
-        return host
+    where = "localhost" if is_loopback(host) else host
+    return scheme.rstrip("s"), where, 0 if usual else int(port or 0)

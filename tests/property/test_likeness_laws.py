@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portarchive import likeness as module
-from portarchive.likeness import converted, likeness, likeness_of
+from portarchive.likeness import converted, likeness, likeness_of, surely_plain
 from portarchive.placing import LineEnds
 
 PIECES = [
@@ -107,6 +107,25 @@ def test_chunked_is_whole(octets: bytes, places: list[int]) -> None:
 @given(MESSAGES)
 def test_octet_by_octet_is_whole(octets: bytes) -> None:
     assert likeness(octets[at : at + 1] for at in range(len(octets))) == likeness_of(octets)
+
+
+HEADS = st.sampled_from([b"", b"a: b\r\n", b"a : b\r\n\r\n", b"\r\n", b" a: b\r\n", b"a: b\n"])
+LONG = st.lists(
+    st.sampled_from([b"\r\n", b"\n", b"\r", b"x", b"\0", b"\xe9"]) | st.integers(990, 1001).map(
+        lambda count: b"x" * count + b"\r\n"
+    ),
+    max_size=6,
+).map(b"".join)  # fmt: skip
+
+
+@given(st.tuples(HEADS, LONG | MESSAGES).map(b"".join))
+def test_surely_plain_is_plain(octets: bytes) -> None:
+    found = likeness_of(octets)
+    if surely_plain(octets):
+        assert found.plain
+        assert found.canonical_sha256 == found.sha256 == sha256(octets).digest()
+    else:  # a CR alone is the one thing that it does not go into
+        assert not found.plain or re.search(rb"\r(?!\n)", octets)
 
 
 @given(LINES, st.booleans(), st.lists(st.integers(0, 120), max_size=8))

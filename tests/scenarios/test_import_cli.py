@@ -19,6 +19,7 @@ from running import BEYOND_ASCII, PASSWORD, WRONG, Ran
 from portarchive.connectors.imap import ImapSettings, open_target
 from portarchive.jobs.replay.target_lock import TargetLock
 from servers.daemon import Account
+from servers.scripted import ScriptedServer
 
 DAY = datetime(2024, 3, 1, 8, 0, tzinfo=UTC)
 
@@ -585,6 +586,37 @@ def test_an_account_is_not_migrated_into_itself(
     for path in (old, tmp_path / "link", f"{old}/../old/"):
         words = ("migrate", f"maildir:{old}", f"maildir:{path}", "--archive", tmp_path / "kept")
         assert "one account" in run(*words, state=state).refused(2).err
+
+
+@pytest.mark.parametrize(
+    ("uidvalidity", "ids", "one"),
+    [(1, "", False), (1_700_000_000, "A", False), (1_700_000_000, "", True)],
+)
+def test_accounts_with_the_same_numbers(
+    root: Path, state: Path, tmp_path: Path, uidvalidity: int, ids: str, one: bool
+) -> None:
+    """Migrated twice, with new mail between: UIDs and sizes are the same, and that is our work."""
+    with ScriptedServer() as old, ScriptedServer() as new:
+        for server, prefix in ((old, ids), (new, "")):
+            server.password = PASSWORD
+            server.host = "127.0.0.1" if server is new else "localhost"
+            server.mailbox("INBOX").uidvalidity = uidvalidity
+            if not ids:
+                server.capabilities = [word for word in server.capabilities if word != "OBJECTID"]
+            for number in range(4):
+                if server is old or one:
+                    octets = mail(number)
+                    server.mailbox("INBOX").add(octets, date=DAY, email_id=f"{prefix}{number}")
+        new.writable = True
+        words = ("migrate", running.url_of(old), running.url_of(new), "--archive", root)
+        if one:
+            assert "one account" in run(*words, state=state).refused(2).err
+            return
+        for number in range(4, 6):
+            assert run(*words, state=state).code == 0
+            old.mailbox("INBOX").add(mail(number), date=DAY, email_id=f"{ids}{number}")
+        held = [each.octets for each in new.mailbox("INBOX").mails.values()]
+        assert held == [mail(number) for number in range(5)]
 
 
 def test_an_archive_of_another_account_is_not_overwritten(

@@ -83,6 +83,28 @@ def test_a_part_then_the_whole(
     assert counts(goal) == {"INBOX": 1, name: 1, other: 1}
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("--folder", "Sent"), ("--folder", "Sent Items")],
+        [("--folder", "Sent"), ("--select", "mail/Sent Items/00001.eml")],
+        [("--folder", "Sent"), ("--since-date", "2020-09-01", "--exclude", "Sent")],
+    ],
+)
+def test_copies_in_two_folders_brought_in_parts(
+    goal: ImapGoal, tmp_path: Path, forget: Callable[[], Path], parts: list[tuple[str, ...]]
+) -> None:
+    """What is in the mailbox of another folder is that folder's own, brought in this run or not."""
+    root = archive(tmp_path / "a", {"Sent": [1, 2], "Sent Items": [1, 3]}, Sent_Items="sent")
+    goal.account.create("Sent")
+    for words in parts:
+        bring(root, goal, *words, state=forget())
+    last = len(goal.account.messages("Sent Items"))
+    assert last == (1 if "--select" in parts[1] else 2)
+    assert placed(bring(root, goal, state=forget())) == 2 - last
+    assert counts(goal) == {"Sent": 2, "Sent Items": 2}
+
+
 def test_two_archives_in_turn(goal: ImapGoal, tmp_path: Path, forget: Callable[[], Path]) -> None:
     one = archive(
         tmp_path / "a", {"Sent Items": [1], "Sent Items/2019": [2], "Junk": [3]},

@@ -14,9 +14,11 @@ from portarchive.connectors.memory import Fault, MemorySource
 from portarchive.connectors.retry import RetryingSource
 from portarchive.errors import ConnectionLost, ServerMisbehaved
 from portarchive.jobs.diff import report as report_module
+from portarchive.jobs.diff import sides
 from portarchive.jobs.diff.report import Differences, DiffReport
 from portarchive.jobs.diff.run import run_diff
 from portarchive.jobs.diff.sides import AccountSide, ArchiveSide
+from portarchive.likeness import Likeness, likeness_of
 from portarchive.progress import Compared, Event, silent
 
 WHEN = "2024-02-29T12:00:01+02:00"
@@ -353,3 +355,36 @@ def test_a_folder_that_cannot_be_opened_ends_it(case: Case) -> None:
     case.b.refuse_folder("Work", "refused", "not now")
     with open_contents(archive) as contents, pytest.raises(ServerMisbehaved, match="not now"):
         run_diff(ArchiveSide(contents, "a"), AccountSide(case.b), silent)
+
+
+# --- what is not looked at closer -----------------------------------------------------------------
+
+
+def test_of_equal_octets_no_more_is_found_out(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+
+    def counting(octets: bytes) -> Likeness:
+        looked.append(octets)
+        return likeness_of(octets)
+
+    monkeypatch.setattr(sides, "likeness_of", counting)
+    assert case.diff(account_b=True).same
+    assert looked == []
+    case.b.add(letter("other"), received=WHEN)
+    assert case.diff(account_b=True).total("only_b") == 1
+    assert looked == [letter("other")]
+
+
+@pytest.mark.parametrize("flags", [["$seen"], ["$flagged"]])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_copy_too_many_meets_what_has_its_name(
+    tmp_path: Path, flags: list[str], first: bool
+) -> None:
+    """Whichever of the copies is left over, it is known by its Message-ID."""
+    case = Case(tmp_path)
+    case.a.add(letter("x"), received=WHEN, flags=["$seen"])
+    case.a.add(letter("x", b"others\r\n"), received=WHEN)
+    for word in [flags, ["$seen"]] if first else [["$seen"], flags]:
+        case.b.add(letter("x"), received=WHEN, flags=word)
+    found = case.each()
+    assert (found.total("octets"), found.total("only_a"), found.total("only_b")) == (1, 0, 0)

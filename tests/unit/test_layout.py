@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from portarchive.archive.layout import Layout, own_name
-from portarchive.errors import Damaged
+from portarchive.errors import Damaged, UnsafePath
 
 
 def folder(root: Path, path: str, **header: Any) -> None:
@@ -77,6 +77,12 @@ def test_a_folder_json_that_does_not_parse(tmp_path: Path) -> None:
     (tmp_path / "mail/A").mkdir(parents=True)
     (tmp_path / "mail/A/folder.json").write_bytes(b"{")
     with pytest.raises(Damaged, match=r"mail/A/folder\.json"):
+        Layout(tmp_path)
+
+
+def test_a_directory_whose_name_is_not_text(tmp_path: Path) -> None:
+    folder(tmp_path, "caf\udce9", name="café")
+    with pytest.raises(UnsafePath, match="Unicode"):
         Layout(tmp_path)
 
 

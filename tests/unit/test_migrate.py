@@ -100,6 +100,22 @@ def test_the_next_day(case: Case) -> None:
     assert case.run().complete
 
 
+def test_a_copy_of_what_its_owner_has_read_meanwhile(tmp_path: Path) -> None:
+    """Of equal messages the one that was placed now has its flags; the others may have any."""
+    case = Case(tmp_path)
+    case.old = account()
+    when = "2024-02-29T12:00:01+02:00"
+    case.old.add(letter("a"), received=when)
+    assert case.run().complete
+    case.new.set_flags("INBOX", 1, ["$answered"])
+    case.old.add(letter("a"), received=when)
+    report = case.run()
+    assert report.imported is not None
+    assert report.imported.total("placed") == 1
+    assert not differences(report)
+    assert report.complete
+
+
 def test_dry_runs(case: Case) -> None:
     report = case.run({"dry_run": True})
     assert (report.imported, report.compared, report.complete) == (None, None, False)

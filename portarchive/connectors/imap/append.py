@@ -76,13 +76,14 @@ class Placer:
         try:
             self._add(self._pool.main())
             while True:
-                self._feed(coming)
+                begun = self._feed(coming)
                 self._settled.extend(self._windows.refused)
                 self._windows.refused.clear()
                 while self._settled:
                     yield self._settle(*self._settled.popleft())
                 if any(lane.busy for lane in self._lanes):
-                    yield from self._turn()
+                    # what was begun is on its way while the next is made ready
+                    yield from self._turn(0 if begun else self._pool.settings.timeout)
                 elif self._fatal is not None or (self._exhausted and not self._waiting):
                     break
             if self._fatal is not None:
@@ -103,13 +104,13 @@ class Placer:
             self._suspects.cleared(parcel.key)
         return parcel, outcome
 
-    def _turn(self) -> Iterator[Pair]:
-        """Wait until something can be done, and do it."""
+    def _turn(self, patience: float) -> Iterator[Pair]:
+        """Wait at most so many seconds until something can be done, and do it."""
         timeout = self._pool.settings.timeout
         for lane in self._lanes:
             self._selector.modify(lane.session.stream.sock, lane.events(), lane)
         before = time.monotonic()
-        ready = {key.data: events for key, events in self._selector.select(timeout)}
+        ready = {key.data: events for key, events in self._selector.select(patience)}
         waited = time.monotonic() - before
         for lane in [lane for lane in self._lanes if lane.busy or lane in ready]:
             try:
@@ -129,19 +130,20 @@ class Placer:
 
     # --- what goes out --------------------------------------------------------------------------
 
-    def _feed(self, coming: Iterator[Parcel]) -> None:
-        """Begin commands as long as a connection has room for one."""
-        while self._fatal is None and (lane := self._roomy()) is not None:
-            window = self._next(coming)
-            if window is None:
-                return
-            if not lane.takes(window.mode):
-                free = next((entry for entry in self._lanes if entry.takes(window.mode)), None)
-                if free is None:
-                    self._again.appendleft(window)
-                    return
-                lane = free
-            lane.begin(Flight(window))
+    def _feed(self, coming: Iterator[Parcel]) -> bool:
+        """Begin one command, if a connection has room for it; False if none was begun."""
+        lane = self._roomy() if self._fatal is None else None
+        window = self._next(coming) if lane is not None else None
+        if lane is None or window is None:
+            return False
+        if not lane.takes(window.mode):
+            free = next((entry for entry in self._lanes if entry.takes(window.mode)), None)
+            if free is None:
+                self._again.appendleft(window)
+                return False
+            lane = free
+        lane.begin(Flight(window))
+        return True
 
     def _next(self, coming: Iterator[Parcel]) -> Window | None:
         if self._again:

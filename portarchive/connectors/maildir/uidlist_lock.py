@@ -14,6 +14,7 @@ import time
 from typing import Final
 
 from portarchive.archive.durable import FILE_MODE, write_all
+from portarchive.archive.lock import lives
 
 NAME: Final = "dovecot-uidlist.lock"
 
@@ -79,10 +80,4 @@ def _is_nobodys(text: bytes, age: float) -> bool:
     maker = _MAKER.fullmatch(text)
     if maker is None or maker[2] != os.fsencode(socket.gethostname()):
         return False
-    try:
-        os.kill(int(maker[1]), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        pass
-    return False
+    return not lives(int(maker[1]))

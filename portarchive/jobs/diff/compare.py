@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
 from portarchive import keywords
@@ -58,7 +58,9 @@ def compare(
         sides: to read them.
         exact: offsets count, too.
     """
-    a, b = (_Folder(side, side.messages(f)) for side, f in zip(sides, folders, strict=True))
+    a = _Folder(sides[0], sides[0].messages(folders[0]))
+    likes = Counter(message.sha256 for message in a.messages if message.sha256 is not None)
+    b = _Folder(sides[1], sides[1].messages(folders[1], likes))
     found = Differences(folders[0].path, folders[1].path)
     for one, other in _pairs(a, b, a.sha256, b.sha256):
         _same(found, a.messages[one], b.messages[other], exact=exact)
@@ -102,8 +104,13 @@ def _pairs(a: _Folder, b: _Folder, key_a: Key, key_b: Key) -> list[tuple[int, in
 
 
 def _closest(a: _Folder, b: _Folder, ones: list[int], others: list[int]) -> list[tuple[int, int]]:
-    """Equal instant and flags first, then equal instant, equal flags, then as they come."""
+    """Equal instant and flags first, then equal instant, equal flags, then as they come.
+
+    Whose flags or instant may be any takes what the others leave.
+    """
     pairs = []
+    ones = sorted(ones, key=lambda one: _leeway(a.messages[one]))
+    others = sorted(others, key=lambda other: _leeway(b.messages[other]))
     for of in (_instant_and_flags, _instant, _flags, lambda _: None):
         by: dict[Hashable, list[int]] = defaultdict(list)
         for other in others:
@@ -118,6 +125,10 @@ def _closest(a: _Folder, b: _Folder, ones: list[int], others: list[int]) -> list
         taken = {other for _, other in pairs}
         ones, others = left, [other for other in others if other not in taken]
     return pairs
+
+
+def _leeway(message: Known) -> int:
+    return message.any_flags + message.any_instant + message.more_flags
 
 
 def _instant(message: Known) -> Hashable:

@@ -16,10 +16,10 @@ from portarchive import keywords
 from portarchive.archive.contents import Contents
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError
-from portarchive.jobs.replay.pieces import WHOLE, Piece, State, look_at, print_of_octets
+from portarchive.jobs.replay.pieces import WHOLE, Piece, Print, State, look_at, print_of_octets
 from portarchive.jobs.replay.seek import Seeker
 from portarchive.jobs.replay.survey import Box, survey
-from portarchive.likeness import converted
+from portarchive.likeness import converted, surely_plain
 from portarchive.placing import (
     Alteration,
     LineEnds,
@@ -127,7 +127,7 @@ class Courier:
             for parcel, outcome in self._target.place(self._parcels(batch, alone=alone)):
                 piece = self._out.pop(parcel.key, None)
                 if piece is not None:
-                    self._settle(piece, outcome, queue, unsure)
+                    self._settle(piece, parcel, outcome, queue, unsure)
             unsure += self._out.values()  # taken, and never spoken of again
             self._out.clear()
             if unsure:
@@ -170,7 +170,12 @@ class Courier:
                 yield parcel
 
     def _settle(
-        self, piece: Piece, outcome: PlaceOutcome, queue: deque[Piece], unsure: list[Piece]
+        self,
+        piece: Piece,
+        parcel: Parcel,
+        outcome: PlaceOutcome,
+        queue: deque[Piece],
+        unsure: list[Piece],
     ) -> None:
         if isinstance(outcome, Placed | Merged):
             self._over_quota = 0
@@ -184,6 +189,7 @@ class Courier:
                 if part.uid:
                     self._boxes[part.folder_id].used.add(part.uid)
                 else:
+                    self._look(piece, parcel.octets)
                     self._nameless[part.folder_id].append(part)
             if isinstance(outcome, Placed) and outcome.altered:
                 piece.altered = ("octets",)
@@ -192,6 +198,7 @@ class Courier:
             self._refused(piece, outcome, queue)
         else:
             piece.text = outcome.text
+            self._look(piece, parcel.octets)
             if outcome.email_id is not None:
                 self._joining[piece.key] = outcome.email_id
             unsure.append(piece)
@@ -260,18 +267,20 @@ class Courier:
                 size = piece.look.size
             else:
                 octets = self._contents.octets(item)
-                if piece.look is None:
+                piece.plain = piece.look is None and self._is_plain(piece, octets)
+                if piece.look is None and not piece.plain:
                     piece.look = print_of_octets(octets, self._ends)
-                size = piece.look.size
+                size = len(octets) if piece.look is None else piece.look.size
         except ArchiveError as error:
             for part in piece.parts:
                 part.fail(error.code, error.text)
             return None
         for part in piece.twins:
-            part.look = piece.look
+            part.look, part.plain = piece.look, piece.plain
         if self._too_big(piece, size):
             return None
-        converts = piece.look.ends in (LineEnds.CRLF, LineEnds.LF) and piece.look.ends != self._ends
+        ends = self._ends if piece.look is None else piece.look.ends
+        converts = ends in (LineEnds.CRLF, LineEnds.LF) and ends != self._ends
         if converts:
             piece.line_ends = True
             if octets is not None:
@@ -284,6 +293,25 @@ class Courier:
             chunks=self._chunks(piece, octets, converts=converts),
             careful=piece.careful,
         )
+
+    def _is_plain(self, piece: Piece, octets: bytes) -> bool:
+        """Whether size and digest say enough of it, unless it is lost or changed on the way."""
+        known = piece.size is not None and piece.digest is not None
+        return known and self._ends is LineEnds.CRLF and surely_plain(octets)
+
+    def _look(self, piece: Piece, octets: bytes | None) -> None:
+        """It will be looked for: what it looks like, by the octets that were sent."""
+        if piece.look is None and piece.plain and octets is not None:
+            look = print_of_octets(octets, self._ends)
+            for part in piece.parts:
+                part.look = look
+
+    def look_again(self, piece: Piece) -> Print | None:
+        """What it looks like in the archive; None if it cannot be read any more."""
+        try:
+            return look_at(self._contents, piece.item, self._ends)
+        except ArchiveError:
+            return None
 
     def _chunks(
         self, piece: Piece, octets: bytes | None, *, converts: bool
@@ -307,8 +335,10 @@ class Courier:
         return True
 
     def _spot(self, piece: Piece, first: int) -> Spot:
+        flags = piece.flags
         dropped = self.dropped.get(piece.folder_id, {}).keys() | self._left_out.get(first, set())
-        flags = tuple(flag for flag in piece.flags if keywords.fold(flag) not in dropped)
+        if dropped:
+            flags = tuple(flag for flag in flags if keywords.fold(flag) not in dropped)
         if not self._target.capabilities.keywords:
             flags = ()
         received = piece.received

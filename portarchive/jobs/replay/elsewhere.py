@@ -3,7 +3,8 @@
 A client makes *Sent* after mail came to *Sent Items*; the archive gets a folder of the name that
 a mailbox had for its role. Where an earlier run put the mail then cannot be told by names. So a
 message is looked for in all of them before it is placed, and what is there is left there. Each
-mailbox is first matched with the folder that goes there; only then with others. Places nothing.
+mailbox is first matched with the folder that goes there, also if that is not brought (``owners``);
+only then with others. Places nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from portarchive.archive.contents import ContentFolder, Contents
 from portarchive.connectors.base import Target
 from portarchive.jobs.replay.folders import FolderPlan, Holds
 from portarchive.jobs.replay.ledger import Entry
+from portarchive.jobs.replay.owners import Owners
 from portarchive.jobs.replay.pieces import Piece, State
 from portarchive.jobs.replay.report import FolderReport
 from portarchive.jobs.replay.survey import Box, survey
@@ -30,25 +32,30 @@ class Elsewhere:
     Args:
         target: whose mailboxes.
         plans: all that may have ``also``; a ``folder_id`` may come to them later.
+        owners: of what is not brought.
     """
 
-    def __init__(self, target: Target, plans: Iterable[FolderPlan | None]) -> None:
+    def __init__(self, target: Target, plans: Iterable[FolderPlan | None], owners: Owners) -> None:
         self._target = target
+        self._owners = owners
         self._plans = [plan for plan in plans if plan is not None and plan.also]
         self._folders = {also.folder_id: also for plan in self._plans for also in plan.also}
-        self._free: dict[str, set[str]] = {}
+        self._there: dict[str, set[str]] = {}
+        self._taken: dict[str, set[str]] = {}
+        self._owned: set[str] = set()
         for folder_id in self._folders:
             # what this run places is not to be taken for what was there
             box = survey(target, [folder_id])[folder_id]
-            self._free[folder_id] = {present.uid for present in box.presents}
+            self._there[folder_id] = {present.uid for present in box.presents}
+            self._taken[folder_id] = set()
         self._held: dict[int, Piece] = {}
         self._found: Counter[tuple[str, str]] = Counter()
         self._strays: list[Piece] = []
 
     def taken(self, folder_id: str, uids: Iterable[str]) -> None:
         """These are some message of the archive already."""
-        if folder_id in self._free:
-            self._free[folder_id].difference_update(uids)
+        if folder_id in self._taken:
+            self._taken[folder_id].update(uids)
 
     def hold(self, pieces: Iterable[Piece]) -> list[Piece]:
         """Keep back what has to be looked for when all mailboxes are matched; returns the rest."""
@@ -107,7 +114,11 @@ class Elsewhere:
             if not todo:
                 continue
             box = survey(self._target, [folder_id])[folder_id]
-            box.presents = [p for p in box.presents if p.uid in self._free[folder_id]]
+            box.presents = [p for p in box.presents if p.uid in self._there[folder_id]]
+            if folder_id not in self._owned:
+                self._owned.add(folder_id)
+                self.taken(folder_id, self._owners.own(self._folders[folder_id], box))
+            box.presents = [p for p in box.presents if p.uid not in self._taken[folder_id]]
             homes = [piece.folder_id for piece in todo]
             for piece in todo:
                 piece.folder_id = folder_id

@@ -182,7 +182,8 @@ class Gatherer:
             treatment = self._policies.treat(item.flags)
             reason = self._left_out(item, treatment)
             if reason is None:
-                tally.dropped.update(treatment.dropped)
+                if treatment.dropped:
+                    tally.dropped.update(treatment.dropped)
                 tally.undated += item.received.epoch is None
                 tally.date_from_header += item.received_from in _OF_HEADER
             place = plan

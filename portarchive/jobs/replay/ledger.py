@@ -17,6 +17,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -181,10 +182,23 @@ class Ledger:
 
 
 def _line(entry: Entry) -> bytes:
-    value = [list(entry.path), entry.uidvalidity, entry.uid, entry.sha256.hex(), entry.size]
-    value += [" ".join(entry.altered), entry.epoch]
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()[:-1]
+    uid = entry.uid
+    told = (
+        _start(entry.path, entry.uidvalidity),
+        f'"{uid}"' if uid.isascii() and uid.isalnum() else json.dumps(uid),
+        f'"{entry.sha256.hex()}"',
+        "null" if entry.size is None else str(entry.size),
+        json.dumps(" ".join(entry.altered)) if entry.altered else '""',
+        "null" if entry.epoch is None else str(entry.epoch),
+    )
+    text = ",".join(told).encode()
     return b'%b,"%b"]\n' % (text, _seal(text))
+
+
+@lru_cache(maxsize=64)
+def _start(path: tuple[str, ...], uidvalidity: int | None) -> str:
+    """What the lines of one mailbox begin with."""
+    return json.dumps([list(path), uidvalidity], separators=(",", ":"))[:-1]
 
 
 def _seal(text: bytes) -> bytes:

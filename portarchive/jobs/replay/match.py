@@ -1,7 +1,7 @@
 """Matching: which messages of the archive a mailbox of the target has already.
 
 Each message of the target is used at most once. It works in rounds, from equal octets to equal
-identity (``identity``); what remains is to be placed. Octets are equal also if they are what this
+identity (``altered``); what remains is to be placed. Octets are equal also if they are what this
 target makes of those that it was sent (``becomes``). It needs no memory of earlier runs: a ledger
 makes it faster, never different. Owns the order of the rounds, the short cuts and the round of
 equal octets; refuses to place or to judge.
@@ -18,8 +18,8 @@ from typing import Final
 from portarchive.archive.contents import ContentFolder
 from portarchive.connectors.base import Target
 from portarchive.errors import ArchiveError
+from portarchive.jobs.replay.altered import AlteredRounds
 from portarchive.jobs.replay.becomes import FORETOLD, becomes
-from portarchive.jobs.replay.identity import Identity
 from portarchive.jobs.replay.looking import Looker, Pair, Round, Work
 from portarchive.jobs.replay.pieces import NOTHING, Piece, Print, print_of_chunks
 from portarchive.jobs.replay.twins import couple, is_just_as
@@ -63,7 +63,7 @@ class Matcher:
     ) -> None:
         self._known = target.capabilities
         self._looker = Looker(target)
-        self._identity = Identity(self._looker, self._any_instant, self._look, self._becomes)
+        self._altered = AlteredRounds(self._looker, self._any_instant, self._look, self._becomes)
         self._print = print_piece
         self._read = read_piece
         self._same_ids = same_ids
@@ -109,7 +109,7 @@ class Matcher:
         if work.both():
             self._by_octets(work)
         if work.both() and not self._strict:
-            self._identity.pair(work)
+            self._altered.pair(work)
         self._late(work)
         self._in_doubt(work)
         self.seen = work.seen
@@ -121,7 +121,7 @@ class Matcher:
         if work.both():
             self._by_octets(work)
         if work.both():
-            self._identity.pair(work)
+            self._altered.pair(work)
         self._late(work)
         self._in_doubt(work)
         return work.pairs

@@ -95,6 +95,8 @@ class Piece:
             where the archive tells none that of what was read.
         email_id: of the item, where it is of use.
         look: None until its octets were read, and when it is not needed any more.
+        plain: they were read, are what ``size`` and ``digest`` say, and hold nothing that a server
+            trips over; they are sent as they are. Without ``look``, that is all that is known.
         uid: on the target, once known.
         code, text: why it failed or was skipped; by which round it is present.
         altered: what the target changed.
@@ -129,6 +131,7 @@ class Piece:
     differs: tuple[str, ...] = ()
     line_ends: bool = False
     careful: bool = False
+    plain: bool = False
     kept: bool = False
     twins: tuple[Piece, ...] = ()
 
@@ -155,6 +158,13 @@ class Piece:
     def received(self) -> Received:
         """When the source received it."""
         return Received(self.text_received, self.epoch)
+
+    @property
+    def octets(self) -> bytes | None:
+        """Digest of what is sent (``Print.octets``), once it was read."""
+        if self.look is not None:
+            return self.look.octets
+        return self.digest[:16] if self.plain and self.digest is not None else None
 
     @property
     def parts(self) -> tuple[Piece, ...]:

@@ -27,6 +27,7 @@ from portarchive.jobs.replay.ledger import Entry, Ledger
 from portarchive.jobs.replay.mailboxes import IMAGINED, imagine, make
 from portarchive.jobs.replay.match import Matcher, Round, changes_instant
 from portarchive.jobs.replay.options import ImportOptions
+from portarchive.jobs.replay.owners import Owners
 from portarchive.jobs.replay.pieces import Piece, Print, State, look_at
 from portarchive.jobs.replay.policies import Policies
 from portarchive.jobs.replay.report import FolderReport, ImportReport, add_tally, folder_reports
@@ -48,7 +49,8 @@ from portarchive.progress import (
 from portarchive.records import SourceIdentity
 
 PORTION: Final = 4000
-"""Messages that are placed before they are read back: what a crash costs is to read so many."""
+"""Messages that are placed before they are read back, the last time up to half as many more: what
+a crash costs is to read so many."""
 
 
 def run_import(
@@ -155,7 +157,7 @@ class _Run:
             self.report.folders = list((reports := folder_reports(plans)).values())
             for report in self.report.folders:
                 report.created = report.path in made
-            self._work(plans, trash, reports, ledger)
+            self._work(plans, trash, reports, ledger, every)
 
     def _chosen(self) -> list[ContentFolder]:
         selection = self._options.selection
@@ -184,6 +186,7 @@ class _Run:
         trash: FolderPlan | None,
         reports: Mapping[str, FolderReport],
         ledger: Ledger,
+        every: Sequence[FolderPlan],
     ) -> None:
         policies = Policies(
             self._options,
@@ -203,7 +206,10 @@ class _Run:
         self._say(
             FoldersFound(len(plans), expected(self._contents, plans, self._options.selection))
         )
-        elsewhere = self._elsewhere = Elsewhere(self._target, [*plans, trash])
+        owners = Owners(
+            self._contents, every, plans, self._options, policies, self._matcher, ledger
+        )
+        elsewhere = self._elsewhere = Elsewhere(self._target, [*plans, trash], owners)
         for group in gatherer.groups():
             paths = {plan.folder_id: plan.path for plan in (*plans, *([trash] if trash else []))}
             if self._courier.full:
@@ -451,8 +457,11 @@ def _portions(rest: Sequence[Piece], boxes: Mapping[str, Box]) -> Iterator[Seque
     looks = [box.look for box in boxes.values()]
     ordered = all(look is not None and look.uidvalidity is not None for look in looks)
     size = PORTION if ordered else 10 * PORTION
-    for start in range(0, len(rest), size):
-        yield rest[start : start + size]
+    start = 0
+    while left := len(rest) - start:
+        taken = size if 2 * left > 3 * size else left  # no small one at the end
+        yield rest[start : start + taken]
+        start += taken
 
 
 def _is_unsure(piece: Piece, box: Box) -> bool:

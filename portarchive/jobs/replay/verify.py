@@ -199,14 +199,14 @@ class Checker:
         altered = [*piece.altered, *self._flags(piece, present), *self._instant(piece, present)]
         piece.altered = tuple(dict.fromkeys(altered))
         piece.known = self._excused(piece.altered)
-        look = piece.look
+        look, octets = piece.look, piece.octets
         return (
             self._every
-            or look is None
-            or not look.plain
-            or present.size != look.size
+            or octets is None
+            or (look is not None and not look.plain)
+            or present.size != (piece.size if look is None else look.size)
             or "octets" in piece.altered
-            or look.octets[0] % SAMPLE == 0
+            or octets[0] % SAMPLE == 0
         )
 
     def _excused(self, altered: Iterable[str]) -> bool:
@@ -233,6 +233,8 @@ class Checker:
                 yield Alteration.FLAGS.value
             return
         dropped = self._courier.dropped.get(piece.folder_id, {})
+        if not dropped and piece.flags == present.flags:
+            return
         meant = {keywords.fold(flag) for flag in piece.flags} - set(dropped)
         seen = {keywords.fold(flag) for flag in present.flags}
         more = seen - meant - _SERVER_SETS
@@ -271,22 +273,37 @@ class Checker:
         for present, outcome in self._target.fetch(list(asked.values())):
             if isinstance(outcome, Failure | Vanished):
                 continue
+            place = present.folder_id, present.uid
+            if outcome.octets is not None:
+                digest = hashlib.sha256(outcome.octets).digest()[:16]
+                if all(piece.octets == digest for piece in by_place.get(place, ())):
+                    for piece in by_place.pop(place, []):  # the canonical octets themselves
+                        self._settle(piece, [])
+                    continue
             rest = Rest(outcome)
             seen = print_of_body(rest)
             if seen is not None:
-                for piece in by_place.pop((present.folder_id, present.uid), []):
+                for piece in by_place.pop(place, []):
                     self._judge(piece, seen, rest.digest())
         for pieces in by_place.values():
             for piece in pieces:
                 piece.altered, piece.known = (*piece.altered, _NOT_READ), False
 
     def _judge(self, piece: Piece, seen: Print, rest: bytes) -> None:
+        reasons = []
+        if piece.octets not in {None, seen.octets}:
+            look = piece.look or self._courier.look_again(piece)
+            same_rest = self._same_rest(piece, rest)
+            reasons.append(
+                "octets" if look is None else self._reason(look, seen, same_rest=same_rest)
+            )
+        self._settle(piece, reasons)
+
+    def _settle(self, piece: Piece, reasons: Sequence[str]) -> None:
+        """What became of its octets is known."""
         others = [word for word in piece.altered if word != "octets"]
-        look = piece.look
-        if look is not None and seen.octets != look.octets:
-            others.append(self._reason(look, seen, same_rest=self._same_rest(piece, rest)))
-        piece.altered = tuple(others)
-        piece.known = self._excused(others)
+        piece.altered = (*others, *reasons)
+        piece.known = self._excused(piece.altered)
 
     def _same_rest(self, piece: Piece, rest: bytes) -> bool:
         """Whether nothing else changed than what servers are known to change."""

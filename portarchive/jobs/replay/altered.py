@@ -1,4 +1,4 @@
-"""Identity: the rounds of matching for messages whose octets are not as they were sent.
+"""Altered: the rounds of matching for messages whose octets are not as they were sent.
 
 What a target is known to make of a message (``Work.foretold``) counts like the message itself;
 everything else that is compared here was changed by a server that is known for nothing of the kind.
@@ -19,7 +19,7 @@ from portarchive.placing import Present
 Candidates = Callable[[Piece], list[Present]]
 
 
-class Identity:
+class AlteredRounds:
     """Rounds 2 to 4.
 
     Args:
