@@ -9,11 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +19,7 @@ from typing import Any
 import corpus
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, remove
+from relays import Relay, Requests
 from table import MEGABYTE, Bench, Row, ratio
 
 _PASSWORD_VARIABLE = "PORTARCHIVE_PASSWORD"  # a variable's name
@@ -30,52 +28,6 @@ _CONNECTIONS = 4
 _PEER_MESSAGES = 300
 _FLAGS: tuple[tuple[str, ...], ...] = (("\\Seen",), ("\\Seen", "\\Answered"), (), ("\\Flagged",))
 _FIRST = 1_000_000_000
-
-
-class _Count:
-    """A relay that counts the HTTP requests of one client, and those for octets of messages."""
-
-    def __init__(self, port: int) -> None:
-        self._far = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._said: list[bytearray] = []
-
-    def counted(self) -> tuple[int, int]:
-        requests = sum(said.count(b" HTTP/1.1\r\n") for said in self._said)
-        blobs = sum(said.count(b'"Blob/get"') + said.count(b"/download/") for said in self._said)
-        return requests, blobs
-
-    @contextmanager
-    def running(self) -> Iterator[_Count]:
-        threading.Thread(target=self._accept, daemon=True).start()
-        try:
-            yield self
-        finally:
-            self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._far)
-            said = bytearray()
-            self._said.append(said)
-            for source, sink, note in ((near, far, said), (far, near, None)):
-                threading.Thread(target=_pass, args=(source, sink, note), daemon=True).start()
-
-
-def _pass(source: socket.socket, sink: socket.socket, note: bytearray | None) -> None:
-    try:
-        while octets := source.recv(1 << 16):
-            if note is not None:
-                note += octets
-            sink.sendall(octets)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
 
 
 @dataclass(slots=True)
@@ -290,11 +242,11 @@ def _update(work: Work, archive: Path, failed: str) -> Row:
     if failed:
         return row
     try:
-        with _Count(work.server.http_port).running() as relay:
+        with Relay("127.0.0.1", work.server.http_port, listener=Requests) as relay:
             work.export(work.jmap(work.user, relay.port), archive)
-            first = relay.counted()
+            first = _counted(relay)
             made = work.update(archive, relay.port)
-            requests, blobs = (now - then for now, then in zip(relay.counted(), first, strict=True))
+            requests, blobs = (now - then for now, then in zip(_counted(relay), first, strict=True))
     except RunFailedError as error:
         row.figure = str(error)
         return row
@@ -307,6 +259,12 @@ def _update(work: Work, archive: Path, failed: str) -> Row:
         f" a first export has {first[0]}, {first[1]} for octets"
     )
     return row
+
+
+def _counted(relay: Relay) -> tuple[int, int]:
+    """Requests of all clients that are gone, and those for octets of messages."""
+    relay.settle()
+    return sum(one.count for one in relay.heard), sum(one.blobs for one in relay.heard)
 
 
 def _memory(bench: Bench, work: Work) -> list[Row]:

@@ -83,6 +83,9 @@ def run(
     Raises:
         RunFailedError: it exited with a code that is not ``fine``; with its last words.
     """
+    environment = {**os.environ, **(env or {})}
+    # who installs a program has its bytecode: the warm-up round leaves it where it is missing
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -90,7 +93,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env={**os.environ, **(env or {})},
+            env=environment,
         )
         watcher = _TreeMemory(process.pid) if watch_memory else None
         try:

@@ -24,11 +24,11 @@ import query
 import takeout
 import validate
 from corpus import Mailbox
-from latency import DelayLine, OneByOne
+from latency import OneByOne
 from measure import Run, RunFailedError, Series, interleave, run
 from peers import PORTARCHIVE, Drain, Endpoint, Mbsync, Portarchive, remove
+from relays import Answers, Relay
 from table import MEGABYTE, Bench, Row, Sizes, ratio
-from wire import Relay
 
 
 def _full_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
@@ -107,9 +107,11 @@ def _count_octets(bench: Bench, ours: Portarchive, row: Row) -> Row:
 
 def _relayed(ours: Portarchive, work: Callable[[Portarchive], Run]) -> tuple[int, int]:
     """Octets from the server and those of message text, of one run."""
-    with Relay(ours.endpoint.host, ours.endpoint.port) as relay:
+    with Relay(ours.endpoint.host, ours.endpoint.port, far_listener=Answers) as relay:
         work(replace(ours, endpoint=replace(ours.endpoint, port=relay.port)))
-        return relay.counted()
+        relay.settle()
+        heard = relay.far_heard
+        return sum(one.octets for one in heard), sum(one.text_octets for one in heard)
 
 
 def _marginal(sizes: Sizes, runs: Mapping[str, Series], failed: Mapping[str, str]) -> Row:
@@ -216,7 +218,7 @@ def _latency_block(bench: Bench, wanted: Sequence[str]) -> list[Row]:
     sizes = bench.sizes
     bench.tell(f"  loading {sizes.spread} messages in {sizes.folders} folders")
     mailbox = corpus.load_spread(bench.maildir("far"), "far", sizes.spread, sizes.folders)
-    with DelayLine(bench.endpoint.host, bench.endpoint.port, seconds=_WAY) as line:
+    with Relay(bench.endpoint.host, bench.endpoint.port, seconds=_WAY) as line:
         far = replace(bench.endpoint, port=line.port)
         ours = Portarchive(far, mailbox, bench.memory / "archive")
         contenders: dict[str, Callable[[], Run]] = {"export": ours.export}
