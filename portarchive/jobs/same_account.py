@@ -76,7 +76,8 @@ def refuse_oneself(source: Source, contents: Contents, target: Target) -> None:
         raise oneself()
     if a.protocol != b.protocol or a.protocol != "imap" or _login(a.account) != _login(b.account):
         return
-    ours = {folder.names: folder for folder in contents.folders() if folder.uidvalidity}
+    # both sides have one UIDVALIDITY or are two: what says nothing is not listed at all
+    ours = {f.names: f for f in contents.folders() if (f.uidvalidity or 0) >= TELLING}
     equal = 0
     for folder in target.folders():
         same = ours.get(folder.path)
@@ -102,8 +103,6 @@ def _agreeing(contents: Contents, ours: ContentFolder, target: Target, key: str)
         if isinstance(found, FolderLook):
             if found.uidvalidity != ours.uidvalidity:
                 return None
-            if found.uidvalidity is None or found.uidvalidity < TELLING:
-                return 0
             known = {item.uid: (item.size, item.email_id) for item in contents.items(ours)}
         elif isinstance(found, Present):
             size, email_id = known.get(found.uid, (None, None))

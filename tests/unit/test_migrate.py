@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,18 @@ from typing import Any
 import pytest
 
 from exporting import NOW
-from importing import account, check_equation, letter, normal, octets, retrying
+from importing import account, archived, check_equation, letter, normal, octets, retrying
+from portarchive.archive.contents import open_contents
 from portarchive.connectors.memory import MemoryAccount, MemorySource, MemoryTarget, Rewriting
 from portarchive.errors import ConnectionLost
 from portarchive.jobs.export import ExportOptions
 from portarchive.jobs.migrate import MigrateReport, run_migrate
 from portarchive.jobs.replay.options import ImportOptions
-from portarchive.jobs.same_account import Address, one_account
+from portarchive.jobs.same_account import Address, one_account, refuse_oneself
 from portarchive.jobs.selection import Selection
 from portarchive.placing import Alteration
 from portarchive.progress import silent
-from portarchive.records import Received
+from portarchive.records import Received, SourceIdentity
 
 
 class Case:
@@ -254,7 +256,7 @@ def test_what_could_not_be_exported_is_missing(case: Case) -> None:
     assert not report.complete
 
 
-def test_the_archive_stands_when_the_new_account_is_lost(case: Case) -> None:
+def test_the_archive_stands_when_the_new_eachis_lost(case: Case) -> None:
     def lost() -> MemoryTarget:
         raise ConnectionLost("lost")
 
@@ -284,13 +286,13 @@ def test_the_archive_stands_when_the_new_account_is_lost(case: Case) -> None:
         ("memory:", "memory:", False),
     ],
 )
-def test_one_account_by_its_address(one: str, other: str, same: bool) -> None:
+def test_one_eachby_its_address(one: str, other: str, same: bool) -> None:
     assert one_account(Address(one, "jane"), Address(other, "jane")) is same
     assert one_account(Address(other, "jane"), Address(one, "jane")) is same
     assert not one_account(Address(one, "jane"), Address(other, "joe"))
 
 
-def test_one_account_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_eachof_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link").symlink_to(tmp_path / "mail")
     here = Address(f"maildir:{tmp_path}/mail", "")
@@ -349,3 +351,30 @@ def test_more_than_copies_come_to_is_a_difference(case: Case, fault: str) -> Non
     )  # fmt: skip
     assert not report.imported.complete
     assert not report.complete
+
+
+class _Old(MemorySource):
+    def identity(self) -> SourceIdentity:
+        return SourceIdentity(protocol="imap", service="imaps://old.example:993", account="jane")
+
+
+class _New(MemoryTarget):
+    def identity(self) -> SourceIdentity:
+        return SourceIdentity(protocol="imap", service="imaps://new.example:993", account="jane")
+
+    def existing(self, folder_ids: Sequence[str]) -> Any:
+        raise AssertionError(folder_ids)
+
+
+def test_mailboxes_whose_uidvalidity_says_nothing_are_not_listed(tmp_path: Path) -> None:
+    """Each listing that is given up half-way costs a connection of the target."""
+    old, new = _Old(), MemoryAccount()
+    for each in (old, new):
+        each.create_folder("Work")
+    for name in ("INBOX", "Work"):
+        old.add(letter(name), name)
+        new.add(letter(name), name)
+    archived(tmp_path / "a", old)
+    with open_contents(tmp_path / "a") as contents:
+        assert len({folder.uidvalidity for folder in contents.folders()} - {None}) == 2
+        refuse_oneself(old, contents, _New(new))

@@ -43,6 +43,7 @@ class Elsewhere:
         self._there: dict[str, set[str]] = {}
         self._taken: dict[str, set[str]] = {}
         self._owned: set[str] = set()
+        self._own: list[Entry] = []
         for folder_id in self._folders:
             # what this run places is not to be taken for what was there
             box = survey(target, [folder_id])[folder_id]
@@ -97,6 +98,8 @@ class Elsewhere:
                     piece.fail(box.failed.code, text)
             else:
                 entries += match(folder.folder_id, parts, box, {folder.folder_id: folder.path})
+        entries += self._own
+        self._own = []
         return entries
 
     def _look(self, pieces: Iterable[Piece]) -> Iterator[tuple[Folder, list[Piece], Box]]:
@@ -117,7 +120,9 @@ class Elsewhere:
             box.presents = [p for p in box.presents if p.uid in self._there[folder_id]]
             if folder_id not in self._owned:
                 self._owned.add(folder_id)
-                self.taken(folder_id, self._owners.own(self._folders[folder_id], box))
+                uids, own = self._owners.own(self._folders[folder_id], box)
+                self.taken(folder_id, uids)
+                self._own += own
             box.presents = [p for p in box.presents if p.uid not in self._taken[folder_id]]
             homes = [piece.folder_id for piece in todo]
             for piece in todo:

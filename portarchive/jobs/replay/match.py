@@ -89,6 +89,7 @@ class Matcher:
         uidvalidity: int | None = None,
         path: tuple[str, ...] = (),
         mailbox_id: str | None = None,
+        certain: bool = False,
     ) -> list[Pair]:
         """Pairs of one mailbox; those pieces forget their looks.
 
@@ -100,6 +101,7 @@ class Matcher:
             uidvalidity: of the mailbox now.
             path: of the mailbox: whether it is the archive's own.
             mailbox_id: the same by MAILBOXID, where the target tells it.
+            certain: without the rounds for what was changed: what is only alike may be somebody's.
         """
         work = Work(pieces, presents, forgets=True, exact=self._strict)
         if not self._strict:
@@ -108,10 +110,11 @@ class Matcher:
                 self._by_ids(work, uidvalidity, path, mailbox_id)
         if work.both():
             self._by_octets(work)
-        if work.both() and not self._strict:
+        if work.both() and not self._strict and not certain:
             self._altered.pair(work)
         self._late(work)
-        self._in_doubt(work)
+        if not certain:
+            self._in_doubt(work)
         self.seen = work.seen
         return work.pairs
 
