@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from portarchive.archive import ijson, model
 from portarchive.archive.digests import file_sha256
@@ -20,6 +20,12 @@ from portarchive.archive.regular import open_regular, read_regular
 from portarchive.errors import Damaged
 
 _HEX = 64
+_LISTS: Final = ("skipped", "failed", "notes")
+_MEMBERS: Final[dict[str, type]] = {
+    "listed": int, "archived": int, "vanished": dict, "state": dict, "error": dict,
+    "skipped": list, "failed": list, "notes": list,
+}  # fmt: skip
+"""Of a folder's entry, as far as later runs build on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,18 @@ class Published:
     fingerprint: str
 
     def ledger(self) -> dict[str, dict[str, Any]]:
-        """The manifest's folder entries by path."""
+        """The manifest's folder entries by path.
+
+        Raises:
+            Damaged: one is not as they are written here (format.md §6); nothing is built on it.
+        """
         entries = (self.manifest or {}).get("folders", [])
-        return {entry["path"]: entry for entry in entries if isinstance(entry, dict)}
+        if not isinstance(entries, list):
+            raise _odd()
+        found = [entry for entry in entries if isinstance(entry, dict)]
+        for entry in found:
+            _check_entry(entry)
+        return {entry["path"]: entry for entry in found}
 
 
 def load_published(root: Path) -> Published | None:
@@ -70,6 +85,29 @@ def load_published(root: Path) -> Published | None:
     check_link(root, manifest.get("files"), model.MANIFEST_FILE)
     _check_folder_files(root)
     return Published(document, manifest, fingerprint)
+
+
+def _check_entry(entry: dict[str, Any]) -> None:
+    for member, kind in _MEMBERS.items():
+        if not isinstance(entry.get(member, kind()), kind):
+            raise _odd()
+    if not isinstance(entry.get("path"), str):
+        raise _odd()
+    parts = [part for member in _LISTS for part in entry.get(member, ())]
+    if not all(isinstance(part, dict) for part in parts):
+        raise _odd()
+    counted = [*parts, entry.get("vanished", {})]
+    if not all(isinstance(part.get("count", 0), int) for part in counted):
+        raise _odd()
+    if not all("count" in part for part in entry.get("skipped", ())):
+        raise _odd()
+
+
+def _odd() -> Damaged:
+    return Damaged(
+        f"{model.MANIFEST_FILE} does not account for folders as archives of ours do",
+        hint="get this file back from a copy, or export into a new directory",
+    )
 
 
 def _place(root: Path, link: Any, holder: str) -> tuple[Path, str, int]:
