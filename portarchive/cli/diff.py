@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,12 +87,16 @@ def diff(
         namespace="personal",
     )
     from portarchive.jobs.diff.run import run_diff  # noqa: PLC0415  start-up time
+    from portarchive.jobs.diff.sides import ArchiveSide  # noqa: PLC0415
 
+    sides: dict[int, Side] = {}
+    told: Mapping[str, Any] = {}
     asked = _Asked(chosen)
     with contextlib.ExitStack() as stack:
         observer = stack.enter_context(observing(speech))
-        sides = [
-            stack.enter_context(
+        # archives first: they know how the folders of an account were named
+        for at, text in sorted(enumerate((a, b)), key=lambda side: not _is_archive(side[1])):
+            sides[at] = side = stack.enter_context(
                 _side(
                     text,
                     access,
@@ -101,10 +105,10 @@ def diff(
                     tls,
                     cleartext=allow_cleartext,
                     kept=include_kept,
+                    told=told,
                 )
             )
-            for text in (a, b)
-        ]
+            told = side.source if isinstance(side, ArchiveSide) else told
         asked.refuse_unmatched()
         report = run_diff(sides[0], sides[1], observer, exact=exact)
     with contextlib.suppress(BrokenPipeError):
@@ -150,6 +154,10 @@ class _Asked:
         )
 
 
+def _is_archive(text: str) -> bool:
+    return "://" not in text and parse_local(text, side="target") is None
+
+
 @contextlib.contextmanager
 def _side(
     text: str,
@@ -160,14 +168,15 @@ def _side(
     *,
     cleartext: bool,
     kept: bool,
+    told: Mapping[str, Any],
 ) -> Iterator[Side]:
-    """One of the two, opened for the time of the comparison."""
+    """One of the two, opened for the time of the comparison. ``told``: see ``AccountSide``."""
     from portarchive.archive.contents import open_contents  # noqa: PLC0415  start-up time
     from portarchive.jobs.diff.sides import AccountSide, ArchiveSide  # noqa: PLC0415
     from portarchive.jobs.replay.gather import as_record  # noqa: PLC0415
 
     local = parse_local(text, side="target")  # the words that an import took will do
-    if local is None and "://" not in text:
+    if _is_archive(text):
         path: Path = parse_archive(text, writing=False)
         with open_contents(path) as contents:
             yield ArchiveSide(
@@ -189,6 +198,6 @@ def _side(
     url = local or parse_source(text, tls=tls, allow_cleartext=cleartext)
     source = connect(url, access, observer=observer)
     try:
-        yield AccountSide(source, wanted=wants)
+        yield AccountSide(source, wanted=wants, told=told)
     finally:
         source.close()

@@ -129,7 +129,7 @@ class Recalling(Protocol):
     def recall(self, said: Mapping[str, Any] | None) -> None:
         """Name the folders as an archive has them, where the server does not say how.
 
-        To be called between ``identity``, whose ``namespaces`` are ``assumed`` then, and
+        To be called between ``identity``, whose ``namespaces`` are ``assumed`` or None then, and
         ``folders``. Without effect where the server does say.
 
         Args:

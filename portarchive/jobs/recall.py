@@ -5,7 +5,7 @@ It reads what an earlier run was told; what the names are is the connector's mat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +42,53 @@ def recalled(
         Locked, Damaged, OSError: see ``ArchiveWriter``.
         ConnectorError: the source is lost.
     """
-    if not (identity.namespaces or {}).get("assumed") or not isinstance(source, Recalling):
+    if not _silent(identity) or not isinstance(source, Recalling):
         return identity
     left = path / model.PRIVATE_DIR / journal.NAME
     if not (path / model.ARCHIVE_FILE).exists() and not left.exists():
         return identity
     if durability is None:
-        sources = _sources(load_published(path), journal.recover(left).header)
+        published = load_published(path)
+        header = journal.recover(left).header or {}
+        base = published.fingerprint if published is not None else None
+        sources = _sources(published, header if header.get("base") == base else None)
     else:
         writer = ArchiveWriter(path, durability)
         try:
             sources = _sources(writer.published, writer.unfinished)
         finally:
             writer.close()
+    return recalled_from(source, identity, sources)
+
+
+def recalled_from(
+    source: Source, identity: SourceIdentity, sources: Iterable[Mapping[str, Any]]
+) -> SourceIdentity:
+    """The same, of what is known already.
+
+    Args:
+        source: not listed yet.
+        identity: its own.
+        sources: what is said of it: ``source`` of a manifest. The first that fits counts.
+
+    Raises:
+        ConnectorError: the source is lost.
+    """
+    if not _silent(identity) or not isinstance(source, Recalling):
+        return identity
     for told in sources:
         said = told.get(_NAMESPACES, False)
         if told.get("protocol") == identity.protocol and (said is None or isinstance(said, dict)):
             source.recall(said)
             return source.identity()
     return identity
+
+
+def _silent(identity: SourceIdentity) -> bool:
+    """Whether namespaces are not told: refused, or (by IMAP alone there are any) not announced."""
+    if identity.namespaces is None:
+        return identity.protocol == "imap"
+    return bool(identity.namespaces.get("assumed"))
 
 
 def _sources(

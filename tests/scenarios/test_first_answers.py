@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import KINDS, PASSWORD, TOKENS, comparable, export, letter, stamps
+from running import (
+    KINDS,
+    PASSWORD,
+    TOKENS,
+    command,
+    comparable,
+    export,
+    letter,
+    stamps,
+    url_of,
+)
 
 from archive_facts import sha256
 from servers.scripted import CAPABILITIES, Refuse, ScriptedServer
@@ -412,6 +422,90 @@ def test_a_namespace_that_was_not_announced_before(root) -> None:
         assert (ran.code, set(ran.folders)) == (0, set(first.folders))
         mails = {path: stamp for path, stamp in stamps(root).items() if path.startswith("mail/")}
         assert mails == {path: stamp for path, stamp in before.items() if path.startswith("mail/")}
+
+
+def announce(server: ScriptedServer, *, namespace: bool) -> None:
+    kept = [name for name in server.capabilities if name != "NAMESPACE"]
+    server.capabilities = ["NAMESPACE", *kept] if namespace else kept
+
+
+def mails(root: Path) -> dict[str, object]:
+    return {path: stamp for path, stamp in stamps(root).items() if path.startswith("mail/")}
+
+
+@pytest.mark.parametrize("kind", ["qresync", "plain"])
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_namespace_that_is_announced_no_more_renames_nothing(root, kind, mirror, refused) -> None:
+    """Again and again, and when it is back; whether the server ever told or was made out."""
+    with courier(kind) as server:
+        words = ["--mirror"] * mirror
+        if refused:
+            server.remove_mailbox("shared.team")
+            withheld = server.on("NAMESPACE", withhold(""))
+        first = export(server, root, *words)
+        assert set(first.folders) == {"INBOX", "Work", "Work/Sub"}
+        before, sent = mails(root), server.bodies
+        announce(server, namespace=False)
+        assert "names that they had" in told(export(server, root, *words, "--json", "--dry-run"))[0]
+        for _ in range(2):
+            ran = export(server, root, *words, "--json")
+            assert ran.code == 0
+            assert "as it once did" in told(ran)[0]
+            assert "names that they had" in told(ran)[0]
+            assert (mails(root), server.bodies) == (before, sent)
+        server.add_mailbox("INBOX.New").add(letter(200))
+        assert set(export(server, root, *words).folders) == {*first.folders, "New"}
+        before = mails(root)
+        announce(server, namespace=True)
+        if refused:
+            withheld.off()
+        ran = export(server, root, *words, "--json")
+        assert (ran.code, told(ran)) == (0, [])
+        assert (mails(root), server.bodies) == (before, sent + 1)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_namespace_that_was_never_announced(root, mirror) -> None:
+    with courier() as server:
+        announce(server, namespace=False)
+        words = ["--mirror", "--json"] if mirror else ["--json"]
+        first = export(server, root, *words)
+        assert {"INBOX/Work", "shared/team"} <= set(first.folders)
+        before = stamps(root)
+        ran = export(server, root, *words)
+        assert (first.code, ran.code, told(first), told(ran)) == (0, 0, [], [])
+        assert stamps(root) == before
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("how", ["refused", "no more announced"])
+def test_a_comparison_knows_the_names_that_the_archive_has(root, how, swapped) -> None:
+    with courier() as server:
+        assert export(server, root).code == 0
+        sides = [root, url_of(server)]
+        if swapped:
+            sides.reverse()
+        assert command("diff", *sides, root=root).code == 0
+        if how == "refused":
+            server.on("NAMESPACE", withhold(""))
+        else:
+            announce(server, namespace=False)
+        ran = command("diff", *sides, root=root)
+        assert ran.code == 0, ran.out
+        assert "names that they had" in " ".join(ran.err.split())
+
+
+def test_a_comparison_with_another_account_takes_no_names_from_the_archive(root) -> None:
+    with courier() as server:
+        assert export(server, root).code == 0
+    with ScriptedServer(delimiter=".") as other:
+        other.password = PASSWORD
+        fill(other)
+        other.on("NAMESPACE", withhold(""))
+        ran = command("diff", root, url_of(other, "joe"), root=root)
+    assert "names that they had" not in " ".join(ran.err.split())
+    assert "whole names" in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,16 @@ def test_any_split_gives_the_same_responses(cuts: list[int]) -> None:
     assert read_all(pieces) == read_all([ANSWER])
 
 
+@pytest.mark.parametrize("size", range(13))
+@pytest.mark.parametrize("kind", [b"LIST", b"LSUB", b"STATUS"])
+def test_a_name_without_its_quotes_takes_no_response_for_its_own(kind: bytes, size: int) -> None:
+    following = b"* " + kind + b' () "/" Other\r\na1 OK done\r\n'
+    stream, *rest = fed(b'* LIST () "/" My Drafts {%d}\r\n' % size + following)
+    with pytest.raises(ServerMisbehaved, match="cannot be told from a literal"):
+        read_response(stream)
+    close(stream, *rest)
+
+
 def test_what_the_whole_answer_says() -> None:
     found = read_all([ANSWER])
     fetch = next(entry for entry in found if isinstance(entry, Fetch))

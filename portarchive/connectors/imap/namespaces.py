@@ -1,8 +1,9 @@
 """Where the mailboxes of an account begin (RFC 2342), and what holds where a server does not say.
 
 The prefixes decide what mailboxes are called in an archive. A server that announces NAMESPACE and
-refuses it must neither end the export nor rename what is there, so that then the prefixes are
-those by which the archive was named, and for a first run the shape of the listing.
+refuses it, or announces it no more, must neither end the export nor rename what is there, so that
+then the prefixes are those by which the archive was named, and for a first run of a server that
+refuses the shape of the listing.
 """
 
 from __future__ import annotations
@@ -186,9 +187,14 @@ def _inbox_prefix(entry: Listed) -> bytes:
     return head if within and len(entry.wire) > len(head) else b""
 
 
-def notice(refusal: Status, spaces: Spaces, *, known: bool) -> Notice:
-    """What a person is told. ``known``: the archive has the prefixes."""
-    words = refusal.words or "no words"
+def notice(refusal: Status | None, spaces: Spaces, *, known: bool) -> Notice:
+    """What a person is told.
+
+    Args:
+        refusal: the answer that was no use; None if the command is not announced any more.
+        spaces: what holds now.
+        known: the archive has the prefixes.
+    """
     if known:
         how = "folders have the names that they had in the earlier run"
     else:
@@ -198,5 +204,8 @@ def notice(refusal: Status, spaces: Spaces, *, known: bool) -> Notice:
             if prefix
             else "folders have their whole names"
         ) + "; those of others cannot be told from your own"
-    text = f"the server does not tell its namespaces, which it says it can ({words}): {how}"
+    why = "as it once did"
+    if refusal is not None:
+        why = f"which it says it can ({refusal.words or 'no words'})"
+    text = f"the server does not tell its namespaces, {why}: {how}"
     return Notice("no-namespaces", text)

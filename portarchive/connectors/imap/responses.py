@@ -208,7 +208,7 @@ def is_text(line: bytes) -> bool:
 
 def _overran(literal: bytes, rest: bytes) -> bool:
     """Whether a mailbox name of this length took the beginning of another response for its own."""
-    if _LISTING.match(literal) is not None:
+    if _LISTING.match(literal + rest[:1]) is not None:
         return True
     if not rest or rest.startswith((b")", b" (")):
         return False

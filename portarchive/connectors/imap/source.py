@@ -74,8 +74,8 @@ class ImapSource:
     def recall(self, said: Mapping[str, Any] | None) -> None:
         """See ``connectors.base.Recalling``."""
         session = self._pool.main()
-        self._namespaces(session)
-        if self._refusal is not None:
+        unannounced = self._namespaces(session).said is None
+        if self._refusal is not None or (unannounced and said is not None):
             self._spaces = namespaces.recalled(said, utf8=session.utf8)
             self._recalled = True
 
@@ -83,7 +83,7 @@ class ImapSource:
         """See ``Source.folders``. What is listed here decides what ``changes`` need not ask."""
         session = self._pool.main()
         spaces = self._namespaces(session)
-        if self._refusal is not None:
+        if self._refusal is not None or self._recalled:
             self.settings.observer(namespaces.notice(self._refusal, spaces, known=self._recalled))
         listing = folders.list_folders(session, spaces.prefixes)
         self._known = listing.known

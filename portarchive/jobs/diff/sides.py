@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from portarchive.archive.contents import ContentFolder, Contents, Item
 from portarchive.connectors.base import Source, Wanted
 from portarchive.errors import ArchiveError, BodyCut, ServerMisbehaved
+from portarchive.jobs.identity import host
+from portarchive.jobs.recall import recalled_from
 from portarchive.likeness import Likeness, likeness, likeness_of
 from portarchive.records import (
     Failure,
@@ -129,6 +131,9 @@ class ArchiveSide:
         any_instant: items whose date on the other side is no difference.
         any_flags: items whose flags on the other side are none.
         more_flags: items whose further flags on the other side are none.
+
+    Attributes:
+        source: what the manifest says it was exported from; {} without one.
     """
 
     def __init__(
@@ -145,6 +150,8 @@ class ArchiveSide:
         more_flags: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         self.name = name
+        source = (contents.manifest or {}).get("source")
+        self.source: Mapping[str, Any] = source if isinstance(source, dict) else {}
         self._contents = contents
         self._kept = kept
         self._leave_out = leave_out
@@ -197,12 +204,22 @@ class AccountSide:
     Args:
         source: the connection.
         wanted: which folders.
+        told: what the other side knows of a source, see ``ArchiveSide.source``. If it is this one,
+            and the server does not say now how folders are named, they have the names of then.
     """
 
     def __init__(
-        self, source: Source, *, wanted: Callable[[Folder], bool] = lambda _: True
+        self,
+        source: Source,
+        *,
+        wanted: Callable[[Folder], bool] = lambda _: True,
+        told: Mapping[str, Any] | None = None,
     ) -> None:
         identity = source.identity()
+        then = told or {}
+        account, service = then.get("account"), str(then.get("service"))
+        if account == identity.account and host(service) == host(identity.service):
+            recalled_from(source, identity, [then])
         self.name = f"{identity.account} at {identity.service}"
         self._source = source
         self._more: dict[bytes, Traits] = {}
