@@ -265,6 +265,10 @@ class Contents:
 
     # items
 
+    def listed(self) -> int:
+        """Octets of all folder.json: what bounds the number of items before they are read."""
+        return sum(self._store.size(source.file) or 0 for source in self._sources.values())
+
     def items(self, folder: ContentFolder, kept: bool = False) -> Iterator[Item]:  # noqa: FBT001, FBT002 - of the contract
         """The messages of a folder in the order of its list, streaming.
 

@@ -108,7 +108,7 @@ def build(
         )
     try:
         with (
-            Vetting(None if rebuild else place) as there,
+            Vetting(None if rebuild else place, 0 if rebuild else contents.listed()) as there,
             Workers(jobs) as workers,
             building(place) as made,
         ):

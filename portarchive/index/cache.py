@@ -103,6 +103,12 @@ def _note(place: Path, real: bytes) -> None:
         os.close(fd)
 
 
+def _begin(place: Path) -> None:
+    """Of an index of a version that noted nothing, note that it was met. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(place / PATH_FILE, flags, FILE_MODE))
+
+
 def _path_in(file: Path) -> bytes | None:
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -121,17 +127,22 @@ def _is_useless(place: Path) -> bool:
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             return False
         last = about.st_mtime
+        noted = False
         for one in place.iterdir():
             if one.name not in _OURS and not one.name.startswith(".building-"):
                 return False
+            noted = noted or one.name == PATH_FILE
             last = max(last, one.lstat().st_mtime)
+        if not noted:
+            _begin(place)
+            return False
     except OSError:
         return False
     if time.time() - last < UNUSED:
         return False
     real = _path_in(place / PATH_FILE)
     if real is None or hashlib.sha256(real).hexdigest() != place.name:
-        return True  # of a version that noted nothing; it is made anew if anybody wants it
+        return True  # nobody knows its archive; it is made anew if anybody wants it
     try:
         os.lstat(real)
     except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,10 @@ from portarchive.index.place import state_of
 
 KEY: Final = 16
 """Octets of a key."""
+LEAST_ITEM: Final = 64
+"""Octets of an item in folder.json, at least, whose row can be taken over: those of its SHA-256."""
+SPARE_ROWS: Final = 100_000
+"""Rows that an index may have beyond that: most of an archive may be gone since it was made."""
 _PROGRAM: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from portarchive.index.vetting_worker import serve; serve(sys.argv[2])"
@@ -38,12 +42,18 @@ class Vetting:
 
     Args:
         place: the directory of an index; None if none is to be looked at.
+        listed: octets of all folder.json of the archive. An index of far more rows than these
+            can list is not looked at: a key is held for each.
     """
 
-    def __init__(self, place: Path | None) -> None:
+    def __init__(self, place: Path | None, listed: int = 0) -> None:
         self._place = place
         self._state = None if place is None else state_of(place)
-        self._process = None if self._state is None or place is None else _started(place)
+        self._process: subprocess.Popen[bytes] | None = None
+        if place is not None and self._state is not None:
+            rows = self._state["tables"]["messages"]["rows"]
+            if rows <= listed // LEAST_ITEM + SPARE_ROWS:
+                self._process = _started(place)
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +83,14 @@ class Vetting:
         return self._place is not None and state_of(self._place) == self._state
 
 
-def _started(place: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(sys.path), str(place)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+def _started(place: Path) -> subprocess.Popen[bytes] | None:
+    """None if the system gives no process: then the index is built anew, which needs none."""
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(sys.path), str(place)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from portarchive.index import arrow, columns
+from portarchive.index import arrow, columns, delivery, structure
 from portarchive.index.assembly import GROUP, GROUP_OCTETS
 from portarchive.index.place import state_of
 from portarchive.index.vetting import KEY, key
@@ -27,6 +27,8 @@ PROCESS_MEMORY: Final = 2 << 30
 """Octets that this process may take."""
 CHILD_OCTETS: Final = 1 << 30
 """Octets of one of the smaller tables, which are held whole."""
+ORDINALS: Final = max(structure.PARTS, delivery.RECIPIENTS)
+"""Rows of one message in one of the smaller tables; a feedback report is a part."""
 _GROUP_OCTETS: Final = 4 * GROUP_OCTETS
 """Octets of a group of rows: somewhat more than is written, for how they are counted."""
 _NOT_TAKEN: Final = frozenset({"unreadable", "digest-mismatch", "size-mismatch", "parser-failed"})
@@ -75,12 +77,13 @@ def vetted(place: Path) -> bytes:
             found = key(folder, uid, size, sha256) if _NOT_TAKEN.isdisjoint(defects) else None
             keys += found or _NONE
     for name in _CHILDREN:
-        octets = 0
+        octets, last = 0, -1
         for group in _groups(place, name, state):
             octets += group.nbytes
             if octets > CHILD_OCTETS:
                 raise ValueError(f"{name} is larger than can be held")
             _expect_messages(len(keys) // KEY, name, group)
+            last = _expect_order(last, name, group)
     return bytes(keys)
 
 
@@ -102,6 +105,20 @@ def _expect_messages(rows: int, name: str, table: Any) -> None:
     bounds = pc.min_max(table.column("row_id")).as_py()
     if table.num_rows and not 0 <= bounds["min"] <= bounds["max"] < rows:
         raise ValueError(f"{name} tells of messages that are not there")
+
+
+def _expect_order(last: int, name: str, table: Any) -> int:
+    """Rows rise, so that none is there twice. ``last`` is of the row before; gives the last one."""
+    if not table.num_rows:
+        return last
+    _check_bounds("ordinal", table.column("ordinal"), 0, ORDINALS - 1)
+    messages = pc.multiply_checked(table.column("row_id"), ORDINALS)
+    places = pc.add_checked(messages, table.column("ordinal").cast(pa.int64())).combine_chunks()
+    rises = pc.all(pc.less(places[:-1], places[1:]), min_count=0).as_py()
+    if not rises or places[0].as_py() <= last:
+        raise ValueError(f"{name} is not in order")
+    found: int = places[-1].as_py()
+    return found
 
 
 def _check(table: Any, name: str) -> None:

@@ -30,9 +30,10 @@ from portarchive.archive.lock import WriterLock
 from portarchive.connectors.memory import MemorySource
 from portarchive.errors import Refused
 from portarchive.index import build as build_module
-from portarchive.index import columns, content, worker
+from portarchive.index import columns, content, delivery, structure, vetting_worker, worker
 from portarchive.index.build import IndexReport, build
 from portarchive.index.place import building, is_current, locate, state_of
+from portarchive.index.vetting import Vetting
 from portarchive.index.workers import Workers
 from portarchive.progress import Event, FolderStarted, Notice, Passed
 
@@ -243,6 +244,63 @@ def test_only_what_is_new_is_read(tmp_path: Path) -> None:
     mended = everything(place)
     assert [row["kept"] for row in mended["messages"]].count(True) == 1
     assert indexed(archive, place, rebuild=True).rebuilt
+    assert everything(place) == mended
+
+
+def many_parts(kind: str, parts: int) -> bytes:
+    part = f"--b\r\nContent-Type: {kind}\r\n\r\nFinal-Recipient: rfc822; a@b\r\n"
+    return (
+        "From: a@example.org\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+        f"{part * parts}--b--\r\n"
+    ).encode()
+
+
+def test_rows_of_the_smaller_tables_rise_and_stay_few(tmp_path: Path, sample: Path) -> None:
+    """Else an index of ours would not be taken over."""
+    source = account("ids", INBOX=2, Sent=1, Archive=1)
+    kinds = ("application/pdf", "message/delivery-status", "message/feedback-report")
+    for kind in kinds:
+        source.add(many_parts(kind, structure.PARTS + 5), "INBOX")
+        source.add(many_parts(kind, 3), "Sent")
+    group = "Final-Recipient: rfc822; a@b\r\n\r\n" * (delivery.RECIPIENTS + 5)
+    source.add(many_parts(f"message/delivery-status\r\n\r\n{group}", 1), "INBOX")
+    archive, place = tmp_path / "a", tmp_path / "i"
+    export(source, archive)
+    indexed(archive, place)
+    source.add(many_parts(kinds[0], 2), "Archive")
+    source.expunge("INBOX", 3)
+    export(source, archive)
+    for wanted in (sample, place):
+        with Vetting(wanted) as there:
+            assert there.keys() is not None
+    assert not indexed(archive, place).rebuilt
+    most = 0
+    for one in (sample, place):
+        for name in ("attachments", "delivery_status", "feedback_reports"):
+            found = [(row["row_id"], row["ordinal"]) for row in rows(one, name)]
+            assert found
+            assert found == sorted(set(found))
+            most = max(most, *(ordinal for _, ordinal in found))
+    assert most == vetting_worker.ORDINALS - 1
+    with Vetting(place) as there:
+        assert there.keys() is not None
+
+
+def test_without_a_process_to_look_at_it_the_index_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = account("ids", INBOX=3)
+    archive, place = tmp_path / "a", tmp_path / "i"
+    export(source, archive)
+    indexed(archive, place)
+    source.add(mail("new"), "INBOX")
+    export(source, archive)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        report = indexed(archive, place)
+    assert (report.rebuilt, report.read) == (True, 4)
+    mended = everything(place)
+    indexed(archive, place, rebuild=True)
     assert everything(place) == mended
 
 

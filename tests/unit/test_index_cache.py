@@ -110,6 +110,26 @@ def test_the_index_of_an_earlier_version_tells_no_path(packed: Path) -> None:
     assert not place.exists()
 
 
+def test_the_days_of_an_index_without_a_path_begin_when_it_is_met(packed: Path) -> None:
+    there, place = another(packed, "b.zip")
+    (place / cache.PATH_FILE).unlink()
+    before = {one.name: one.read_bytes() for one in place.iterdir()}
+    aged(place)
+    for _ in range(2):
+        ask(packed)
+        assert {one.name: one.read_bytes() for one in place.iterdir()} == {
+            **before,
+            cache.PATH_FILE: b"",
+        }
+    assert (place / cache.PATH_FILE).stat().st_mtime > LONG_AGO + 1
+    ask(there, "--no-update")
+    assert (place / cache.PATH_FILE).read_bytes() == os.fsencode(there)
+    (place / cache.PATH_FILE).write_bytes(b"")
+    aged(place)
+    ask(packed)
+    assert not place.exists()
+
+
 @pytest.mark.parametrize("strange", ["file", "directory", "link", "name", "upper"])
 def test_what_is_no_index_is_left_alone(packed: Path, home: Path, strange: str) -> None:
     ask(packed)

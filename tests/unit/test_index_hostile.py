@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from exporting import account, export
 from indexing import indexed
 from portarchive.archive.contents import open_contents
 from portarchive.errors import Damaged, PortArchiveError
-from portarchive.index import arrow, query_tables
+from portarchive.index import arrow, query_tables, vetting, vetting_worker
 from portarchive.index.build import build
 from portarchive.index.columns import NEVER_NULL, SIGNED, TABLES
 from portarchive.index.named import NAMED
@@ -28,7 +29,7 @@ from portarchive.index.query import Session
 from portarchive.index.report import facts
 from portarchive.index.search import Search, item_of
 from portarchive.index.search_syntax import parse
-from portarchive.index.vetting import Vetting
+from portarchive.index.vetting import LEAST_ITEM, SPARE_ROWS, Vetting
 
 OTHER = {
     "string": pa.int64(), "bool": pa.string(), "int16": pa.int64(), "int32": pa.string(),
@@ -321,6 +322,105 @@ def test_a_few_octets_that_stand_for_much_are_not_taken_over(archive: Path, plac
     with open_contents(archive) as contents:
         report = build(contents, place, jobs=1)
     assert (report.rebuilt, report.rows["messages"]) == (True, 9)
+
+
+def attached(place: Path, places: list[tuple[int, int]], group: int) -> None:
+    """Give messages other attachments: row_id and ordinal of each."""
+    file = place / "attachments.parquet"
+    row = pq.read_table(file).replace_schema_metadata(None).slice(0, 1)
+    table = row.take(pa.array([0] * len(places)))
+    for at, numbers in enumerate(zip(*places, strict=True)):
+        field = table.schema.field(at)
+        table = table.set_column(at, field, pa.array(numbers, field.type))
+    pq.write_table(table, file, row_group_size=group)
+    rows = len(places)
+    restated(place, lambda state: state["tables"]["attachments"].update(rows=rows))
+
+
+@pytest.mark.parametrize("group", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("places", "good"),
+    [
+        ([(0, 0), (0, 1), (2, 0)], True),
+        ([(0, 3), (1, 0), (8, vetting_worker.ORDINALS - 1)], True),
+        ([(0, 0), (0, 0)], False),
+        ([(0, 0), (1, 0), (1, 0)], False),
+        ([(0, 1), (0, 0)], False),
+        ([(1, 0), (0, 1)], False),
+        ([(0, 0), (0, 1), (0, 2), (0, 1)], False),
+        ([(0, vetting_worker.ORDINALS)], False),
+        ([(0, 0), (1, 2**31 - 1)], False),
+    ],
+)
+def test_the_rows_of_a_smaller_table_rise(
+    place: Path, places: list[tuple[int, int]], good: bool, group: int
+) -> None:
+    attached(place, places, group)
+    with Vetting(place) as there:
+        assert (there.keys() is not None) is good
+
+
+def test_the_same_row_many_times_is_not_taken_over(archive: Path, place: Path) -> None:
+    good = pq.read_table(place / "attachments.parquet")
+    attached(place, [(1, 0)] * 200_000, 8192)
+    restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+    with open_contents(archive) as contents:
+        assert build(contents, place, jobs=1).rebuilt
+    assert pq.read_table(place / "attachments.parquet").equals(good)
+
+
+@pytest.mark.parametrize("listed", [0, 10 * LEAST_ITEM])
+def test_an_index_of_more_rows_than_the_archive_lists_is_not_looked_at(
+    place: Path, monkeypatch: pytest.MonkeyPatch, listed: int
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(vetting, "_started", started.append)
+    most = listed // LEAST_ITEM + SPARE_ROWS
+    for rows in (most + 1, most):
+        restated(place, lambda state, rows=rows: state["tables"]["messages"].update(rows=rows))
+        with Vetting(place, listed) as there:
+            assert there.keys() is None
+        assert len(started) == most + 1 - rows
+
+
+def test_an_archive_tells_how_much_its_folders_list(archive: Path, tmp_path: Path) -> None:
+    octets = sum(one.stat().st_size for one in (archive / "mail").rglob("folder.json"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as out:
+        for one in sorted(archive.rglob("*")):
+            if one.is_file() and not {".portarchive", "index"} & set(one.parts):
+                out.write(one, one.relative_to(archive))
+    for path in (archive, tmp_path / "a.zip"):
+        with open_contents(path) as contents:
+            assert contents.listed() == octets
+            items = [
+                one
+                for folder in contents.folders()
+                for kept in (False, True)
+                for one in contents.items(folder, kept)
+            ]
+        assert len(items) * LEAST_ITEM < octets
+
+
+def test_an_index_of_far_too_many_rows_is_built_anew(archive: Path, place: Path) -> None:
+    """Every row is one of ours, and there are more than the archive can list."""
+    file = place / "messages.parquet"
+    good = pq.read_table(file)
+    rows = SPARE_ROWS + 8192
+    one = good.replace_schema_metadata(None).slice(0, 1)
+    with pq.ParquetWriter(file, one.schema, compression="zstd", write_page_checksum=True) as out:
+        for start in range(0, rows, 8192):
+            count = min(8192, rows - start)
+            table = one.take(pa.array([0] * count))
+            out.write_table(
+                table.set_column(0, table.schema.field(0), pa.array(range(start, start + count)))
+            )
+    restated(place, lambda state: state["tables"]["messages"].update(rows=rows))
+    restated(place, lambda state: state["archive"].update(changed_meanwhile=True))
+    with Vetting(place, rows * LEAST_ITEM) as there:
+        assert there.keys() is not None, "nothing else is wrong with it"
+    with open_contents(archive) as contents:
+        assert build(contents, place, jobs=1).rebuilt
+    assert pq.read_table(file).equals(good)
 
 
 def test_an_index_that_another_build_puts_there_meanwhile_is_not_taken(place: Path) -> None:
