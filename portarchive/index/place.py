@@ -21,6 +21,7 @@ from typing import Any, Final
 from portarchive.archive import model
 from portarchive.archive.contents import Contents
 from portarchive.archive.durable import DIRECTORY_MODE, FILE_MODE
+from portarchive.archive.lock import lives
 from portarchive.errors import Refused
 from portarchive.index import cache
 from portarchive.index.columns import DEFECTS, FORMAT, LARGEST, PARSER, TABLES
@@ -242,7 +243,7 @@ def _is_built(made: Path) -> bool:
     few, and those of another one are not seen. Raises OSError.
     """
     process = made.name.removeprefix(_BUILDING).partition("-")[0]
-    lives = process.isdecimal() and _lives(int(process))
+    alive = process.isdecimal() and lives(int(process))
     young = time.time() - made.lstat().st_mtime < _YOUNG
     fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -250,17 +251,7 @@ def _is_built(made: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError:
-        return lives
+        return alive
     finally:
         os.close(fd)
-    return lives and young  # it may be about to lock it
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+    return alive and young  # it may be about to lock it
